@@ -1,0 +1,65 @@
+//! Events and the transactions they come in.
+
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+
+use crate::{
+    id::{AuthorId, Dot},
+    time::Hlc,
+};
+
+/// The bytes of a value, shared between the index, the outputs and whoever reads.
+pub type Value = Arc<[u8]>;
+
+/// What an event adds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Op {
+    /// A value, as a sibling under its key.
+    Put {
+        /// Where.
+        key: Arc<str>,
+        /// What.
+        value: Value,
+    },
+    /// Nothing: the event's dot is born dead. It has a dot all the same, which makes a missed delete detectable. Which key it
+    /// emptied follows from the dots it removes.
+    Delete,
+}
+
+/// One change of one key. Its dot follows from its place in the transaction.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// What it adds.
+    pub op: Op,
+    /// The siblings its author saw under the key, which it supersedes.
+    pub removes: Box<[Dot]>,
+}
+
+/// Events of one author with consecutive dots, seen whole or not at all.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Txn {
+    /// Who made it.
+    pub author: AuthorId,
+    /// The number of the first event; the others follow without holes.
+    pub first: u64,
+    /// When, by the author's clock.
+    pub hlc: Hlc,
+    /// The frontier of what its author saw. Everything in the past of these dots is seen before this transaction is.
+    pub deps: Vec<Dot>,
+    /// The events; never empty, and no key twice among the puts.
+    pub events: Vec<Event>,
+}
+
+impl Txn {
+    /// The dot of the last event: the transaction's name in a frontier.
+    pub fn last(&self) -> Dot {
+        // A transaction is never empty and decoding refuses one whose numbers would overflow.
+        Dot::new(self.author, self.first + self.events.len() as u64 - 1)
+    }
+
+    /// The events with their dots.
+    pub fn dotted(&self) -> impl Iterator<Item = (Dot, &Event)> {
+        (self.first..)
+            .zip(&self.events)
+            .map(|(n, event)| (Dot::new(self.author, n), event))
+    }
+}

@@ -1,0 +1,152 @@
+//! The version vector: per author, the highest event seen, without gaps.
+
+use alloc::collections::{BTreeMap, btree_map};
+use core::ops::Bound;
+
+use crate::id::{AuthorId, Dot};
+
+/// Per author, how many of the author's events are in a state. Never has gaps: a state that holds an author's `n`th event
+/// holds all before it. 11 to 19 bytes an author on the wire.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct VersionVector {
+    // Never holds a zero: an author that was not seen is not in the map, so equal vectors are equal maps.
+    seen: BTreeMap<AuthorId, u64>,
+}
+
+impl VersionVector {
+    /// The vector of the empty state.
+    pub const fn new() -> Self {
+        Self { seen: BTreeMap::new() }
+    }
+
+    /// How many events of `author` were seen.
+    pub fn get(&self, author: &AuthorId) -> u64 {
+        self.seen.get(author).copied().unwrap_or(0)
+    }
+
+    /// Whether the event was seen.
+    pub fn covers(&self, dot: &Dot) -> bool {
+        dot.n <= self.get(&dot.author)
+    }
+
+    /// Whether every event of `other` was seen.
+    pub fn dominates(&self, other: &Self) -> bool {
+        other.iter().all(|(author, n)| n <= self.get(&author))
+    }
+
+    /// Notes that the author's events up to `n` were seen; never goes back.
+    pub fn advance(&mut self, author: AuthorId, n: u64) {
+        if n > 0 {
+            let seen = self.seen.entry(author).or_insert(0);
+            *seen = n.max(*seen);
+        }
+    }
+
+    /// Sets the author's count, forward or back. For taking over a vector that a peer described by its differences.
+    pub fn set(&mut self, author: AuthorId, n: u64) {
+        if n == 0 {
+            self.seen.remove(&author);
+        } else {
+            self.seen.insert(author, n);
+        }
+    }
+
+    /// The pointwise maximum.
+    pub fn merge(&mut self, other: &Self) {
+        for (author, n) in other.iter() {
+            self.advance(author, n);
+        }
+    }
+
+    /// Authors and counts, in the order of the authors' ids.
+    pub fn iter(&self) -> impl Iterator<Item = (AuthorId, u64)> + '_ {
+        self.seen.iter().map(|(author, n)| (*author, *n))
+    }
+
+    /// As [`Self::iter`], from `author` on.
+    pub fn iter_from(&self, author: AuthorId) -> impl Iterator<Item = (AuthorId, u64)> + '_ {
+        self.seen
+            .range((Bound::Included(author), Bound::Unbounded))
+            .map(|(author, n)| (*author, *n))
+    }
+
+    /// How many authors were seen.
+    pub fn len(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// Whether nothing was seen.
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+
+    /// How many events of this vector `other` has not seen.
+    pub fn events_beyond(&self, other: &Self) -> u64 {
+        self.iter()
+            .map(|(author, n)| n.saturating_sub(other.get(&author)))
+            .sum()
+    }
+
+    /// BLAKE3 over the authors and counts in order. Two replicas are equal if and only if their digests are.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key("gossipstore 1 version vector");
+        for (author, n) in self.iter() {
+            hasher.update(&author.0);
+            hasher.update(&n.to_le_bytes());
+        }
+        *hasher.finalize().as_bytes()
+    }
+}
+
+impl FromIterator<(AuthorId, u64)> for VersionVector {
+    fn from_iter<I: IntoIterator<Item = (AuthorId, u64)>>(pairs: I) -> Self {
+        Self {
+            seen: pairs.into_iter().filter(|(_, n)| *n > 0).collect(),
+        }
+    }
+}
+
+impl<'a> IntoIterator for &'a VersionVector {
+    type Item = (&'a AuthorId, &'a u64);
+    type IntoIter = btree_map::Iter<'a, AuthorId, u64>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.seen.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vector(pairs: &[(u8, u64)]) -> VersionVector {
+        pairs.iter().map(|(author, n)| (AuthorId([*author; 16]), *n)).collect()
+    }
+
+    #[test]
+    fn merge_is_the_pointwise_maximum_and_dominates_both() {
+        let (a, b) = (vector(&[(1, 3), (2, 1)]), vector(&[(2, 4), (3, 1)]));
+        let mut merged = a.clone();
+        merged.merge(&b);
+        assert_eq!(merged, vector(&[(1, 3), (2, 4), (3, 1)]));
+        assert!(merged.dominates(&a) && merged.dominates(&b) && !a.dominates(&b) && !b.dominates(&a));
+        assert_eq!(b.events_beyond(&a), 4);
+    }
+
+    #[test]
+    fn an_author_without_events_leaves_no_trace() {
+        let mut a = vector(&[(1, 0)]);
+        a.advance(AuthorId([2; 16]), 0);
+        a.set(AuthorId([3; 16]), 5);
+        a.set(AuthorId([3; 16]), 0);
+        assert_eq!(a, VersionVector::new());
+        assert_eq!(a.digest(), VersionVector::new().digest());
+    }
+
+    #[test]
+    fn the_digest_tells_vectors_apart() {
+        assert_eq!(vector(&[(1, 3), (2, 1)]).digest(), vector(&[(2, 1), (1, 3)]).digest());
+        assert_ne!(vector(&[(1, 3)]).digest(), vector(&[(1, 4)]).digest());
+        assert_ne!(vector(&[(1, 3)]).digest(), vector(&[(2, 3)]).digest());
+    }
+}

@@ -1,0 +1,88 @@
+//! Names: of stores, authors, events and content.
+//!
+//! A name here is a plain value that can be compared, ordered and encoded. What the names mean for each other
+//! (which event removes which) is causality's business.
+
+use core::fmt;
+
+/// One writing open of a replica: 16 random bytes, drawn at the first write after each open and never resumed from disk,
+/// so that no dot can be used twice after a crash that lost writes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct AuthorId(pub [u8; 16]);
+
+impl fmt::Debug for AuthorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0[..4])
+    }
+}
+
+impl fmt::Display for AuthorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+/// The name of one event: the `n`th (from 1, without holes) of its author.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Dot {
+    /// Who made the event.
+    pub author: AuthorId,
+    /// Which of the author's events it is, counted from 1.
+    pub n: u64,
+}
+
+impl Dot {
+    /// The `n`th event of `author`.
+    pub const fn new(author: AuthorId, n: u64) -> Self {
+        Self { author, n }
+    }
+}
+
+impl fmt::Debug for Dot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}.{}", self.author, self.n)
+    }
+}
+
+/// Which store a replica is a copy of. Peers compare it before anything else is said.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreId(pub [u8; 32]);
+
+impl StoreId {
+    /// The id of the store that everybody who opens `name` shares.
+    pub fn from_name(name: &str) -> Self {
+        Self(blake3::derive_key("gossipstore 1 store id", name.as_bytes()))
+    }
+}
+
+impl fmt::Debug for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0[..4])
+    }
+}
+
+/// The BLAKE3 hash of a value's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentHash(pub [u8; 32]);
+
+impl ContentHash {
+    /// Hashes a value.
+    pub fn of(value: &[u8]) -> Self {
+        Self(*blake3::hash(value).as_bytes())
+    }
+}
+
+impl fmt::Debug for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0[..4])
+    }
+}
+
+/// An endpoint we exchange bytes with: a number the driver chose for one connection. A peer that comes back may have
+/// another number; nothing durable depends on it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Peer(pub u64);
+
+fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}

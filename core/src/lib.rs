@@ -1,0 +1,29 @@
+//! The GossipStore replica as a value.
+//!
+//! A replica is fed and drained, not run: hand it an [`replica::Input`], take every [`replica::Output`], come back at
+//! [`replica::Replica::poll_timeout`]. It does no I/O, reads no clock, draws no randomness of its own and uses no async; the same
+//! inputs give the same bytes. Three drivers run it: the browser tab, the native node and the seeded simulator.
+//!
+//! The rooms, from the bottom: [`id`] and [`time`] are plain values; [`causality`] says which event removes which; [`cache`]
+//! is a bounded map that knows nothing of the rest; [`store`] keeps the live entries; [`wire`] is every byte that crosses
+//! between peers; [`sync`] is a session; [`replica`] joins them into the engine.
+//!
+//! Architecture invariant: `store` and `sync` never meet; `replica` adapts one to the other.
+//! Architecture invariant: nothing here needs an operating system.
+
+#![no_std]
+
+extern crate alloc;
+#[cfg(any(test, feature = "sim"))]
+extern crate std;
+
+pub mod cache;
+pub mod causality;
+pub mod id;
+pub mod replica;
+#[cfg(feature = "sim")]
+pub mod sim;
+pub mod store;
+pub mod sync;
+pub mod time;
+pub mod wire;

@@ -1,0 +1,51 @@
+//! What a replica is told when it is opened.
+
+use core::time::Duration;
+
+use crate::id::StoreId;
+
+/// The settings of one replica. [`Config::new`] gives the defaults that suit a browser tab; the fields are public so that a
+/// simulation can sweep them.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which store this is a replica of.
+    pub store: StoreId,
+    /// Everything random in the replica (author ids, nonces, jitter) is drawn from this. Must come from the system's random
+    /// source and must not be used for two openings.
+    pub seed: [u8; 32],
+    /// How many records of dead events are kept for sessions (see the `store` room). A record takes about 40 bytes.
+    pub ring_records: usize,
+    /// A transaction whose frame is longer than this many bytes is announced instead of carried by gossip; peers fetch it by a
+    /// session. Gossip networks bound their messages (gossipsub: 64 KiB).
+    pub gossip_bytes_max: usize,
+    /// How many transactions that arrived before what they depend on are kept.
+    pub buffered_transactions_max: usize,
+    /// How long to wait for what a buffered transaction lacks before a session is opened to fetch it.
+    pub gap_patience: Duration,
+    /// How long a difference between this replica and a peer may stand, both quiet, before a session repairs it.
+    pub repair_after: Duration,
+    /// After what quiet time the peers are told the digest of what was applied, so that each knows who is in sync.
+    pub beacon_after: Duration,
+    /// How often a session is opened with one random peer even though nothing seems amiss.
+    pub anti_entropy_every: Duration,
+    /// A session in which nothing has arrived for this long is given up.
+    pub session_patience: Duration,
+}
+
+impl Config {
+    /// The defaults for `store`, drawing randomness from `seed`.
+    pub fn new(store: StoreId, seed: [u8; 32]) -> Self {
+        Self {
+            store,
+            seed,
+            ring_records: 65_536,
+            gossip_bytes_max: 48 * 1024,
+            buffered_transactions_max: 4_096,
+            gap_patience: Duration::from_millis(300),
+            repair_after: Duration::from_millis(1_500),
+            beacon_after: Duration::from_millis(150),
+            anti_entropy_every: Duration::from_secs(180),
+            session_patience: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The whole surface between the engine and its driver: what goes in, what comes out.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::fmt;
+
+use crate::{
+    causality::{Context, Value},
+    id::{AuthorId, Peer},
+    store::Batch,
+    sync::SessionError,
+    time::Hlc,
+};
+
+/// Names a command, so that its [`Output::Reply`] can be told from others. Chosen by the driver.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CommandId(pub u64);
+
+/// Names a batch handed to storage. Chosen by the engine; comes back in [`Input::Persisted`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct BatchId(pub u64);
+
+/// One change that a person or program makes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Write {
+    /// Write `value` under `key`.
+    Put {
+        /// Where.
+        key: Arc<str>,
+        /// What, as opaque bytes.
+        value: Value,
+        /// The siblings the writer saw, from [`super::Replica::siblings`]; `None` stands for all that are here now.
+        context: Option<Context>,
+    },
+    /// Remove what is under `key`. Without an event when nothing is there.
+    Delete {
+        /// Where.
+        key: Arc<str>,
+        /// As for `Put`.
+        context: Option<Context>,
+    },
+}
+
+/// What a caller asks the engine to do. Each is answered by one [`Output::Reply`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Make all the writes one transaction: seen whole or not at all, here and on every replica. When a key is written twice,
+    /// the last write counts.
+    Transact(Vec<Write>),
+    /// Delete every key, in as few transactions as the size of a transaction allows (one, up to 65,536 keys).
+    Clear,
+}
+
+/// What the driver tells the engine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// A caller's wish. Answered by [`Output::Reply`] with the same id, once the change is durable.
+    Command {
+        /// Comes back in the reply.
+        id: CommandId,
+        /// The wish.
+        command: Command,
+    },
+    /// Frames can be exchanged with this peer from now on, in order and without loss until `PeerDown`, and what is gossiped
+    /// from now on reaches it. The engine opens a session.
+    PeerUp {
+        /// The driver's number for the connection.
+        peer: Peer,
+    },
+    /// The connection is gone. A session under way is dropped without a trace in the visible state.
+    PeerDown {
+        /// The number it was announced with.
+        peer: Peer,
+    },
+    /// One whole frame from a peer.
+    Received {
+        /// Who sent it.
+        peer: Peer,
+        /// At most [`crate::wire::FRAME_BYTES_MAX`]; longer ones are refused.
+        frame: Vec<u8>,
+    },
+    /// All frames handed out for this peer by [`Output::Send`] have left; the engine may hand out more. Give it whenever the
+    /// peer's queue runs empty after a `Send`.
+    Drained {
+        /// The peer whose queue is empty.
+        peer: Peer,
+    },
+    /// A message came by gossip.
+    Gossiped {
+        /// Who handed it to us (not who wrote it), if it is a peer that is up; a session with it may be opened for what is lacking.
+        peer: Option<Peer>,
+        /// The message.
+        message: Vec<u8>,
+    },
+    /// A batch is on the disk and survives a crash.
+    Persisted {
+        /// The id of the [`Output::Persist`].
+        id: BatchId,
+    },
+    /// A batch could not be stored. What it held is visible and gossiped, but not durable: the commands that wait for it fail.
+    PersistFailed {
+        /// The id of the [`Output::Persist`].
+        id: BatchId,
+        /// The storage's own words.
+        reason: Arc<str>,
+    },
+    /// The time that [`super::Replica::poll_timeout`] named has come.
+    Tick,
+}
+
+/// What the engine asks the driver to do. After each input, drain them all before the next.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Output {
+    /// Hand a frame to a peer, in order.
+    Send {
+        /// To whom.
+        peer: Peer,
+        /// One whole frame; the driver delimits it.
+        frame: Vec<u8>,
+    },
+    /// Gossip a message to all members. May be lost.
+    Broadcast {
+        /// At most [`super::Config::gossip_bytes_max`] bytes.
+        message: Vec<u8>,
+    },
+    /// Store a batch in one atomic step, in the order of their ids, and report [`Input::Persisted`].
+    Persist {
+        /// Comes back in `Persisted`.
+        id: BatchId,
+        /// What changes together.
+        batch: Batch,
+    },
+    /// Something that callers may want to know.
+    Emit(Event),
+    /// The answer to a command.
+    Reply {
+        /// The command's id.
+        id: CommandId,
+        /// What became of it.
+        result: Result<(), CommandError>,
+    },
+}
+
+/// Something that happened to the replica.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// These keys read differently than before. One event per transaction or session: what belongs together comes together.
+    Changed(Vec<Change>),
+    /// A session moved on.
+    Progress {
+        /// With whom.
+        peer: Peer,
+        /// Events received so far.
+        done: u64,
+        /// Events that this session will bring, as far as known.
+        expected: u64,
+    },
+    /// A peer's session ended: all that it had is here.
+    Received {
+        /// From whom.
+        peer: Peer,
+    },
+    /// What is known about whether a peer holds the same state has changed; see [`super::Replica::in_sync`].
+    SyncChanged {
+        /// Which peer.
+        peer: Peer,
+    },
+    /// A peer sent something it should not have, or fell silent in a session. Nothing visible changed.
+    SessionFailed {
+        /// Which peer.
+        peer: Peer,
+        /// What was wrong.
+        error: SessionError,
+    },
+}
+
+/// Who caused a change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A command given to this replica.
+    Local,
+    /// A peer.
+    Remote,
+}
+
+/// How one key reads now and read before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// The key.
+    pub key: Arc<str>,
+    /// The winner now; `None` when the key is gone.
+    pub value: Option<Value>,
+    /// The winner before.
+    pub previous: Option<Value>,
+    /// How many siblings with different values the key has now; more than one is a conflict.
+    pub siblings: usize,
+    /// Who caused it.
+    pub origin: Origin,
+}
+
+/// One of the concurrent values of a key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sibling {
+    /// The value.
+    pub value: Value,
+    /// Who wrote it: one writing open of a replica.
+    pub author: AuthorId,
+    /// When, by the writer's hybrid logical clock.
+    pub time: Hlc,
+}
+
+/// What a key holds, with the token to supersede exactly that.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Siblings {
+    /// The values, the winner first. Equal values are listed once.
+    pub values: Vec<Sibling>,
+    /// Hand this back when writing.
+    pub context: Context,
+}
+
+/// Why a command was not carried out. Where it says so, nothing was changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// A key is empty. Nothing was changed.
+    KeyEmpty,
+    /// A key is longer than [`crate::wire::KEY_BYTES_MAX`]. Nothing was changed.
+    KeyTooLong {
+        /// Its length in bytes of UTF-8.
+        bytes: usize,
+    },
+    /// A value is longer than [`crate::wire::VALUE_BYTES_MAX`]. Nothing was changed.
+    ValueTooLarge {
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// More writes than a transaction may hold, [`crate::wire::TXN_EVENTS_MAX`]. Nothing was changed.
+    TransactionTooLarge {
+        /// How many writes it has.
+        events: usize,
+    },
+    /// The change was made and is visible, but storage refused it: it does not survive a restart.
+    NotDurable {
+        /// The storage's own words.
+        reason: Arc<str>,
+    },
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KeyEmpty => write!(f, "the key is empty; use a non-empty string"),
+            Self::KeyTooLong { bytes } => {
+                write!(
+                    f,
+                    "the key has {bytes} bytes of UTF-8; at most {} are allowed",
+                    crate::wire::KEY_BYTES_MAX
+                )
+            }
+            Self::ValueTooLarge { bytes } => write!(
+                f,
+                "the value takes {bytes} bytes; at most {} are allowed: split it over several keys",
+                crate::wire::VALUE_BYTES_MAX
+            ),
+            Self::TransactionTooLarge { events } => write!(
+                f,
+                "the transaction has {events} writes; at most {} are allowed: split it, or use setMany",
+                crate::wire::TXN_EVENTS_MAX
+            ),
+            Self::NotDurable { reason } => write!(f, "the change is visible but could not be stored: {reason}"),
+        }
+    }
+}
+
+impl core::error::Error for CommandError {}

@@ -1,0 +1,94 @@
+//! What is known and under way with one peer.
+
+use crate::{
+    causality::VersionVector,
+    id::AuthorId,
+    sync::{Incoming, Outgoing, SessionError},
+    time::Timestamp,
+    wire::{AUTHORS_MAX, Hello, WireError},
+};
+
+/// One peer that is up.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// A HELLO of several frames that is not yet complete.
+    request: Option<Request>,
+    /// The answer that we are sending.
+    pub(super) outgoing: Option<Outgoing>,
+    /// Whether the driver's queue for the peer is empty.
+    pub(super) drained: bool,
+    /// The session in which we receive.
+    pub(super) incoming: Option<Incoming>,
+    /// When a session was last opened or brought something.
+    pub(super) heard_at: Timestamp,
+    /// Whether a session should be opened as soon as there is room for one.
+    pub(super) wanted: bool,
+    /// Sessions that failed in a row.
+    pub(super) failures: u32,
+    /// The digest that the peer told last, and when.
+    pub(super) digest: Option<([u8; 32], Timestamp)>,
+    /// The digest that we told last.
+    pub(super) told: Option<[u8; 32]>,
+    /// What was last reported of the peer being in sync.
+    pub(super) in_sync: Option<bool>,
+}
+
+#[derive(Debug)]
+struct Request {
+    first: Hello,
+    vector: VersionVector,
+}
+
+impl Link {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self {
+            request: None,
+            outgoing: None,
+            drained: true,
+            incoming: None,
+            heard_at: now,
+            wanted: true,
+            failures: 0,
+            digest: None,
+            told: None,
+            in_sync: None,
+        }
+    }
+
+    /// Takes a HELLO frame; at the last of its kind, gives the vector that the peer holds.
+    pub(super) fn request(&mut self, hello: Hello) -> Result<Option<VersionVector>, SessionError> {
+        let mut request = match self.request.take() {
+            Some(request) if request.first.tag == hello.tag => request,
+            // A new HELLO ends what was said before it.
+            _ => Request {
+                first: Hello {
+                    vector: Default::default(),
+                    ..hello
+                },
+                vector: VersionVector::new(),
+            },
+        };
+        let counted = request.vector.len() + hello.vector.len();
+        if counted > AUTHORS_MAX {
+            let (length, max) = (counted as u64, AUTHORS_MAX as u64);
+            return Err(WireError::TooLong {
+                what: "authors of a vector",
+                length,
+                max,
+            }
+            .into());
+        }
+        for (author, n) in hello.vector {
+            let author: AuthorId = author;
+            request.vector.set(author, n);
+        }
+        if hello.more {
+            self.request = Some(request);
+            return Ok(None);
+        }
+        if request.vector.digest() != request.first.digest {
+            return Err(SessionError::WrongDigest);
+        }
+        Ok(Some(request.vector))
+    }
+}

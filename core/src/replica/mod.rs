@@ -1,0 +1,302 @@
+//! The engine: one replica of one store, fed with inputs and drained of outputs.
+//!
+//! ```text
+//! Input::Command   -> one transaction: visible, gossiped, handed to storage, and answered when storage has it
+//! Input::Gossiped  -> applied if its past is visible, else kept early while a session fetches the rest
+//! Input::PeerUp, Received, Drained -> sessions, which end in one commit
+//! Input::Tick      -> silence noticed, differences repaired, digests told
+//! ```
+//!
+//! After each input, drain [`Replica::poll_output`] until it is empty, then give the next. Commands and commits share one
+//! path (`settle`): whatever changes the store ends in one batch, one event and one note to the peers.
+
+mod commands;
+mod config;
+mod early;
+mod gossip;
+mod io;
+mod link;
+mod random;
+mod sessions;
+mod source;
+
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
+use core::cell::OnceCell;
+
+use self::{early::Early, link::Link, random::Random};
+use crate::{
+    id::{AuthorId, Dot, Peer},
+    store::{Batch, Entry, Store, Touched},
+    time::{Clock, Timestamp},
+};
+
+pub use self::{config::Config, io::*};
+pub use crate::{
+    causality::{Context, Value, VersionVector},
+    store::Scan,
+};
+
+/// One key of a scan.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Item<'a> {
+    /// The key.
+    pub key: &'a Arc<str>,
+    /// The winner.
+    pub value: &'a Value,
+    /// How many siblings with different values there are; more than one is a conflict.
+    pub siblings: usize,
+}
+
+/// One replica of one store.
+#[derive(Debug)]
+pub struct Replica {
+    config: Config,
+    store: Store,
+    clock: Clock,
+    random: Random,
+    /// This opening's author, from its first write on.
+    author: Option<AuthorId>,
+    early: Early,
+    links: BTreeMap<Peer, Link>,
+    outputs: VecDeque<Output>,
+    next_batch: u64,
+    /// The commands that a batch makes durable.
+    waiting: BTreeMap<BatchId, Vec<CommandId>>,
+    /// When the store last changed.
+    changed_at: Timestamp,
+    /// When the peers are to be told the digest.
+    beacon_at: Option<Timestamp>,
+    /// When a session is to be opened for what early transactions lack.
+    gap_at: Option<Timestamp>,
+    anti_entropy_at: Timestamp,
+    digest: OnceCell<[u8; 32]>,
+}
+
+impl Replica {
+    /// An empty replica.
+    pub fn new(config: Config, now: Timestamp) -> Self {
+        let mut random = Random::new(config.seed);
+        let anti_entropy_at = anti_entropy_after(&config, &mut random, now);
+        Self {
+            store: Store::new(config.ring_records),
+            clock: Clock::default(),
+            author: None,
+            early: Early::new(config.buffered_transactions_max),
+            links: BTreeMap::new(),
+            outputs: VecDeque::new(),
+            next_batch: 0,
+            waiting: BTreeMap::new(),
+            changed_at: now,
+            beacon_at: None,
+            gap_at: None,
+            anti_entropy_at,
+            digest: OnceCell::new(),
+            random,
+            config,
+        }
+    }
+
+    /// A replica as storage kept it: the batches in the order in which they were stored. The replica writes as a new author.
+    pub fn restore(config: Config, now: Timestamp, batches: impl IntoIterator<Item = Batch>) -> Self {
+        let mut replica = Self::new(config, now);
+        for batch in batches {
+            for entry in &batch.entries {
+                replica.clock.observe(entry.hlc, now);
+            }
+            let mut edit = replica.store.edit();
+            edit.restore(batch);
+            edit.finish();
+        }
+        replica
+    }
+
+    /// Takes one input. Drain [`Self::poll_output`] until it is empty before the next.
+    pub fn handle(&mut self, input: Input, now: Timestamp) {
+        match input {
+            Input::Command { id, command } => self.command(id, command, now),
+            Input::PeerUp { peer } => self.peer_up(peer, now),
+            Input::PeerDown { peer } => self.peer_down(peer, now),
+            Input::Received { peer, frame } => self.received(peer, &frame, now),
+            Input::Drained { peer } => self.drained(peer),
+            Input::Gossiped { peer, message } => self.gossiped(peer, &message, now),
+            Input::Persisted { id } => self.persisted(id, Ok(())),
+            Input::PersistFailed { id, reason } => self.persisted(id, Err(CommandError::NotDurable { reason })),
+            Input::Tick => self.tick(now),
+        }
+    }
+
+    /// The next thing for the driver to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When the engine wants [`Input::Tick`], if nothing comes before.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if self.links.is_empty() {
+            // Alone, there is nobody to ask or tell.
+            return None;
+        }
+        let links = self
+            .links
+            .values()
+            .flat_map(|link| [self.silent_at(link), self.repair_at(link)]);
+        links
+            .chain([self.beacon_at, self.gap_at, Some(self.anti_entropy_at)])
+            .flatten()
+            .min()
+    }
+
+    /// How many keys have a value.
+    pub fn len(&self) -> usize {
+        self.store.len()
+    }
+
+    /// Whether no key has a value.
+    pub fn is_empty(&self) -> bool {
+        self.store.is_empty()
+    }
+
+    /// The winner under a key.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.store.winner(key).map(|entry| &entry.value)
+    }
+
+    /// All concurrent values under a key and the token to supersede them.
+    pub fn siblings(&self, key: &str) -> Siblings {
+        let mut siblings = Siblings {
+            values: Vec::new(),
+            context: self.store.context(key),
+        };
+        let mut hashes = Vec::new();
+        for entry in self.store.siblings(key) {
+            if !hashes.contains(&entry.hash) {
+                hashes.push(entry.hash);
+                let value = Arc::clone(&entry.value);
+                siblings.values.push(Sibling {
+                    value,
+                    author: entry.dot.author,
+                    time: entry.hlc,
+                });
+            }
+        }
+        siblings
+    }
+
+    /// The keys in a range with their winners, in key order.
+    pub fn scan(&self, scan: &Scan<'_>) -> impl Iterator<Item = Item<'_>> {
+        self.store.scan(scan).filter_map(|(key, mut entries)| {
+            let siblings = count_values(entries.clone());
+            entries.next().map(|winner| Item {
+                key,
+                value: &winner.value,
+                siblings,
+            })
+        })
+    }
+
+    /// Whether the peer is known to hold exactly this state; `None` until its first digest.
+    pub fn in_sync(&self, peer: Peer) -> Option<bool> {
+        let (digest, _) = self.links.get(&peer)?.digest?;
+        Some(digest == self.digest())
+    }
+
+    /// Commands that wait to become durable.
+    pub fn pending(&self) -> usize {
+        self.waiting.values().map(Vec::len).sum()
+    }
+
+    /// The author of this opening's writes, once it has written.
+    pub fn author(&self) -> Option<AuthorId> {
+        self.author
+    }
+
+    /// What was seen, per author.
+    pub fn vector(&self) -> &VersionVector {
+        self.store.vector()
+    }
+
+    /// The last dots of the maximal transactions seen.
+    pub fn frontier(&self) -> &[Dot] {
+        self.store.frontier().dots()
+    }
+
+    /// The live dots. What the version vector covers beyond them is removed.
+    pub fn live_dots(&self) -> impl Iterator<Item = Dot> + '_ {
+        self.store
+            .vector()
+            .iter()
+            .flat_map(|(author, n)| self.store.live(author, 0, n))
+            .map(|entry| entry.dot)
+    }
+
+    /// The digest of the version vector: equal digests, equal stores.
+    pub fn digest(&self) -> [u8; 32] {
+        *self.digest.get_or_init(|| self.store.vector().digest())
+    }
+
+    /// Peers that are up.
+    pub fn peers(&self) -> impl Iterator<Item = Peer> + '_ {
+        self.links.keys().copied()
+    }
+
+    /// The end of every step that changed the store: hands the batch to storage, tells callers, and has the peers told.
+    fn settle(&mut self, batch: Batch, touched: Vec<Touched>, origin: Origin, now: Timestamp) -> BatchId {
+        let id = BatchId(self.next_batch);
+        self.next_batch += 1;
+        if !touched.is_empty() {
+            let changes = touched.into_iter().map(|touched| Change {
+                key: touched.key,
+                value: touched.after.value,
+                previous: touched.before.value,
+                siblings: touched.after.siblings,
+                origin,
+            });
+            self.outputs.push_back(Output::Emit(Event::Changed(changes.collect())));
+        }
+        self.outputs.push_back(Output::Persist { id, batch });
+        self.digest.take();
+        self.changed_at = now;
+        if !self.links.is_empty() && self.beacon_at.is_none() {
+            self.beacon_at = Some(now + self.config.beacon_after);
+        }
+        self.report_sync();
+        id
+    }
+
+    fn persisted(&mut self, id: BatchId, result: Result<(), CommandError>) {
+        for id in self.waiting.remove(&id).unwrap_or_default() {
+            self.outputs.push_back(Output::Reply {
+                id,
+                result: result.clone(),
+            });
+        }
+    }
+
+    /// Somebody else writes under our author id (a copied profile, a restored machine image): write as a new author from now on.
+    fn yield_author(&mut self, seen: &VersionVector) {
+        if self
+            .author
+            .is_some_and(|author| seen.get(&author) > self.store.vector().get(&author))
+        {
+            self.author = None;
+        }
+    }
+}
+
+fn anti_entropy_after(config: &Config, random: &mut Random, now: Timestamp) -> Timestamp {
+    // Between half and one and a half periods, so that replicas that started together do not stay in step.
+    let period = u64::try_from(config.anti_entropy_every.as_millis()).unwrap_or(u64::MAX);
+    Timestamp(now.0.saturating_add(period / 2 + random.below(period.max(1))))
+}
+
+fn count_values<'a>(mut entries: impl Iterator<Item = &'a Entry>) -> usize {
+    let Some(first) = entries.next() else { return 0 };
+    let mut hashes: Vec<_> = core::iter::once(first).chain(entries).map(|entry| entry.hash).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes.len()
+}

@@ -1,0 +1,351 @@
+//! Sessions: when one is opened, how its frames are handed on, and the one step in which it becomes visible.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{Event, Origin, Output, Replica, anti_entropy_after, link::Link};
+use crate::{
+    causality::VersionVector,
+    id::{Dot, Peer},
+    store::{BLOCK_DOTS, Edit, StoredEntry},
+    sync::{Delta, Incoming, Leaves, Outgoing, SessionError},
+    time::Timestamp,
+    wire::{Body, Described, Frame, Hello, Tag},
+};
+
+/// How many frames a peer's queue is given at a time: enough to keep a fast link busy for the time of one turn of the
+/// driver (512 KiB), few enough that a turn stays short.
+const FRAMES_PER_TURN: usize = 8;
+
+/// How many sessions receive at the same time. More would bring the same events several times; with one only, a peer that
+/// answers slowly would hold up the others.
+const SESSIONS_MAX: usize = 2;
+
+/// The longest wait before a peer whose sessions fail is asked again.
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
+impl Replica {
+    pub(super) fn peer_up(&mut self, peer: Peer, now: Timestamp) {
+        self.links.insert(peer, Link::new(now));
+        self.open_sessions(now);
+    }
+
+    pub(super) fn peer_down(&mut self, peer: Peer, now: Timestamp) {
+        if self.links.remove(&peer).is_some() {
+            self.open_sessions(now);
+        }
+    }
+
+    /// Has a session opened: with this peer if it is up, else with a random one.
+    pub(super) fn want_session(&mut self, peer: Option<Peer>, now: Timestamp) {
+        let known = peer.filter(|peer| self.links.contains_key(peer));
+        if let Some(peer) = known.or_else(|| self.random_peer())
+            && let Some(link) = self.links.get_mut(&peer)
+        {
+            link.wanted = true;
+            self.open_sessions(now);
+        }
+    }
+
+    fn random_peer(&mut self) -> Option<Peer> {
+        let count = self.links.len() as u64;
+        let at = (count > 0).then(|| self.random.below(count))?;
+        self.links.keys().nth(at as usize).copied()
+    }
+
+    /// Opens the sessions that are wanted, as far as there is room.
+    fn open_sessions(&mut self, now: Timestamp) {
+        let open = self.links.values().filter(|link| link.incoming.is_some()).count();
+        let wanted = self
+            .links
+            .iter_mut()
+            .filter(|(_, link)| link.wanted && link.incoming.is_none());
+        for (peer, link) in wanted.take(SESSIONS_MAX.saturating_sub(open)) {
+            let (tag, vector) = (Tag(self.random.number()), self.store.vector());
+            for frame in Hello::frames(self.config.store, tag, vector) {
+                self.outputs.push_back(Output::Send { peer: *peer, frame });
+            }
+            link.incoming = Some(Incoming::new(tag, vector.clone()));
+            link.wanted = false;
+            link.heard_at = now;
+            link.told = Some(vector.digest());
+        }
+    }
+
+    pub(super) fn received(&mut self, peer: Peer, frame: &[u8], now: Timestamp) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let outcome = match Frame::parse(frame) {
+            Ok(Frame::Hello(hello)) => self.hello(peer, hello, now),
+            Ok(Frame::Digest(digest)) => {
+                link.digest = Some((digest, now));
+                self.report_sync();
+                Ok(())
+            }
+            Ok(frame) => self.answered(peer, frame, now),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = outcome {
+            self.fail(peer, error, now);
+        }
+    }
+
+    /// A peer says what it holds and asks for the rest.
+    fn hello(&mut self, peer: Peer, hello: Hello, now: Timestamp) -> Result<(), SessionError> {
+        let Some(link) = self.links.get_mut(&peer) else {
+            return Ok(());
+        };
+        if hello.store != self.config.store {
+            return Err(SessionError::WrongStore);
+        }
+        let (tag, digest) = (hello.tag, hello.digest);
+        let Some(vector) = link.request(hello)? else {
+            return Ok(());
+        };
+        link.digest = Some((digest, now));
+        // It holds something that is lacking here: ask in turn, unless that is under way.
+        let lacking = !self.store.vector().dominates(&vector);
+        link.wanted |= lacking && link.incoming.is_none();
+        self.yield_author(&vector);
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.outgoing = Some(Outgoing::new(tag, vector));
+        }
+        self.report_sync();
+        self.open_sessions(now);
+        self.fill(peer);
+        Ok(())
+    }
+
+    pub(super) fn drained(&mut self, peer: Peer) {
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.drained = true;
+            self.fill(peer);
+        }
+    }
+
+    /// Hands out the next frames of the answer to a peer, if its queue is empty.
+    fn fill(&mut self, peer: Peer) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let Some(outgoing) = link.outgoing.as_mut().filter(|_| link.drained) else {
+            return;
+        };
+        let mut frames = Vec::new();
+        if outgoing.fill(&self.store, &mut frames, FRAMES_PER_TURN) {
+            link.outgoing = None;
+        }
+        link.drained = frames.is_empty();
+        self.outputs
+            .extend(frames.into_iter().map(|frame| Output::Send { peer, frame }));
+    }
+
+    /// A frame of the answer to our HELLO.
+    fn answered(&mut self, peer: Peer, frame: Frame<'_>, now: Timestamp) -> Result<(), SessionError> {
+        let (Frame::Events { tag, .. } | Frame::Body { tag, .. } | Frame::Leaves { tag, .. } | Frame::End { tag, .. }) =
+            frame
+        else {
+            return Ok(());
+        };
+        let Some(link) = self.links.get_mut(&peer) else {
+            return Ok(());
+        };
+        // An answer to an earlier HELLO, which was given up.
+        let Some(incoming) = link.incoming.as_mut().filter(|incoming| incoming.tag() == tag) else {
+            return Ok(());
+        };
+        link.heard_at = now;
+        if let Some(delta) = incoming.receive(frame)? {
+            link.incoming = None;
+            link.failures = 0;
+            self.commit_session(peer, delta, now);
+        } else {
+            let progress = incoming.progress();
+            let event = Event::Progress {
+                peer,
+                done: progress.done,
+                expected: progress.expected,
+            };
+            self.outputs.push_back(Output::Emit(event));
+        }
+        Ok(())
+    }
+
+    fn commit_session(&mut self, peer: Peer, delta: Delta, now: Timestamp) {
+        self.yield_author(&delta.vector);
+        if !self.store.vector().dominates(&delta.vector) {
+            for event in &delta.events {
+                if let Described::Live { hlc, .. } = event {
+                    self.clock.observe(*hlc, now);
+                }
+            }
+            let mut edit = self.store.edit();
+            merge(&mut edit, delta);
+            let (batch, touched) = edit.finish();
+            self.settle(batch, touched, Origin::Remote, now);
+        }
+        self.apply_early(now);
+        self.outputs.push_back(Output::Emit(Event::Received { peer }));
+        self.tell(peer);
+        self.open_sessions(now);
+    }
+
+    /// Tells a peer what is held here now, if it was not told.
+    fn tell(&mut self, peer: Peer) {
+        let digest = self.digest();
+        if let Some(link) = self.links.get_mut(&peer)
+            && link.told != Some(digest)
+        {
+            link.told = Some(digest);
+            self.outputs.push_back(Output::Send {
+                peer,
+                frame: Frame::digest(digest),
+            });
+        }
+    }
+
+    fn fail(&mut self, peer: Peer, error: SessionError, now: Timestamp) {
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.incoming = None;
+            link.failures = link.failures.saturating_add(1);
+            link.heard_at = now;
+        }
+        self.refuse(Some(peer), error);
+        self.open_sessions(now);
+    }
+
+    /// When a session counts as silent.
+    pub(super) fn silent_at(&self, link: &Link) -> Option<Timestamp> {
+        link.incoming
+            .as_ref()
+            .map(|_| link.heard_at + self.config.session_patience)
+    }
+
+    /// When a session is due because the peer's digest differs from ours and both were quiet since.
+    pub(super) fn repair_at(&self, link: &Link) -> Option<Timestamp> {
+        let (_, told_at) = link.digest?;
+        if link.incoming.is_some() || link.in_sync == Some(true) {
+            return None;
+        }
+        let quiet_since = told_at.max(self.changed_at).max(link.heard_at);
+        let patience = self
+            .config
+            .repair_after
+            .saturating_mul(1 << link.failures.min(16))
+            .min(RETRY_MAX);
+        Some(quiet_since + patience.max(self.config.repair_after))
+    }
+
+    pub(super) fn tick(&mut self, now: Timestamp) {
+        let due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+        let mut silent = Vec::new();
+        let mut differing = Vec::new();
+        for (peer, link) in &self.links {
+            if due(self.silent_at(link)) {
+                silent.push(*peer);
+            } else if due(self.repair_at(link)) {
+                differing.push(*peer);
+            }
+        }
+        for peer in silent {
+            self.fail(peer, SessionError::Silent, now);
+        }
+        for peer in differing {
+            self.want_session(Some(peer), now);
+        }
+        if due(self.gap_at) {
+            self.fill_gap(now);
+        }
+        if due(self.beacon_at) {
+            self.beacon_at = None;
+            for peer in self.links.keys().copied().collect::<Vec<_>>() {
+                self.tell(peer);
+            }
+        }
+        if self.anti_entropy_at <= now {
+            self.anti_entropy_at = anti_entropy_after(&self.config, &mut self.random, now);
+            self.want_session(None, now);
+        }
+    }
+
+    /// Tells callers of each peer of which another thing is known than before.
+    pub(super) fn report_sync(&mut self) {
+        if self.links.is_empty() {
+            return;
+        }
+        let digest = self.digest();
+        for (peer, link) in &mut self.links {
+            let in_sync = link.digest.map(|(theirs, _)| theirs == digest);
+            if in_sync != link.in_sync {
+                link.in_sync = in_sync;
+                self.outputs.push_back(Output::Emit(Event::SyncChanged { peer: *peer }));
+            }
+        }
+    }
+}
+
+/// Joins what a session brought to the visible state.
+fn merge(edit: &mut Edit<'_>, delta: Delta) {
+    let mut removed = Vec::new();
+    let mut dead = Vec::new();
+    for event in delta.events {
+        match event {
+            Described::Live {
+                dot,
+                key,
+                body: Body::Inline(value),
+                hlc,
+                removes,
+            } => {
+                removed.extend_from_slice(&removes);
+                edit.put(StoredEntry {
+                    dot,
+                    key,
+                    value,
+                    hlc,
+                    removes,
+                });
+            }
+            // The session has put large values in place.
+            Described::Live {
+                body: Body::Large { .. },
+                ..
+            } => {}
+            Described::Dead { dot, removes } => {
+                removed.extend_from_slice(&removes);
+                dead.push((dot, removes));
+            }
+        }
+    }
+    for dot in &removed {
+        edit.remove(dot);
+    }
+    for (dot, removes) in dead {
+        if !edit.store().vector().covers(&dot) {
+            edit.record(dot, removes);
+        }
+    }
+    if let Some(leaves) = delta.leaves {
+        remove_unnamed(edit, &leaves, &delta.vector);
+    }
+    edit.merge_frontier(&delta.frontier, &delta.vector);
+    for (author, n) in delta.vector.iter() {
+        edit.advance(author, n);
+    }
+}
+
+/// Removes what the sender has seen and does not name as live. What is live there and dead here stays dead.
+fn remove_unnamed(edit: &mut Edit<'_>, leaves: &Leaves, seen: &VersionVector) {
+    let mut removed = Vec::new();
+    for (author, block, live) in edit.store().blocks() {
+        let named = leaves.get(&(author, block)).copied().unwrap_or_default();
+        let base = block * BLOCK_DOTS;
+        for bit in 0..BLOCK_DOTS {
+            let (word, mask) = ((bit / 64) as usize, 1 << (bit % 64));
+            let dot = Dot::new(author, base + bit + 1);
+            if live[word] & mask != 0 && named[word] & mask == 0 && seen.covers(&dot) {
+                removed.push(dot);
+            }
+        }
+    }
+    for dot in &removed {
+        edit.remove(dot);
+    }
+}

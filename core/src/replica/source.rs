@@ -1,0 +1,38 @@
+//! The store as a session sees it.
+
+use crate::{
+    causality::{Frontier, VersionVector},
+    id::{AuthorId, Dot},
+    store::Store,
+    sync::Source,
+    wire::{Leaf, LiveEvent},
+};
+
+impl Source for Store {
+    fn vector(&self) -> &VersionVector {
+        Self::vector(self)
+    }
+
+    fn frontier(&self) -> &Frontier {
+        Self::frontier(self)
+    }
+
+    fn live(&self, author: AuthorId, after: u64, upto: u64) -> impl Iterator<Item = LiveEvent<'_>> {
+        Self::live(self, author, after, upto).map(|entry| LiveEvent {
+            dot: entry.dot,
+            key: &entry.key,
+            value: &entry.value,
+            hash: entry.hash,
+            hlc: entry.hlc,
+            removes: &entry.removes,
+        })
+    }
+
+    fn records(&self, author: AuthorId, after: u64, upto: u64) -> impl Iterator<Item = (u64, &[Dot])> {
+        Self::records(self, author, after, upto)
+    }
+
+    fn leaves(&self) -> impl Iterator<Item = Leaf> {
+        self.blocks().map(|(author, block, live)| Leaf { author, block, live })
+    }
+}

@@ -1,0 +1,58 @@
+//! What kind of run a seed stands for.
+
+use core::time::Duration;
+
+use super::random::Random;
+use crate::{id::StoreId, replica::Config};
+
+/// The parameters of a run, drawn from its seed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Profile {
+    /// How many replicas.
+    pub replicas: usize,
+    /// How many keys they write.
+    pub keys: usize,
+    /// How many random steps before the network heals.
+    pub steps: usize,
+    /// Records of dead events kept.
+    pub ring_records: usize,
+    /// The longest gossiped transaction; small ones force announcements.
+    pub gossip_bytes_max: usize,
+    /// How many early transactions are kept.
+    pub buffered_transactions_max: usize,
+    /// Gossip messages lost, in percent.
+    pub loss_percent: usize,
+    /// Gossip messages delivered twice, in percent.
+    pub duplicate_percent: usize,
+    /// Crashes, restores, clones and cuts, per thousand steps.
+    pub mishaps_per_mille: usize,
+    /// Values too large to travel inside an event, in percent.
+    pub large_percent: usize,
+}
+
+impl Profile {
+    pub(super) fn draw(random: &mut Random) -> Self {
+        Self {
+            replicas: 2 + random.below(7),
+            keys: 2 + random.below(4),
+            steps: random.pick(&[60, 200, 200, 500]),
+            ring_records: random.pick(&[0, 4, 65_536]),
+            gossip_bytes_max: random.pick(&[0, 150, 48 * 1024]),
+            buffered_transactions_max: random.pick(&[0, 2, 4_096]),
+            loss_percent: random.pick(&[0, 20, 60, 100]),
+            duplicate_percent: random.pick(&[0, 20]),
+            mishaps_per_mille: random.pick(&[0, 30, 120]),
+            large_percent: random.pick(&[0, 0, 0, 0, 0, 0, 0, 5]),
+        }
+    }
+
+    pub(super) fn config(&self, seed: [u8; 32]) -> Config {
+        Config {
+            ring_records: self.ring_records,
+            gossip_bytes_max: self.gossip_bytes_max,
+            buffered_transactions_max: self.buffered_transactions_max,
+            anti_entropy_every: Duration::from_secs(20),
+            ..Config::new(StoreId::from_name("simulation"), seed)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What storage writes in one atomic step.
+
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+
+use crate::{
+    causality::{Frontier, Value},
+    id::{AuthorId, Dot},
+    time::Hlc,
+};
+
+/// The changes of one step. Vector, entries, removals, records and frontier belong together: a disk that held some without
+/// the others would describe a state that never was. Batches applied in order give the state again.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Batch {
+    /// Entries that became live.
+    pub entries: Vec<StoredEntry>,
+    /// Dots whose entries are live no more. Each leaves a record of what it had removed.
+    pub removed: Vec<Dot>,
+    /// Records of events that were never live here.
+    pub records: Vec<(Dot, Box<[Dot]>)>,
+    /// The counts of the version vector that rose.
+    pub vector: Vec<(AuthorId, u64)>,
+    /// The frontier afterwards.
+    pub frontier: Frontier,
+}
+
+impl Batch {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        // Nothing changes without an event, and every event raises the vector.
+        self.vector.is_empty()
+    }
+}
+
+/// An entry as it is stored. Its content hash follows from the value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredEntry {
+    /// The event that wrote it.
+    pub dot: Dot,
+    /// Its key.
+    pub key: Arc<str>,
+    /// Its bytes.
+    pub value: Value,
+    /// When it was written.
+    pub hlc: Hlc,
+    /// What the event superseded.
+    pub removes: Box<[Dot]>,
+}

@@ -1,0 +1,61 @@
+//! Why a session ends early.
+
+use core::fmt;
+
+use crate::{id::Dot, wire::WireError};
+
+/// Why a session was given up. Nothing of it has become visible; another session starts from the same state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The peer sent bytes that are no frame.
+    Wire(WireError),
+    /// The peer holds another store.
+    WrongStore,
+    /// A frame is missing or came twice.
+    OutOfOrder {
+        /// The place of the frame awaited.
+        expected: u64,
+        /// The place of the frame that came.
+        received: u64,
+    },
+    /// The peer announced a digest that is not that of its vector.
+    WrongDigest,
+    /// An event that was not asked for, comes twice, or is beyond what the peer says it holds.
+    UnexpectedEvent(Dot),
+    /// A large value came without its event, is longer than announced, or is still missing at the end.
+    UnexpectedBody,
+    /// A large value does not have the hash announced.
+    WrongHash,
+    /// The session would stage more than the stage holds (512 MiB).
+    StageFull {
+        /// How many bytes were staged.
+        bytes: usize,
+    },
+    /// Nothing came for as long as [`crate::replica::Config::session_patience`].
+    Silent,
+}
+
+impl From<WireError> for SessionError {
+    fn from(error: WireError) -> Self {
+        Self::Wire(error)
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wire(error) => write!(f, "malformed frame: {error}"),
+            Self::WrongStore => write!(f, "the peer holds another store"),
+            Self::OutOfOrder { expected, received } => write!(f, "frame {received} came where {expected} was expected"),
+            Self::WrongDigest => write!(f, "the peer's digest is not that of its version vector"),
+            Self::UnexpectedEvent(dot) => write!(f, "event {dot:?} is out of place"),
+            Self::UnexpectedBody => write!(f, "a large value is out of place"),
+            Self::WrongHash => write!(f, "a large value does not have its hash"),
+            Self::StageFull { bytes } => write!(f, "the session brought {bytes} bytes, more than can be staged"),
+            Self::Silent => write!(f, "the peer fell silent"),
+        }
+    }
+}
+
+impl core::error::Error for SessionError {}

@@ -1,0 +1,342 @@
+//! The stream of events inside a session or a gossiped transaction.
+//!
+//! A stream describes events in runs: a run begins with its author and continues with rising numbers; numbers that are
+//! skipped belong to events that are dead and of which no record is left. Each event begins with one varint
+//!
+//! ```text
+//! header = gap << 4 | removes << 2 | kind
+//!   kind     0 live, value inline   1 live, value by hash   2 dead   3 a run begins (gap and removes are 0)
+//!   gap      numbers skipped since the previous event of the run
+//!   removes  how many dots the event superseded; 3 = a varint with the count follows
+//! run:     author, varint number before the run's first
+//! removes: per dot: author, then for the event's own author varint (event's number - number), else varint number
+//! live:    signed stamp difference to the previous live event, varint bytes shared with the previous key, varint length of the
+//!          rest, the rest, then varint length and bytes of the value, or varint length and 32 bytes of hash
+//! ```
+//!
+//! so that a small put costs about ten bytes beyond its key and value, and a delete five. What "previous" refers to lives as
+//! long as the stream, across frames.
+
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+
+use super::{
+    AuthorTable, DOT_NUMBER_MAX, INLINE_VALUE_BYTES_MAX, KEY_BYTES_MAX, REMOVES_MAX, VALUE_BYTES_MAX, WireError,
+    bytes::{Reader, Writer},
+    checked_dot,
+};
+use crate::{
+    causality::Value,
+    id::{AuthorId, ContentHash, Dot},
+    time::Hlc,
+};
+
+/// A live event to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveEvent<'a> {
+    /// Its name.
+    pub dot: Dot,
+    /// Its key.
+    pub key: &'a str,
+    /// Its value.
+    pub value: &'a Value,
+    /// The value's hash.
+    pub hash: ContentHash,
+    /// When it was written.
+    pub hlc: Hlc,
+    /// What it superseded.
+    pub removes: &'a [Dot],
+}
+
+/// An event as a stream describes it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Described {
+    /// Its value stands.
+    Live {
+        /// Its name.
+        dot: Dot,
+        /// Its key.
+        key: Arc<str>,
+        /// Its value, or where to expect it.
+        body: Body,
+        /// When it was written.
+        hlc: Hlc,
+        /// What it superseded.
+        removes: Box<[Dot]>,
+    },
+    /// It was a delete, or its value was superseded.
+    Dead {
+        /// Its name.
+        dot: Dot,
+        /// What it superseded.
+        removes: Box<[Dot]>,
+    },
+}
+
+/// The value of a described event.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Body {
+    /// Here it is.
+    Inline(Value),
+    /// It follows in frames of its own.
+    Large {
+        /// What it must hash to.
+        hash: ContentHash,
+        /// Its length in bytes.
+        length: usize,
+    },
+}
+
+impl Described {
+    /// The event's name.
+    pub fn dot(&self) -> Dot {
+        match self {
+            Self::Live { dot, .. } | Self::Dead { dot, .. } => *dot,
+        }
+    }
+}
+
+mod kind {
+    pub(super) const INLINE: u64 = 0;
+    pub(super) const LARGE: u64 = 1;
+    pub(super) const DEAD: u64 = 2;
+    pub(super) const RUN: u64 = 3;
+}
+
+/// The number of removed dots that stands for "a count follows".
+const REMOVES_COUNTED: u64 = 3;
+
+/// What both ends of a stream remember.
+#[derive(Clone, Debug, Default)]
+struct Previous {
+    event: Option<Dot>,
+    key: String,
+    hlc: u64,
+}
+
+/// Writes the events of one stream.
+#[derive(Clone, Debug)]
+pub struct EventWriter {
+    authors: AuthorTable,
+    previous: Previous,
+}
+
+impl EventWriter {
+    /// Begins a stream; stamps are written relative to `hlc`.
+    pub fn new(authors: AuthorTable, hlc: Hlc) -> Self {
+        Self {
+            authors,
+            previous: Previous {
+                hlc: hlc.0,
+                ..Previous::default()
+            },
+        }
+    }
+
+    /// The table, which other frames of the session share.
+    pub fn authors(&mut self) -> &mut AuthorTable {
+        &mut self.authors
+    }
+
+    /// Appends a live event. Returns whether its value has to follow in frames of its own.
+    pub fn live(&mut self, event: &LiveEvent<'_>, out: &mut Vec<u8>) -> bool {
+        let large = event.value.len() > INLINE_VALUE_BYTES_MAX;
+        self.head(
+            event.dot,
+            event.removes,
+            if large { kind::LARGE } else { kind::INLINE },
+            out,
+        );
+        out.signed(event.hlc.0.wrapping_sub(self.previous.hlc) as i64);
+        self.previous.hlc = event.hlc.0;
+        self.key(event.key, out);
+        out.varint(event.value.len() as u64);
+        out.put(if large { &event.hash.0 } else { event.value });
+        large
+    }
+
+    /// Appends a dead event.
+    pub fn dead(&mut self, dot: Dot, removes: &[Dot], out: &mut Vec<u8>) {
+        self.head(dot, removes, kind::DEAD, out);
+    }
+
+    fn head(&mut self, dot: Dot, removes: &[Dot], kind: u64, out: &mut Vec<u8>) {
+        let before = match self.previous.event {
+            Some(previous) if previous.author == dot.author && previous.n < dot.n => previous.n,
+            _ => {
+                out.varint(kind::RUN);
+                self.authors.write(dot.author, out);
+                out.varint(dot.n - 1);
+                dot.n - 1
+            }
+        };
+        self.previous.event = Some(dot);
+        let (gap, count) = (dot.n - before - 1, removes.len() as u64);
+        out.varint(gap << 4 | count.min(REMOVES_COUNTED) << 2 | kind);
+        if count >= REMOVES_COUNTED {
+            out.varint(count);
+        }
+        for removed in removes {
+            self.authors.write(removed.author, out);
+            out.varint(if removed.author == dot.author {
+                dot.n - removed.n
+            } else {
+                removed.n
+            });
+        }
+    }
+
+    fn key(&mut self, key: &str, out: &mut Vec<u8>) {
+        let previous = self.previous.key.as_bytes();
+        let shared = key.bytes().zip(previous).take_while(|(a, b)| a == *b).count();
+        // Split at a character, so that the remembered key stays text.
+        let shared = (0..=shared).rev().find(|at| key.is_char_boundary(*at)).unwrap_or(0);
+        let rest = &key[shared..];
+        out.varint(shared as u64);
+        out.varint(rest.len() as u64);
+        out.put(rest.as_bytes());
+        self.previous.key.truncate(shared);
+        self.previous.key.push_str(rest);
+    }
+}
+
+/// Reads the events of one stream.
+#[derive(Clone, Debug)]
+pub struct EventReader {
+    authors: AuthorTable,
+    previous: Previous,
+}
+
+impl EventReader {
+    /// Begins a stream with what the writer began with.
+    pub fn new(authors: AuthorTable, hlc: Hlc) -> Self {
+        Self {
+            authors,
+            previous: Previous {
+                hlc: hlc.0,
+                ..Previous::default()
+            },
+        }
+    }
+
+    /// The table, which other frames of the session share.
+    pub fn authors(&mut self) -> &mut AuthorTable {
+        &mut self.authors
+    }
+
+    /// Reads the events in one frame's worth of the stream, handing each to `take`.
+    ///
+    /// # Errors
+    /// When the bytes are malformed, or what `take` returns. The stream cannot be continued then.
+    pub fn read<E: From<WireError>>(
+        &mut self,
+        bytes: &[u8],
+        mut take: impl FnMut(Described) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut from = Reader::new(bytes);
+        while !from.is_empty() {
+            if let Some(event) = self.event(&mut from)? {
+                take(event)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One event; `None` where a run begins.
+    fn event(&mut self, from: &mut Reader<'_>) -> Result<Option<Described>, WireError> {
+        let header = from.varint()?;
+        let (kind, count, gap) = (header & 3, header >> 2 & 3, header >> 4);
+        if kind == kind::RUN {
+            let author = self.authors.read(from)?;
+            let before = from.varint()?;
+            if header != kind::RUN || before >= DOT_NUMBER_MAX {
+                return Err(WireError::OutOfRange("start of a run"));
+            }
+            self.previous.event = Some(Dot::new(author, before));
+            return Ok(None);
+        }
+        let previous = self
+            .previous
+            .event
+            .ok_or(WireError::OutOfRange("event before any run"))?;
+        let dot = checked_dot(previous.author, previous.n.saturating_add(gap).saturating_add(1))?;
+        self.previous.event = Some(dot);
+        let removes = self.removes(dot, count, from)?;
+        if kind == kind::DEAD {
+            return Ok(Some(Described::Dead { dot, removes }));
+        }
+        let hlc = self.previous.hlc.wrapping_add(from.signed()? as u64);
+        self.previous.hlc = hlc;
+        let key = self.key(from)?;
+        let body = if kind == kind::INLINE {
+            let length = from.length("inline value", INLINE_VALUE_BYTES_MAX)?;
+            Body::Inline(Value::from(from.take(length)?))
+        } else {
+            let length = from.length("value", VALUE_BYTES_MAX)?;
+            if length <= INLINE_VALUE_BYTES_MAX {
+                return Err(WireError::OutOfRange("length of a value by hash"));
+            }
+            Body::Large {
+                hash: ContentHash(from.array()?),
+                length,
+            }
+        };
+        Ok(Some(Described::Live {
+            dot,
+            key,
+            body,
+            hlc: Hlc(hlc),
+            removes,
+        }))
+    }
+
+    fn removes(&mut self, dot: Dot, count: u64, from: &mut Reader<'_>) -> Result<Box<[Dot]>, WireError> {
+        let count = match count {
+            REMOVES_COUNTED => from.length("removed dots", REMOVES_MAX)?,
+            few => few as usize,
+        };
+        // Not allocated ahead: each dot takes two bytes at least, so the frame's end bounds them.
+        let mut removes = Vec::new();
+        for _ in 0..count {
+            let author = self.authors.read(from)?;
+            let number = from.varint()?;
+            let n = if author == dot.author {
+                // An event supersedes what came before it.
+                dot.n
+                    .checked_sub(number)
+                    .filter(|n| *n < dot.n)
+                    .ok_or(WireError::OutOfRange("removed dot"))?
+            } else {
+                number
+            };
+            removes.push(checked_dot(author, n)?);
+        }
+        Ok(removes.into_boxed_slice())
+    }
+
+    fn key(&mut self, from: &mut Reader<'_>) -> Result<Arc<str>, WireError> {
+        let shared = from.length("shared part of a key", self.previous.key.len())?;
+        if !self.previous.key.is_char_boundary(shared) {
+            return Err(WireError::NotUtf8);
+        }
+        let rest = from.length("key", KEY_BYTES_MAX - shared.min(KEY_BYTES_MAX))?;
+        let rest = core::str::from_utf8(from.take(rest)?).map_err(|_| WireError::NotUtf8)?;
+        self.previous.key.truncate(shared);
+        self.previous.key.push_str(rest);
+        if self.previous.key.is_empty() {
+            return Err(WireError::OutOfRange("length of a key"));
+        }
+        Ok(Arc::from(self.previous.key.as_str()))
+    }
+}
+
+/// The number of an author within a table, for frames other than events.
+pub(super) fn write_dot(authors: &mut AuthorTable, dot: Dot, out: &mut Vec<u8>) {
+    authors.write(dot.author, out);
+    out.varint(dot.n);
+}
+
+/// Reads what [`write_dot`] wrote.
+pub(super) fn read_dot(authors: &mut AuthorTable, from: &mut Reader<'_>) -> Result<Dot, WireError> {
+    let author: AuthorId = authors.read(from)?;
+    checked_dot(author, from.varint()?)
+}
