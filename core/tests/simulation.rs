@@ -8,7 +8,7 @@ use std::{env, thread};
 
 use gossipstore_core::sim::{self, Outcome, Violation};
 
-const SCHEDULES: u64 = 4_000;
+const SCHEDULES: u64 = 2_500;
 
 fn variable(name: &str) -> Option<u64> {
     env::var(name)

@@ -1,0 +1,205 @@
+//! Goal: what a caller asks of one replica happens, whole or not at all, and is answered. Method: one replica, no peers.
+
+mod support;
+
+use std::sync::Arc;
+
+use gossipstore_core::{
+    replica::{Command, CommandError, CommandId, Context, Input, Origin, Replica, Scan, Value, Write},
+    wire,
+};
+use support::{Driver, config, put, put_in};
+
+#[test]
+fn what_is_set_is_read_and_what_is_deleted_is_gone() {
+    let mut one = Driver::new(1);
+    one.set("a", "1");
+    one.set("b", "2");
+    one.set("a", "3");
+    assert_eq!(
+        (one.get("a"), one.get("b"), one.replica.len()),
+        (Some("3".into()), Some("2".into()), 2)
+    );
+    one.delete("a");
+    assert_eq!((one.get("a"), one.replica.len()), (None, 1));
+    one.command(Command::Clear).expect("clear");
+    assert!(one.replica.is_empty());
+}
+
+#[test]
+fn changes_say_what_was_and_what_is() {
+    let mut one = Driver::new(1);
+    one.set("a", "1");
+    one.set("a", "2");
+    one.delete("a");
+    let bytes = |text: &str| Some(Value::from(text.as_bytes()));
+    let changes: Vec<_> = one.changes().concat();
+    let seen: Vec<_> = changes
+        .iter()
+        .map(|change| (change.previous.clone(), change.value.clone()))
+        .collect();
+    assert_eq!(seen, [(None, bytes("1")), (bytes("1"), bytes("2")), (bytes("2"), None)]);
+    assert!(changes.iter().all(|change| change.origin == Origin::Local));
+}
+
+#[test]
+fn deleting_nothing_makes_no_event_and_no_author() {
+    let mut one = Driver::new(1);
+    one.delete("nothing");
+    one.command(Command::Clear).expect("clear");
+    assert!(one.replica.vector().is_empty() && one.replica.author().is_none() && one.batches.is_empty());
+}
+
+#[test]
+fn a_transaction_is_one_change_and_its_last_write_of_a_key_counts() {
+    let mut one = Driver::new(1);
+    one.set("b", "old");
+    one.changes();
+    let delete = Write::Delete {
+        key: Arc::from("b"),
+        context: None,
+    };
+    one.transact([put("a", "1"), put("b", "2"), put("a", "3"), delete])
+        .expect("valid");
+    assert_eq!((one.get("a"), one.get("b")), (Some("3".into()), None));
+    let changes = one.changes();
+    assert_eq!(changes.len(), 1, "seen whole");
+    assert_eq!(changes[0].len(), 2);
+}
+
+#[test]
+fn a_bad_write_spoils_its_whole_transaction_and_changes_nothing() {
+    let key = |bytes: usize| "k".repeat(bytes);
+    let large = |bytes| Write::Put {
+        key: Arc::from("k"),
+        value: Value::from(vec![0; bytes]),
+        context: None,
+    };
+    let cases = [
+        (put("", "1"), CommandError::KeyEmpty),
+        (
+            put(&key(wire::KEY_BYTES_MAX + 1), "1"),
+            CommandError::KeyTooLong {
+                bytes: wire::KEY_BYTES_MAX + 1,
+            },
+        ),
+        (
+            large(wire::VALUE_BYTES_MAX + 1),
+            CommandError::ValueTooLarge {
+                bytes: wire::VALUE_BYTES_MAX + 1,
+            },
+        ),
+    ];
+    let mut one = Driver::new(1);
+    for (write, error) in cases {
+        assert_eq!(one.transact([put("good", "1"), write]), Err(error));
+        assert!(one.replica.is_empty() && one.replica.author().is_none());
+    }
+    let many = wire::TXN_EVENTS_MAX + 1;
+    let writes = (0..many).map(|n| put(&n.to_string(), "1"));
+    assert_eq!(
+        one.transact(writes),
+        Err(CommandError::TransactionTooLarge { events: many })
+    );
+    // The longest of each is fine.
+    one.transact([put(&key(wire::KEY_BYTES_MAX), "1"), large(wire::VALUE_BYTES_MAX)])
+        .expect("at the bounds");
+    assert_eq!(one.replica.len(), 2);
+}
+
+#[test]
+fn a_write_in_context_supersedes_what_was_seen_and_no_more() {
+    let mut one = Driver::new(1);
+    one.set("a", "seen");
+    let context = one.replica.siblings("a").context;
+    one.set("a", "unseen");
+    one.transact([put_in("a", "mine", Some(context))]).expect("valid");
+    assert_eq!(one.values("a"), ["mine", "unseen"]);
+    let context = one.replica.siblings("a").context;
+    one.transact([put_in("a", "merged", Some(context))]).expect("valid");
+    assert_eq!(one.values("a"), ["merged"]);
+    // An empty context has seen nothing.
+    one.transact([put_in("a", "blind", Some(Context::default()))])
+        .expect("valid");
+    assert_eq!(one.values("a"), ["blind", "merged"]);
+    let changes = one.changes().concat();
+    assert_eq!(changes.last().map(|change| change.siblings), Some(2));
+}
+
+#[test]
+fn equal_siblings_are_listed_once_and_superseded_together() {
+    let mut one = Driver::new(1);
+    one.set("a", "same");
+    one.transact([put_in("a", "same", Some(Context::default()))])
+        .expect("valid");
+    let siblings = one.replica.siblings("a");
+    assert_eq!((siblings.values.len(), siblings.context.dots().len()), (1, 2));
+    assert_eq!(
+        one.replica
+            .scan(&Scan::default())
+            .map(|item| item.siblings)
+            .collect::<Vec<_>>(),
+        [1]
+    );
+    one.transact([put_in("a", "next", Some(siblings.context))])
+        .expect("valid");
+    assert_eq!(one.replica.live_dots().count(), 1);
+}
+
+#[test]
+fn a_command_is_answered_when_its_batch_is_durable() {
+    let mut one = Driver::new(1);
+    one.durable = false;
+    one.feed(Input::Command {
+        id: CommandId(1),
+        command: Command::Transact(vec![put("a", "1")]),
+    });
+    assert_eq!(
+        (one.get("a"), one.replies.len(), one.replica.pending()),
+        (Some("1".into()), 0, 1)
+    );
+    assert_eq!(one.gossip.len(), 1, "gossip does not wait");
+    one.feed(Input::Persisted {
+        id: gossipstore_core::replica::BatchId(0),
+    });
+    assert_eq!((one.replies.pop(), one.replica.pending()), (Some(Ok(())), 0));
+
+    one.feed(Input::Command {
+        id: CommandId(2),
+        command: Command::Transact(vec![put("b", "1")]),
+    });
+    let reason: Arc<str> = Arc::from("disk full");
+    one.feed(Input::PersistFailed {
+        id: gossipstore_core::replica::BatchId(1),
+        reason: Arc::clone(&reason),
+    });
+    assert_eq!(one.replies.pop(), Some(Err(CommandError::NotDurable { reason })));
+}
+
+#[test]
+fn an_opening_writes_as_a_new_author_and_one_that_reads_has_none() {
+    let mut one = Driver::new(1);
+    one.set("a", "1");
+    one.set("a", "2");
+    one.delete("a");
+    one.set("b", "3");
+    let first = one.replica.author().expect("it has written");
+    let mut again = Driver::with(config(2));
+    again.replica = Replica::restore(config(2), again.now, one.batches.clone());
+    assert_eq!((again.get("b"), again.replica.author()), (Some("3".into()), None));
+    assert_eq!(again.replica.digest(), one.replica.digest());
+    again.set("a", "4");
+    assert_ne!(again.replica.author(), Some(first));
+    assert_eq!(again.replica.vector().len(), 2);
+}
+
+#[test]
+fn the_later_of_two_writes_wins_even_when_the_clock_stands() {
+    let mut one = Driver::new(1);
+    for value in ["1", "2", "3"] {
+        one.transact([put_in("a", value, Some(Context::default()))])
+            .expect("valid");
+    }
+    assert_eq!(one.get("a"), Some("3".into()));
+    assert_eq!(one.values("a"), ["1", "2", "3"]);
+}

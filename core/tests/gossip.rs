@@ -1,0 +1,198 @@
+//! Goal: gossip may come late, twice, in any order or not at all; what is visible stays causal and becomes complete. Method:
+//! two replicas, messages delivered by hand.
+
+mod support;
+
+use std::{sync::Arc, time::Duration};
+
+use gossipstore_core::{
+    causality::{Event as TxnEvent, Op, Txn},
+    id::{AuthorId, Dot},
+    replica::{Config, Event, Input, Origin, Value},
+    time::Hlc,
+    wire::Gossip,
+};
+use support::{Driver, PEER, config, gossip, join, put, settle};
+
+fn joined() -> (Driver, Driver) {
+    let (mut a, mut b) = (Driver::new(1), Driver::new(2));
+    join(&mut a, &mut b);
+    settle(&mut a, &mut b);
+    (a, b)
+}
+
+#[test]
+fn a_gossiped_transaction_is_applied_once() {
+    let (mut a, mut b) = joined();
+    a.set("k", "1");
+    let message = a.gossip.pop_front().expect("a write is gossiped");
+    for _ in 0..2 {
+        b.feed(Input::Gossiped {
+            peer: Some(PEER),
+            message: message.clone(),
+        });
+    }
+    let changes = b.changes();
+    assert_eq!(changes.len(), 1);
+    assert_eq!((b.get("k"), changes[0][0].origin), (Some("1".into()), Origin::Remote));
+    assert_eq!(a.replica.digest(), b.replica.digest());
+}
+
+#[test]
+fn early_transactions_wait_for_their_past() {
+    let (mut a, mut b) = joined();
+    for value in ["1", "2", "3"] {
+        a.set("k", value);
+    }
+    let mut messages = std::mem::take(&mut a.gossip);
+    messages.make_contiguous().reverse();
+    for (at, message) in messages.into_iter().enumerate() {
+        assert_eq!(b.get("k"), None, "after {at} messages");
+        b.feed(Input::Gossiped {
+            peer: Some(PEER),
+            message,
+        });
+    }
+    assert_eq!((b.get("k"), b.changes().len()), (Some("3".into()), 3));
+}
+
+#[test]
+fn a_transaction_waits_for_what_its_author_had_seen_of_others() {
+    let mut c = Driver::new(3);
+    let (mut a, mut b) = joined();
+    a.set("question", "?");
+    gossip(&mut a, &mut b);
+    b.set("answer", "!");
+    let answer = b.gossip.pop_front().expect("gossiped");
+    c.feed(Input::Gossiped {
+        peer: None,
+        message: answer,
+    });
+    assert!(c.replica.is_empty(), "the answer does not show before the question");
+    a.set("later", "1");
+    for (_, message) in [(0, Gossip::encode(&first_write(), 1_000))] {
+        c.feed(Input::Gossiped { peer: None, message });
+    }
+    assert_eq!(c.replica.len(), 1);
+}
+
+fn first_write() -> Txn {
+    let event = TxnEvent {
+        op: Op::Put {
+            key: Arc::from("other"),
+            value: Value::from(&b"1"[..]),
+        },
+        removes: Box::new([]),
+    };
+    Txn {
+        author: AuthorId([9; 16]),
+        first: 1,
+        hlc: Hlc(1),
+        deps: Vec::new(),
+        events: vec![event],
+    }
+}
+
+#[test]
+fn a_missing_transaction_is_fetched_by_a_session_after_a_moment() {
+    let (mut a, mut b) = joined();
+    a.set("lost", "1");
+    a.gossip.clear();
+    a.set("kept", "2");
+    gossip(&mut a, &mut b);
+    assert_eq!(b.get("kept"), None);
+    b.pass(Config::new(gossipstore_core::id::StoreId::from_name("test"), [0; 32]).gap_patience);
+    settle(&mut a, &mut b);
+    assert_eq!((b.get("lost"), b.get("kept")), (Some("1".into()), Some("2".into())));
+}
+
+#[test]
+fn a_lost_last_message_is_noticed_by_the_digests() {
+    let (mut a, mut b) = joined();
+    a.set("lost", "1");
+    a.gossip.clear();
+    // The digest goes out after a moment; both quiet, the difference is repaired within seconds.
+    a.pass(Duration::from_millis(500));
+    settle(&mut a, &mut b);
+    assert_eq!((b.get("lost"), b.replica.in_sync(PEER)), (None, Some(false)));
+    for _ in 0..10 {
+        a.pass(Duration::from_millis(300));
+        b.pass(Duration::from_millis(300));
+        settle(&mut a, &mut b);
+    }
+    assert_eq!(
+        (b.get("lost"), b.replica.in_sync(PEER), a.replica.in_sync(PEER)),
+        (Some("1".into()), Some(true), Some(true))
+    );
+}
+
+#[test]
+fn a_transaction_too_long_for_gossip_is_announced_and_fetched_whole() {
+    let (mut a, mut b) = joined();
+    let writes = (0..2_000).map(|n| put(&format!("key {n}"), "a value of some length, to be long together"));
+    a.transact(writes).expect("valid");
+    let message = a.gossip.front().expect("announced").clone();
+    assert!(message.len() < 40, "{} bytes", message.len());
+    gossip(&mut a, &mut b);
+    settle(&mut a, &mut b);
+    let changes = b.changes();
+    assert_eq!(
+        (changes.len(), changes[0].len(), b.replica.len()),
+        (1, 2_000, 2_000),
+        "seen whole"
+    );
+}
+
+#[test]
+fn the_buffer_for_early_transactions_is_bounded_and_loses_nothing() {
+    let mut a = Driver::new(1);
+    let mut b = Driver::with(Config {
+        buffered_transactions_max: 3,
+        ..config(2)
+    });
+    join(&mut a, &mut b);
+    settle(&mut a, &mut b);
+    for n in 0..50 {
+        a.set(&format!("key {n}"), "1");
+    }
+    a.gossip.pop_front();
+    gossip(&mut a, &mut b);
+    assert!(b.replica.is_empty());
+    b.pass(Duration::from_secs(1));
+    settle(&mut a, &mut b);
+    assert_eq!(b.replica.len(), 50);
+}
+
+#[test]
+fn a_transaction_that_supersedes_what_nobody_saw_is_refused() {
+    let (_, mut b) = joined();
+    let mut txn = first_write();
+    txn.events[0].removes = Box::new([Dot::new(AuthorId([8; 16]), 3)]);
+    b.feed(Input::Gossiped {
+        peer: Some(PEER),
+        message: Gossip::encode(&txn, 1_000),
+    });
+    assert!(b.replica.is_empty() && b.replica.vector().is_empty());
+    assert!(
+        b.events
+            .iter()
+            .any(|event| matches!(event, Event::SessionFailed { .. }))
+    );
+}
+
+#[test]
+fn a_replica_whose_author_id_is_used_elsewhere_takes_another() {
+    let (mut a, mut b) = joined();
+    a.set("k", "1");
+    gossip(&mut a, &mut b);
+    let author = a.replica.author().expect("it has written");
+    // A copy of a's memory goes on writing.
+    let mut copy = first_write();
+    (copy.author, copy.first) = (author, 2);
+    a.feed(Input::Gossiped {
+        peer: Some(PEER),
+        message: Gossip::encode(&copy, 1_000),
+    });
+    a.set("k", "2");
+    assert_ne!(a.replica.author(), Some(author));
+}
