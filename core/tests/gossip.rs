@@ -86,13 +86,13 @@ fn first_write() -> Txn {
             key: Arc::from("other"),
             value: Value::from(&b"1"[..]),
         },
-        removes: Box::new([]),
+        removes: [].into(),
     };
     Txn {
         author: AuthorId([9; 16]),
         first: 1,
         hlc: Hlc(1),
-        deps: Vec::new(),
+        deps: [].into(),
         events: vec![event],
     }
 }
@@ -171,7 +171,7 @@ fn the_buffer_for_early_transactions_is_bounded_and_loses_nothing() {
 fn a_transaction_that_supersedes_what_nobody_saw_is_refused() {
     let (_, mut b) = joined();
     let mut txn = first_write();
-    txn.events[0].removes = Box::new([Dot::new(AuthorId([8; 16]), 3)]);
+    txn.events[0].removes = [Dot::new(AuthorId([8; 16]), 3)].into();
     b.feed(Input::Gossiped {
         peer: Some(PEER),
         message: Gossip::encode(&txn, 1_000),

@@ -43,7 +43,7 @@ fn events() -> Vec<Described> {
         key: Arc::from(key),
         body,
         hlc: Hlc(hlc),
-        removes: removes.into(),
+        removes: removes.iter().copied().collect(),
     };
     let inline = |text: &str| Body::Inline(Value::from(text.as_bytes()));
     vec![
@@ -88,15 +88,13 @@ fn written() -> Vec<u8> {
                     Body::Inline(value) => value.clone(),
                     Body::Large { .. } => large(),
                 };
-                let hash = ContentHash::of(&value);
                 writer.live(
                     &LiveEvent {
                         dot: *dot,
                         key,
                         value: &value,
-                        hash,
                         hlc: *hlc,
-                        removes,
+                        removes: removes.clone(),
                     },
                     &mut out,
                 );
@@ -112,7 +110,7 @@ fn txn() -> Txn {
             key: Arc::from(key),
             value: Value::from(value.as_bytes()),
         },
-        removes: removes.into(),
+        removes: removes.iter().copied().collect(),
     };
     let delete = Event {
         op: Op::Delete,
@@ -123,7 +121,7 @@ fn txn() -> Txn {
         author: author(0xaa),
         first: 10,
         hlc: HLC,
-        deps: vec![dot(0xaa, 9), dot(0xbb, 4)],
+        deps: [dot(0xaa, 9), dot(0xbb, 4)].into(),
         events,
     }
 }

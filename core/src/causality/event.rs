@@ -1,8 +1,9 @@
 //! Events and the transactions they come in.
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 
 use crate::{
+    causality::Dots,
     id::{AuthorId, Dot},
     time::Hlc,
 };
@@ -31,7 +32,7 @@ pub struct Event {
     /// What it adds.
     pub op: Op,
     /// The siblings its author saw under the key, which it supersedes.
-    pub removes: Box<[Dot]>,
+    pub removes: Dots,
 }
 
 /// Events of one author with consecutive dots, seen whole or not at all.
@@ -44,7 +45,7 @@ pub struct Txn {
     /// When, by the author's clock.
     pub hlc: Hlc,
     /// The frontier of what its author saw. Everything in the past of these dots is seen before this transaction is.
-    pub deps: Vec<Dot>,
+    pub deps: Dots,
     /// The events; never empty, and no key twice among the puts.
     pub events: Vec<Event>,
 }

@@ -2,13 +2,16 @@
 
 use alloc::vec::Vec;
 
-use crate::{causality::VersionVector, id::Dot};
+use crate::{
+    causality::{Dots, VersionVector},
+    id::Dot,
+};
 
 /// The last dots of the transactions that no other visible transaction depends on, in order. A new transaction depends on
 /// them and thereby on everything visible; 1.2 dots on average, where a whole version vector would be one an author.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Frontier {
-    dots: Vec<Dot>,
+    dots: Dots,
 }
 
 impl Frontier {
@@ -17,7 +20,9 @@ impl Frontier {
         let mut dots: Vec<Dot> = dots.into_iter().collect();
         dots.sort_unstable();
         dots.dedup();
-        Self { dots }
+        Self {
+            dots: dots.into_iter().collect(),
+        }
     }
 
     /// The dots, in order.
@@ -30,9 +35,16 @@ impl Frontier {
     /// What it dominates is exactly its own author's earlier transaction and the dots it names: a frontier dot in the past of
     /// a visible transaction would not be maximal, so it can be in the new one's past only by being named.
     pub fn advance(&mut self, last: Dot, deps: &[Dot]) {
-        self.dots.retain(|dot| dot.author != last.author && !deps.contains(dot));
-        let at = self.dots.partition_point(|dot| *dot < last);
-        self.dots.insert(at, last);
+        let kept = self
+            .dots
+            .iter()
+            .filter(|dot| dot.author != last.author && !deps.contains(dot));
+        if kept.clone().next().is_none() {
+            // Nearly always: a transaction joins all that its author saw.
+            self.dots = Dots::from([last]);
+        } else {
+            *self = Self::new(kept.copied().chain([last]));
+        }
     }
 
     /// The frontier of the union of two closed event sets, each given by its vector and frontier.

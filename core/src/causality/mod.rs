@@ -9,11 +9,13 @@
 //! This room holds values and their algebra. Where the live entries are kept is the store's business.
 
 mod context;
+mod dots;
 mod event;
 mod frontier;
 mod vector;
 
 pub use context::Context;
+pub use dots::Dots;
 pub use event::{Event, Op, Txn, Value};
 pub use frontier::Frontier;
 pub use vector::VersionVector;

@@ -1,10 +1,10 @@
 //! Commands: from a caller's wish to a transaction.
 
-use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 use super::{BatchId, Command, CommandError, CommandId, Origin, Output, Replica, Write};
 use crate::{
-    causality::{Context, Event, Op, Txn},
+    causality::{Context, Dots, Event, Op, Txn},
     id::Dot,
     store::Scan,
     time::Timestamp,
@@ -18,7 +18,7 @@ impl Replica {
             Command::Clear => Ok(self.clear(now)),
         };
         match outcome {
-            Ok(Some(batch)) => self.waiting.entry(batch).or_default().push(id),
+            Ok(Some(batch)) => self.waiting.push_back((batch, id)),
             // Nothing to do is done at once.
             Ok(None) => self.outputs.push_back(Output::Reply { id, result: Ok(()) }),
             Err(error) => self.outputs.push_back(Output::Reply { id, result: Err(error) }),
@@ -38,7 +38,7 @@ impl Replica {
         let keys: Vec<_> = self
             .store
             .scan(&Scan::default())
-            .map(|(key, _)| Arc::clone(key))
+            .map(|(key, ..)| Arc::clone(key))
             .collect();
         let mut last = None;
         for keys in keys.chunks(TXN_EVENTS_MAX) {
@@ -52,13 +52,13 @@ impl Replica {
     }
 
     fn commit(&mut self, writes: Vec<Write>, now: Timestamp) -> Option<BatchId> {
-        let mut last_of_key = BTreeMap::new();
-        for (at, write) in writes.iter().enumerate() {
-            last_of_key.insert(Arc::clone(write.key()), at);
-        }
-        let mut events = Vec::new();
+        let last_of_key = last_of_each(&writes);
+        let mut events = Vec::with_capacity(writes.len());
         for (at, write) in writes.into_iter().enumerate() {
-            if last_of_key.get(write.key()) != Some(&at) {
+            if last_of_key
+                .as_ref()
+                .is_some_and(|last| last.get(write.key()) != Some(&at))
+            {
                 continue;
             }
             match write {
@@ -90,7 +90,7 @@ impl Replica {
             author,
             first,
             hlc,
-            deps: self.store.frontier().dots().to_vec(),
+            deps: self.store.frontier().dots().iter().copied().collect(),
             events,
         };
         let mut edit = self.store.edit();
@@ -105,8 +105,8 @@ impl Replica {
     }
 
     /// The live dots under the key that the writer saw. What is live and was not seen stays, as a sibling.
-    fn superseded(&self, key: &str, context: Option<Context>) -> Box<[Dot]> {
-        let live = self.store.siblings(key).map(|entry| entry.dot);
+    fn superseded(&self, key: &str, context: Option<Context>) -> Dots {
+        let live = self.store.dots(key);
         // An event has room for so many; what is beyond stays a sibling that the next write takes.
         let seen = |dot: &Dot| context.as_ref().is_none_or(|context| context.dots().contains(dot));
         live.filter(seen).take(REMOVES_MAX).collect()
@@ -119,6 +119,17 @@ impl Write {
             Self::Put { key, .. } | Self::Delete { key, .. } => key,
         }
     }
+}
+
+/// The place of the last write of each key; `None` when no key can come twice.
+fn last_of_each(writes: &[Write]) -> Option<BTreeMap<Arc<str>, usize>> {
+    (writes.len() > 1).then(|| {
+        writes
+            .iter()
+            .enumerate()
+            .map(|(at, write)| (Arc::clone(write.key()), at))
+            .collect()
+    })
 }
 
 fn check(write: &Write) -> Result<(), CommandError> {

@@ -16,6 +16,7 @@ mod early;
 mod gossip;
 mod io;
 mod link;
+mod merge;
 mod random;
 mod sessions;
 mod source;
@@ -27,10 +28,10 @@ use alloc::{
 };
 use core::cell::OnceCell;
 
-use self::{early::Early, link::Link, random::Random};
+use self::{early::Early, link::Link, merge::Merge, random::Random};
 use crate::{
     id::{AuthorId, Dot, Peer},
-    store::{Batch, Entry, Store, Touched},
+    store::{Batch, Store, Touched},
     time::{Clock, Timestamp},
 };
 
@@ -39,6 +40,9 @@ pub use crate::{
     causality::{Context, Value, VersionVector},
     store::Scan,
 };
+
+/// How many waiting inputs one turn takes, so that a turn stays short.
+const INPUTS_PER_TURN: usize = 16;
 
 /// One key of a scan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,9 +67,12 @@ pub struct Replica {
     early: Early,
     links: BTreeMap<Peer, Link>,
     outputs: VecDeque<Output>,
+    /// What a session brought, on its way into the store. Until it is there, inputs wait.
+    merge: Option<Merge>,
+    inputs: VecDeque<Input>,
     next_batch: u64,
     /// The commands that a batch makes durable.
-    waiting: BTreeMap<BatchId, Vec<CommandId>>,
+    waiting: VecDeque<(BatchId, CommandId)>,
     /// When the store last changed.
     changed_at: Timestamp,
     /// When the peers are to be told the digest.
@@ -82,14 +89,16 @@ impl Replica {
         let mut random = Random::new(config.seed);
         let anti_entropy_at = anti_entropy_after(&config, &mut random, now);
         Self {
-            store: Store::new(config.ring_records),
+            store: Store::new(config.ring_records, random.number()),
             clock: Clock::default(),
             author: None,
             early: Early::new(config.buffered_transactions_max),
             links: BTreeMap::new(),
             outputs: VecDeque::new(),
+            merge: None,
+            inputs: VecDeque::new(),
             next_batch: 0,
-            waiting: BTreeMap::new(),
+            waiting: VecDeque::new(),
             changed_at: now,
             beacon_at: None,
             gap_at: None,
@@ -117,15 +126,33 @@ impl Replica {
     /// Takes one input. Drain [`Self::poll_output`] until it is empty before the next.
     pub fn handle(&mut self, input: Input, now: Timestamp) {
         match input {
-            Input::Command { id, command } => self.command(id, command, now),
-            Input::PeerUp { peer } => self.peer_up(peer, now),
-            Input::PeerDown { peer } => self.peer_down(peer, now),
-            Input::Received { peer, frame } => self.received(peer, &frame, now),
-            Input::Drained { peer } => self.drained(peer),
-            Input::Gossiped { peer, message } => self.gossiped(peer, &message, now),
             Input::Persisted { id } => self.persisted(id, Ok(())),
             Input::PersistFailed { id, reason } => self.persisted(id, Err(CommandError::NotDurable { reason })),
-            Input::Tick => self.tick(now),
+            input => {
+                self.inputs.push_back(input);
+                self.work(now);
+            }
+        }
+    }
+
+    /// Does one turn of work: a slice of a merge, or inputs that waited for one.
+    fn work(&mut self, now: Timestamp) {
+        for _ in 0..INPUTS_PER_TURN {
+            if !self.merge_slice(now) {
+                return;
+            }
+            let Some(input) = self.inputs.pop_front() else { return };
+            match input {
+                Input::Command { id, command } => self.command(id, command, now),
+                Input::PeerUp { peer } => self.peer_up(peer, now),
+                Input::PeerDown { peer } => self.peer_down(peer, now),
+                Input::Received { peer, frame } => self.received(peer, &frame, now),
+                Input::Drained { peer } => self.drained(peer),
+                Input::Gossiped { peer, message } => self.gossiped(peer, &message, now),
+                Input::Tick => self.tick(now),
+                // Never waits.
+                Input::Persisted { .. } | Input::PersistFailed { .. } => {}
+            }
         }
     }
 
@@ -134,8 +161,12 @@ impl Replica {
         self.outputs.pop_front()
     }
 
-    /// When the engine wants [`Input::Tick`], if nothing comes before.
+    /// When the engine wants [`Input::Tick`], if nothing comes before. A time that has passed asks for it at once: there is work
+    /// left, and the driver may see to other things in between.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if self.merge.is_some() || !self.inputs.is_empty() {
+            return Some(Timestamp::default());
+        }
         if self.links.is_empty() {
             // Alone, there is nobody to ask or tell.
             return None;
@@ -162,7 +193,7 @@ impl Replica {
 
     /// The winner under a key.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.store.winner(key).map(|entry| &entry.value)
+        self.store.winner(key)
     }
 
     /// All concurrent values under a key and the token to supersede them.
@@ -171,11 +202,13 @@ impl Replica {
             values: Vec::new(),
             context: self.store.context(key),
         };
-        let mut hashes = Vec::new();
         for entry in self.store.siblings(key) {
-            if !hashes.contains(&entry.hash) {
-                hashes.push(entry.hash);
-                let value = Arc::clone(&entry.value);
+            if siblings
+                .values
+                .iter()
+                .all(|sibling: &Sibling| sibling.value != *entry.value)
+            {
+                let value = Arc::clone(entry.value);
                 siblings.values.push(Sibling {
                     value,
                     author: entry.dot.author,
@@ -188,14 +221,9 @@ impl Replica {
 
     /// The keys in a range with their winners, in key order.
     pub fn scan(&self, scan: &Scan<'_>) -> impl Iterator<Item = Item<'_>> {
-        self.store.scan(scan).filter_map(|(key, mut entries)| {
-            let siblings = count_values(entries.clone());
-            entries.next().map(|winner| Item {
-                key,
-                value: &winner.value,
-                siblings,
-            })
-        })
+        self.store
+            .scan(scan)
+            .map(|(key, value, siblings)| Item { key, value, siblings })
     }
 
     /// Whether the peer is known to hold exactly this state; `None` until its first digest.
@@ -206,7 +234,7 @@ impl Replica {
 
     /// Commands that wait to become durable.
     pub fn pending(&self) -> usize {
-        self.waiting.values().map(Vec::len).sum()
+        self.waiting.len()
     }
 
     /// The author of this opening's writes, once it has written.
@@ -268,11 +296,14 @@ impl Replica {
     }
 
     fn persisted(&mut self, id: BatchId, result: Result<(), CommandError>) {
-        for id in self.waiting.remove(&id).unwrap_or_default() {
-            self.outputs.push_back(Output::Reply {
-                id,
-                result: result.clone(),
-            });
+        // Storage works in order, so those that wait for a batch are mostly the first.
+        while let Some(at) = self.waiting.iter().position(|(batch, _)| *batch == id) {
+            if let Some((_, id)) = self.waiting.remove(at) {
+                self.outputs.push_back(Output::Reply {
+                    id,
+                    result: result.clone(),
+                });
+            }
         }
     }
 
@@ -291,12 +322,4 @@ fn anti_entropy_after(config: &Config, random: &mut Random, now: Timestamp) -> T
     // Between half and one and a half periods, so that replicas that started together do not stay in step.
     let period = u64::try_from(config.anti_entropy_every.as_millis()).unwrap_or(u64::MAX);
     Timestamp(now.0.saturating_add(period / 2 + random.below(period.max(1))))
-}
-
-fn count_values<'a>(mut entries: impl Iterator<Item = &'a Entry>) -> usize {
-    let Some(first) = entries.next() else { return 0 };
-    let mut hashes: Vec<_> = core::iter::once(first).chain(entries).map(|entry| entry.hash).collect();
-    hashes.sort_unstable();
-    hashes.dedup();
-    hashes.len()
 }

@@ -3,14 +3,12 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Event, Origin, Output, Replica, anti_entropy_after, link::Link};
+use super::{Event, Output, Replica, anti_entropy_after, link::Link, merge::Merge};
 use crate::{
-    causality::VersionVector,
-    id::{Dot, Peer},
-    store::{BLOCK_DOTS, Edit, StoredEntry},
-    sync::{Delta, Incoming, Leaves, Outgoing, SessionError},
+    id::Peer,
+    sync::{Delta, Incoming, Outgoing, SessionError},
     time::Timestamp,
-    wire::{Body, Described, Frame, Hello, Tag},
+    wire::{Frame, Hello, Tag},
 };
 
 /// How many frames a peer's queue is given at a time: enough to keep a fast link busy for the time of one turn of the
@@ -54,7 +52,7 @@ impl Replica {
     }
 
     /// Opens the sessions that are wanted, as far as there is room.
-    fn open_sessions(&mut self, now: Timestamp) {
+    pub(super) fn open_sessions(&mut self, now: Timestamp) {
         let open = self.links.values().filter(|link| link.incoming.is_some()).count();
         let wanted = self
             .links
@@ -170,25 +168,12 @@ impl Replica {
 
     fn commit_session(&mut self, peer: Peer, delta: Delta, now: Timestamp) {
         self.yield_author(&delta.vector);
-        if !self.store.vector().dominates(&delta.vector) {
-            for event in &delta.events {
-                if let Described::Live { hlc, .. } = event {
-                    self.clock.observe(*hlc, now);
-                }
-            }
-            let mut edit = self.store.edit();
-            merge(&mut edit, delta);
-            let (batch, touched) = edit.finish();
-            self.settle(batch, touched, Origin::Remote, now);
-        }
-        self.apply_early(now);
-        self.outputs.push_back(Output::Emit(Event::Received { peer }));
-        self.tell(peer);
-        self.open_sessions(now);
+        self.merge = Some(Merge::new(peer, delta));
+        self.merge_slice(now);
     }
 
     /// Tells a peer what is held here now, if it was not told.
-    fn tell(&mut self, peer: Peer) {
+    pub(super) fn tell(&mut self, peer: Peer) {
         let digest = self.digest();
         if let Some(link) = self.links.get_mut(&peer)
             && link.told != Some(digest)
@@ -278,74 +263,5 @@ impl Replica {
                 self.outputs.push_back(Output::Emit(Event::SyncChanged { peer: *peer }));
             }
         }
-    }
-}
-
-/// Joins what a session brought to the visible state.
-fn merge(edit: &mut Edit<'_>, delta: Delta) {
-    let mut removed = Vec::new();
-    let mut dead = Vec::new();
-    for event in delta.events {
-        match event {
-            Described::Live {
-                dot,
-                key,
-                body: Body::Inline(value),
-                hlc,
-                removes,
-            } => {
-                removed.extend_from_slice(&removes);
-                edit.put(StoredEntry {
-                    dot,
-                    key,
-                    value,
-                    hlc,
-                    removes,
-                });
-            }
-            // The session has put large values in place.
-            Described::Live {
-                body: Body::Large { .. },
-                ..
-            } => {}
-            Described::Dead { dot, removes } => {
-                removed.extend_from_slice(&removes);
-                dead.push((dot, removes));
-            }
-        }
-    }
-    for dot in &removed {
-        edit.remove(dot);
-    }
-    for (dot, removes) in dead {
-        if !edit.store().vector().covers(&dot) {
-            edit.record(dot, removes);
-        }
-    }
-    if let Some(leaves) = delta.leaves {
-        remove_unnamed(edit, &leaves, &delta.vector);
-    }
-    edit.merge_frontier(&delta.frontier, &delta.vector);
-    for (author, n) in delta.vector.iter() {
-        edit.advance(author, n);
-    }
-}
-
-/// Removes what the sender has seen and does not name as live. What is live there and dead here stays dead.
-fn remove_unnamed(edit: &mut Edit<'_>, leaves: &Leaves, seen: &VersionVector) {
-    let mut removed = Vec::new();
-    for (author, block, live) in edit.store().blocks() {
-        let named = leaves.get(&(author, block)).copied().unwrap_or_default();
-        let base = block * BLOCK_DOTS;
-        for bit in 0..BLOCK_DOTS {
-            let (word, mask) = ((bit / 64) as usize, 1 << (bit % 64));
-            let dot = Dot::new(author, base + bit + 1);
-            if live[word] & mask != 0 && named[word] & mask == 0 && seen.covers(&dot) {
-                removed.push(dot);
-            }
-        }
-    }
-    for dot in &removed {
-        edit.remove(dot);
     }
 }

@@ -1,7 +1,7 @@
 //! The store as a session sees it.
 
 use crate::{
-    causality::{Frontier, VersionVector},
+    causality::{Dots, Frontier, VersionVector},
     id::{AuthorId, Dot},
     store::Store,
     sync::Source,
@@ -20,16 +20,15 @@ impl Source for Store {
     fn live(&self, author: AuthorId, after: u64, upto: u64) -> impl Iterator<Item = LiveEvent<'_>> {
         Self::live(self, author, after, upto).map(|entry| LiveEvent {
             dot: entry.dot,
-            key: &entry.key,
-            value: &entry.value,
-            hash: entry.hash,
+            key: entry.key,
+            value: entry.value,
             hlc: entry.hlc,
-            removes: &entry.removes,
+            removes: entry.removes,
         })
     }
 
-    fn records(&self, author: AuthorId, after: u64, upto: u64) -> impl Iterator<Item = (u64, &[Dot])> {
-        Self::records(self, author, after, upto)
+    fn record(&self, dot: &Dot) -> Option<Dots> {
+        Self::record(self, dot)
     }
 
     fn leaves(&self) -> impl Iterator<Item = Leaf> {

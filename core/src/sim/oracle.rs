@@ -84,6 +84,11 @@ impl Oracle {
         Ok(())
     }
 
+    /// Whether the event is known.
+    pub(super) fn knows(&self, dot: &Dot) -> bool {
+        self.events.contains_key(dot)
+    }
+
     /// Whether a replica holds what it must.
     pub(super) fn judge(&self, replica: &Replica) -> Result<(), String> {
         let seen = replica.vector();

@@ -20,6 +20,8 @@ pub struct Profile {
     pub gossip_bytes_max: usize,
     /// How many early transactions are kept.
     pub buffered_transactions_max: usize,
+    /// Events of a session taken in one turn.
+    pub slice_events: usize,
     /// Gossip messages lost, in percent.
     pub loss_percent: usize,
     /// Gossip messages delivered twice, in percent.
@@ -39,6 +41,7 @@ impl Profile {
             ring_records: random.pick(&[0, 4, 65_536]),
             gossip_bytes_max: random.pick(&[0, 150, 48 * 1024]),
             buffered_transactions_max: random.pick(&[0, 2, 4_096]),
+            slice_events: random.pick(&[1, 3, 1_000]),
             loss_percent: random.pick(&[0, 20, 60, 100]),
             duplicate_percent: random.pick(&[0, 20]),
             mishaps_per_mille: random.pick(&[0, 30, 120]),
@@ -51,6 +54,7 @@ impl Profile {
             ring_records: self.ring_records,
             gossip_bytes_max: self.gossip_bytes_max,
             buffered_transactions_max: self.buffered_transactions_max,
+            slice_events: self.slice_events,
             anti_entropy_every: Duration::from_secs(20),
             ..Config::new(StoreId::from_name("simulation"), seed)
         }

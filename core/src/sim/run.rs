@@ -10,8 +10,8 @@ use alloc::{
 
 use super::{Profile, Violation, network::Network, oracle::Oracle, random::Random};
 use crate::{
-    id::Peer,
-    replica::{BatchId, Command, CommandId, Context, Input, Output, Replica, Value, Write},
+    id::{Dot, Peer},
+    replica::{BatchId, Command, CommandId, Context, Input, Output, Replica, Value, VersionVector, Write},
     store::Batch,
     time::Timestamp,
 };
@@ -76,6 +76,8 @@ struct Node {
     unflushed: VecDeque<(BatchId, Batch)>,
     /// A context that was read some time ago.
     stale: Option<(Arc<str>, Context)>,
+    /// What its batches say it has seen.
+    seen: VersionVector,
     /// How far its clock is off, in milliseconds.
     skew: u64,
     /// Peers that frames were sent to since their queue was last empty.
@@ -96,6 +98,7 @@ impl Run {
             let (unflushed, awaiting_drain) = (VecDeque::new(), Vec::new());
             Node {
                 replica,
+                seen: VersionVector::new(),
                 disk: Vec::new(),
                 unflushed,
                 stale: None,
@@ -151,9 +154,7 @@ impl Run {
 
     /// Feeds one input and drains the outputs, as a driver does.
     fn feed(&mut self, at: usize, input: Input) -> Result<(), String> {
-        let local = matches!(input, Input::Command { .. });
         let node = &mut self.nodes[at];
-        let past = node.replica.vector().clone();
         node.replica.handle(input, Timestamp(self.now.0 + node.skew));
         while let Some(output) = node.replica.poll_output() {
             self.trace.update(format!("{at} {output:?}").as_bytes());
@@ -166,8 +167,13 @@ impl Run {
                 }
                 Output::Broadcast { message } => self.network.gossip(at, &message),
                 Output::Persist { id, batch } => {
-                    if local {
-                        let author = node.replica.author().ok_or("a write without an author")?;
+                    let past = node.seen.clone();
+                    node.seen.merge(&batch.vector.iter().copied().collect());
+                    // A batch of this replica's own author that nobody knows of was made here.
+                    if let (Some(author), [(of, n)]) = (node.replica.author(), &batch.vector[..])
+                        && author == *of
+                        && !self.oracle.knows(&Dot::new(author, *n))
+                    {
                         self.oracle.made(author, &past, &batch)?;
                     }
                     node.unflushed.push_back((id, batch));
@@ -328,6 +334,7 @@ impl Run {
         node.awaiting_drain.clear();
         node.stale = None;
         node.replica = Replica::restore(config, Timestamp(self.now.0 + node.skew), node.disk.iter().cloned());
+        node.seen = node.replica.vector().clone();
         self.oracle
             .judge(&node.replica)
             .map_err(|what| format!("replica {at} after a crash {what}"))

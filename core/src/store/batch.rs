@@ -1,9 +1,9 @@
 //! What storage writes in one atomic step.
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 
 use crate::{
-    causality::{Frontier, Value},
+    causality::{Dots, Frontier, Value},
     id::{AuthorId, Dot},
     time::Hlc,
 };
@@ -17,7 +17,7 @@ pub struct Batch {
     /// Dots whose entries are live no more. Each leaves a record of what it had removed.
     pub removed: Vec<Dot>,
     /// Records of events that were never live here.
-    pub records: Vec<(Dot, Box<[Dot]>)>,
+    pub records: Vec<(Dot, Dots)>,
     /// The counts of the version vector that rose.
     pub vector: Vec<(AuthorId, u64)>,
     /// The frontier afterwards.
@@ -44,5 +44,5 @@ pub struct StoredEntry {
     /// When it was written.
     pub hlc: Hlc,
     /// What the event superseded.
-    pub removes: Box<[Dot]>,
+    pub removes: Dots,
 }

@@ -1,19 +1,45 @@
 //! One step of a store.
 
-use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
+use core::mem;
 
-use super::{Batch, Entry, Reading, Store, StoredEntry};
+use super::{
+    Batch, Reading, Store, StoredEntry,
+    cell::{Cell, KeyNumber, NO_SLOT, Slot, State},
+};
 use crate::{
-    causality::{Event, Frontier, Op, Txn, VersionVector},
-    id::{AuthorId, ContentHash, Dot},
+    causality::{Dots, Event, Frontier, Op, Txn, VersionVector},
+    id::{AuthorId, Dot},
 };
 
+/// A step under way: what it adds and removes, none of it visible yet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Step {
+    born: Vec<Slot>,
+    dying: Vec<Slot>,
+    touched: Vec<KeyNumber>,
+    batch: Batch,
+    vector: Vec<(AuthorId, u64)>,
+    frontier: Option<Frontier>,
+    changes: Vec<Touched>,
+    /// Whether touched keys are being compared: nothing is added any more.
+    comparing: bool,
+    /// Whether readers see the state after the step.
+    flipped: bool,
+}
+
+impl Step {
+    pub(super) fn is_flipped(&self) -> bool {
+        self.flipped
+    }
+}
+
 /// Changes that become visible together. The caller sees to it that a step leads from one closed event set to another.
+///
+/// A step may be left and gone on with: readers see the state before it until [`Self::publish`].
 #[derive(Debug)]
 pub struct Edit<'a> {
     store: &'a mut Store,
-    batch: Batch,
-    before: BTreeMap<Arc<str>, Reading>,
 }
 
 /// A key that reads differently after a step.
@@ -29,16 +55,17 @@ pub struct Touched {
 
 impl<'a> Edit<'a> {
     pub(super) fn new(store: &'a mut Store) -> Self {
-        Self {
-            store,
-            batch: Batch::default(),
-            before: BTreeMap::new(),
-        }
+        Self { store }
     }
 
-    /// The store as the step has left it so far.
+    /// The store as readers see it.
     pub fn store(&self) -> &Store {
         self.store
+    }
+
+    /// Makes room for so many entries, so that a long step never moves what it has collected.
+    pub fn reserve(&mut self, entries: usize) {
+        self.store.step.batch.entries.reserve(entries);
     }
 
     /// Adds a live entry, unless its dot was seen before.
@@ -46,41 +73,49 @@ impl<'a> Edit<'a> {
         if self.store.vector.covers(&stored.dot) || self.store.slot(&stored.dot).is_some() {
             return;
         }
-        self.touch(&stored.key);
-        self.store.insert(Entry {
-            dot: stored.dot,
-            key: Arc::clone(&stored.key),
-            hash: ContentHash::of(&stored.value),
+        let removes = self.store.compact(&stored.removes);
+        let slot = self.store.link(&stored.dot, &stored.key, |dot, key| Cell {
             value: Arc::clone(&stored.value),
+            removes,
+            dot,
             hlc: stored.hlc,
-            removes: stored.removes.clone(),
+            key,
+            next: NO_SLOT,
+            state: State::Born,
         });
-        self.batch.entries.push(stored);
+        let step = &mut self.store.step;
+        step.born.push(slot);
+        step.touched.push(self.store.cells[slot].key);
+        step.batch.entries.push(stored);
     }
 
     /// Takes the entry under a dot out, if it is live.
     pub fn remove(&mut self, dot: &Dot) {
         let Some(slot) = self.store.slot(dot) else { return };
-        let key = Arc::clone(&self.store.entries[slot].key);
-        self.touch(&key);
-        if let Some(entry) = self.store.remove(dot) {
-            self.store.record(*dot, entry.removes);
-            self.batch.removed.push(*dot);
-        }
+        let state = match self.store.cells[slot].state {
+            State::Live => State::Dying,
+            State::Born => State::Stillborn,
+            State::Dying | State::Stillborn => return,
+        };
+        self.store.set_state(slot, state);
+        let key = self.store.cells[slot].key;
+        let step = &mut self.store.step;
+        step.dying.push(slot);
+        step.touched.push(key);
+        step.batch.removed.push(*dot);
     }
 
     /// Notes what a dead event, never live here, had removed.
-    pub fn record(&mut self, dot: Dot, removes: Box<[Dot]>) {
-        self.store.record(dot, removes.clone());
-        self.batch.records.push((dot, removes));
+    pub fn record(&mut self, dot: Dot, removes: Dots) {
+        let (compact, removed) = (self.store.authors.compact(&dot), self.store.compact(&removes));
+        self.store.ring.push(compact, removed);
+        self.store.step.batch.records.push((dot, removes));
     }
 
-    /// Notes that the author's events up to `n` were seen. After the entries up to there were put: [`Self::put`] refuses
-    /// dots that are covered.
+    /// Notes that the author's events up to `n` are seen after the step.
     pub fn advance(&mut self, author: AuthorId, n: u64) {
         if n > self.store.vector.get(&author) {
-            self.store.vector.advance(author, n);
-            self.batch.vector.push((author, n));
+            self.store.step.vector.push((author, n));
         }
     }
 
@@ -92,24 +127,31 @@ impl<'a> Edit<'a> {
                 self.remove(removed);
             }
             match op {
-                Op::Put { key, value } => self.put(StoredEntry {
-                    dot,
-                    key: Arc::clone(key),
-                    value: Arc::clone(value),
-                    hlc: txn.hlc,
-                    removes: removes.clone(),
-                }),
+                Op::Put { key, value } => {
+                    let (key, value) = (Arc::clone(key), Arc::clone(value));
+                    self.put(StoredEntry {
+                        dot,
+                        key,
+                        value,
+                        hlc: txn.hlc,
+                        removes: removes.clone(),
+                    });
+                }
                 Op::Delete => self.record(dot, removes.clone()),
             }
         }
         let last = txn.last();
         self.advance(last.author, last.n);
-        self.store.frontier.advance(last, &txn.deps);
+        let mut frontier = self.store.frontier.clone();
+        frontier.advance(last, &txn.deps);
+        self.store.step.frontier = Some(frontier);
     }
 
-    /// Joins the frontier of another closed event set, `there` being its vector. Before the vector is advanced.
+    /// Joins the frontier of another closed event set, `there` being its vector.
     pub fn merge_frontier(&mut self, frontier: &Frontier, there: &VersionVector) {
-        self.store.frontier.merge(&self.store.vector, frontier, there);
+        let mut merged = self.store.frontier.clone();
+        merged.merge(&self.store.vector, frontier, there);
+        self.store.step.frontier = Some(merged);
     }
 
     /// Takes in a batch that was stored, when a replica is opened again.
@@ -126,23 +168,81 @@ impl<'a> Edit<'a> {
         for (author, n) in batch.vector {
             self.advance(author, n);
         }
-        self.store.frontier = batch.frontier;
+        self.store.step.frontier = Some(batch.frontier);
     }
 
-    /// Ends the step: what storage has to write, and the keys that read differently, in key order.
-    pub fn finish(mut self) -> (Batch, Vec<Touched>) {
-        self.batch.frontier = self.store.frontier.clone();
-        let store = &*self.store;
-        let touched = self.before.into_iter().filter_map(|(key, before)| {
-            let after = store.reading(&key);
-            (before != after).then_some(Touched { key, before, after })
-        });
-        (self.batch, touched.collect())
-    }
-
-    fn touch(&mut self, key: &Arc<str>) {
-        if !self.before.contains_key(key) {
-            self.before.insert(Arc::clone(key), self.store.reading(key));
+    /// Compares how touched keys read before and after the step, up to `keys_max` of them. Returns whether all are done; nothing
+    /// may be added to the step from the first call on.
+    pub fn compare(&mut self, keys_max: usize) -> bool {
+        let step = &mut self.store.step;
+        if !step.comparing {
+            step.comparing = true;
+            step.touched.sort_unstable();
+            step.touched.dedup();
+            step.changes.reserve_exact(step.touched.len());
         }
+        for _ in 0..keys_max {
+            let Some(key) = self.store.step.touched.pop() else {
+                break;
+            };
+            let (before, after) = (self.store.reading(key, false), self.store.reading(key, true));
+            if before != after {
+                let key = Arc::clone(&self.store.keys.get(key).text);
+                self.store.step.changes.push(Touched { key, before, after });
+            }
+        }
+        self.store.step.touched.is_empty()
+    }
+
+    /// Makes the step visible, all at once. Gives what storage has to write and the keys that read differently. To be followed
+    /// by [`Self::clean`] before another step begins.
+    pub fn publish(&mut self) -> (Batch, Vec<Touched>) {
+        let store = &mut *self.store;
+        let step = &mut store.step;
+        step.flipped = true;
+        step.comparing = false;
+        for (author, n) in step.vector.drain(..) {
+            store.vector.advance(author, n);
+            step.batch.vector.push((author, n));
+        }
+        if let Some(frontier) = step.frontier.take() {
+            store.frontier = frontier;
+        }
+        step.batch.frontier = store.frontier.clone();
+        for change in &step.changes {
+            match (change.before.value.is_some(), change.after.value.is_some()) {
+                (false, true) => store.len += 1,
+                (true, false) => store.len -= 1,
+                _ => {}
+            }
+        }
+        (mem::take(&mut step.batch), mem::take(&mut step.changes))
+    }
+
+    /// Clears away what the published step has left behind, up to `entries_max` entries. Returns whether all is done.
+    pub fn clean(&mut self, entries_max: usize) -> bool {
+        for _ in 0..entries_max {
+            if let Some(slot) = self.store.step.dying.pop() {
+                let cell = self.store.unlink(slot);
+                self.store.ring.push(cell.dot, cell.removes);
+            } else if let Some(slot) = self.store.step.born.pop() {
+                // Those that the step removed again are gone by now.
+                if let Some(cell) = self.store.cells.get_mut(slot) {
+                    cell.state = State::Live;
+                }
+            } else {
+                self.store.step.flipped = false;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Ends a short step at once.
+    pub fn finish(mut self) -> (Batch, Vec<Touched>) {
+        self.compare(usize::MAX);
+        let published = self.publish();
+        self.clean(usize::MAX);
+        published
     }
 }

@@ -1,14 +1,16 @@
-//! The index from key to live entries, in key order.
+//! The keys of a store: by text, by number and in order.
 
-use alloc::{
-    collections::{BTreeMap, btree_map::Entry as Place},
-    string::String,
-    sync::Arc,
-    vec::Vec,
+use alloc::{string::String, sync::Arc, vec::Vec};
+use core::{hash::BuildHasher, ops::Bound};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use super::{
+    cell::{KeyNumber, NO_SLOT, Slot},
+    order::Order,
+    pages::Pages,
 };
-use core::{ops::Bound, slice};
-
-use super::entry::Slab;
 
 /// A range of keys, read in key order (by UTF-8 bytes, which is the order of code points).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,68 +29,79 @@ pub struct Scan<'a> {
     pub reverse: bool,
 }
 
-/// The slots of one key's siblings, the winner first. Nearly every key has one.
+/// A key that has entries. 24 bytes beyond its text.
 #[derive(Clone, Debug)]
-enum Slots {
-    One(u32),
-    Many(Vec<u32>),
+pub(super) struct Key {
+    pub(super) text: Arc<str>,
+    /// The sibling of the highest rank; the others follow it.
+    pub(super) head: Slot,
+    hash: u32,
 }
 
-impl Slots {
-    fn as_slice(&self) -> &[u32] {
-        match self {
-            Self::One(slot) => slice::from_ref(slot),
-            Self::Many(slots) => slots,
-        }
-    }
-}
+/// The hash index is split so that no insertion ever moves more than one part.
+const SHARDS: usize = 256;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Keys {
-    keys: BTreeMap<Arc<str>, Slots>,
+    keys: Pages<Key>,
+    /// Seeded, so that nobody can choose keys that collide here; the seed is the replica's, so that the same inputs give the
+    /// same run.
+    hasher: FixedState,
+    shards: Vec<HashTable<KeyNumber>>,
+    order: Order,
 }
 
 impl Keys {
-    pub(super) fn len(&self) -> usize {
-        self.keys.len()
-    }
-
-    pub(super) fn get(&self, key: &str) -> &[u32] {
-        self.keys.get(key).map_or(&[], Slots::as_slice)
-    }
-
-    pub(super) fn insert(&mut self, key: Arc<str>, slot: u32, entries: &Slab) {
-        match self.keys.entry(key) {
-            Place::Vacant(place) => {
-                place.insert(Slots::One(slot));
-            }
-            Place::Occupied(mut place) => {
-                let mut slots = place.get().as_slice().to_vec();
-                let rank = entries[slot].rank();
-                slots.insert(slots.partition_point(|other| entries[*other].rank() > rank), slot);
-                place.insert(Slots::Many(slots));
-            }
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            keys: Pages::default(),
+            hasher: FixedState::with_seed(seed),
+            shards: (0..SHARDS).map(|_| HashTable::new()).collect(),
+            order: Order::default(),
         }
     }
 
-    pub(super) fn remove(&mut self, key: &str, slot: u32) {
-        let Some(slots) = self.keys.get_mut(key) else { return };
-        let rest: Vec<u32> = slots
-            .as_slice()
-            .iter()
-            .filter(|other| **other != slot)
-            .copied()
-            .collect();
-        match rest[..] {
-            [] => {
-                self.keys.remove(key);
-            }
-            [one] => *slots = Slots::One(one),
-            _ => *slots = Slots::Many(rest),
-        }
+    pub(super) fn find(&self, text: &str) -> Option<KeyNumber> {
+        let hash = self.hash(text);
+        let place = |key: &KeyNumber| *self.keys[*key].text == *text;
+        self.shards[shard(hash)].find(spread(hash), place).copied()
     }
 
-    pub(super) fn scan(&self, scan: &Scan<'_>) -> impl Iterator<Item = (&Arc<str>, &[u32])> {
+    pub(super) fn find_or_add(&mut self, text: &Arc<str>) -> KeyNumber {
+        if let Some(number) = self.find(text) {
+            return number;
+        }
+        let hash = self.hash(text);
+        let number = self.keys.insert(Key {
+            text: Arc::clone(text),
+            head: NO_SLOT,
+            hash,
+        });
+        let keys = &self.keys;
+        self.shards[shard(hash)].insert_unique(spread(hash), number, |key| spread(keys[*key].hash));
+        self.order.insert(number, |key| &*keys[key].text);
+        number
+    }
+
+    pub(super) fn remove(&mut self, number: KeyNumber) {
+        let keys = &self.keys;
+        let hash = keys[number].hash;
+        if let Ok(place) = self.shards[shard(hash)].find_entry(spread(hash), |key| *key == number) {
+            place.remove();
+        }
+        self.order.remove(number, |key| &*keys[key].text);
+        self.keys.remove(number);
+    }
+
+    pub(super) fn get(&self, number: KeyNumber) -> &Key {
+        &self.keys[number]
+    }
+
+    pub(super) fn get_mut(&mut self, number: KeyNumber) -> &mut Key {
+        &mut self.keys[number]
+    }
+
+    pub(super) fn scan(&self, scan: &Scan<'_>) -> impl Iterator<Item = KeyNumber> {
         let prefix_end = end_of_prefix(scan.prefix);
         let low = [
             Some(Bound::Included(scan.prefix)),
@@ -100,43 +113,44 @@ impl Keys {
             scan.lte.map(Bound::Included),
             scan.lt.map(Bound::Excluded),
         ];
-        // The narrowest of each; at the same key, excluding is narrower than including.
-        let low = low
-            .into_iter()
+        // Places are counted from the first key; the narrowest bound counts.
+        let text = |key: KeyNumber| &*self.keys[key].text;
+        let place = |bound: &Bound<&str>, is_low: bool| match *bound {
+            Bound::Included(key) => self
+                .order
+                .place(|other| if is_low { text(other) < key } else { text(other) <= key }),
+            Bound::Excluded(key) => self
+                .order
+                .place(|other| if is_low { text(other) <= key } else { text(other) < key }),
+            Bound::Unbounded => self.order.end(),
+        };
+        let first = low
+            .iter()
             .flatten()
-            .max_by_key(|bound| edge(bound))
-            .unwrap_or(Bound::Unbounded);
-        let high = high.into_iter().flatten().min_by_key(|bound| {
-            let (key, excluded) = edge(bound);
-            (key, !excluded)
-        });
-        let high = high.unwrap_or(Bound::Unbounded);
-        // BTreeMap panics on a range that ends before it begins; to a reader that is an empty range.
-        let mut range = (!is_empty(low, high)).then(|| self.keys.range::<str, _>((low, high)));
-        let reverse = scan.reverse;
-        core::iter::from_fn(move || {
-            let range = range.as_mut()?;
-            if reverse { range.next_back() } else { range.next() }
-        })
-        .map(|(key, slots)| (key, slots.as_slice()))
+            .map(|bound| place(bound, true))
+            .max()
+            .unwrap_or_default();
+        let end = high
+            .iter()
+            .flatten()
+            .map(|bound| place(bound, false))
+            .min()
+            .unwrap_or_else(|| self.order.end());
+        self.order.range(first, end, scan.reverse)
+    }
+
+    fn hash(&self, text: &str) -> u32 {
+        self.hasher.hash_one(text) as u32
     }
 }
 
-/// Where a bound stands and whether it excludes that key.
-fn edge<'a>(bound: &Bound<&'a str>) -> (&'a str, bool) {
-    match *bound {
-        Bound::Included(key) => (key, false),
-        Bound::Excluded(key) => (key, true),
-        Bound::Unbounded => ("", false),
-    }
+fn shard(hash: u32) -> usize {
+    hash as usize % SHARDS
 }
 
-fn is_empty(low: Bound<&str>, high: Bound<&str>) -> bool {
-    match (low, high) {
-        (Bound::Included(low), Bound::Included(high)) => low > high,
-        (Bound::Included(low) | Bound::Excluded(low), Bound::Included(high) | Bound::Excluded(high)) => low >= high,
-        _ => false,
-    }
+/// 32 bits of hash as the 64 that the table wants: it takes its place from the low and its tag from the high ones.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// The first string after all that begin with `prefix`; `None` when there is none.
@@ -162,20 +176,21 @@ mod tests {
     use super::*;
 
     fn scanned(scan: &Scan<'_>) -> Vec<String> {
-        let keys = [
-            "a",
-            "a/1",
-            "a/2",
-            "a/\u{10FFFF}",
+        let texts = [
             "b",
+            "a/2",
+            "a",
+            "\u{10FFFF}z",
+            "a/1",
+            "a/\u{10FFFF}",
             "\u{D7FF}x",
             "\u{10FFFF}",
-            "\u{10FFFF}z",
         ];
-        let keys = Keys {
-            keys: keys.into_iter().map(|key| (Arc::from(key), Slots::One(0))).collect(),
-        };
-        keys.scan(scan).map(|(key, _)| String::from(&**key)).collect()
+        let mut keys = Keys::new(7);
+        for text in texts {
+            keys.find_or_add(&Arc::from(text));
+        }
+        keys.scan(scan).map(|key| String::from(&*keys.get(key).text)).collect()
     }
 
     #[test]

@@ -4,27 +4,42 @@
 //! under it, else *removed*. A removed dot takes no memory; there are no tombstones.
 //!
 //! All changes go through an [`Edit`], which makes several of them one step: it collects the [`Batch`] that storage writes
-//! atomically and the keys that read differently afterwards. The store knows nothing of peers, frames or sessions.
+//! atomically and the keys that read differently afterwards. A step may be large; it is then taken in slices, between which
+//! readers see the state before it. Entries know who sees them while a step is under way, so that the moment in which the
+//! step becomes visible takes no time at all.
+//!
+//! The store knows nothing of peers, frames or sessions.
 
+mod authors;
 mod batch;
+mod cell;
 mod edit;
-mod entry;
 mod keys;
 mod log;
+mod order;
+mod pages;
 mod ring;
 
 pub use batch::{Batch, StoredEntry};
 pub use edit::{Edit, Touched};
-pub use entry::Entry;
 pub use keys::Scan;
 pub use log::{BLOCK_DOTS, Bitmap};
 
-use alloc::{boxed::Box, collections::BTreeMap, sync::Arc};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
-use self::{entry::Slab, keys::Keys, log::Log, ring::Ring};
+use self::{
+    authors::{AuthorNumber, Authors, Compact, Removes},
+    cell::{Cell, KeyNumber, NO_SLOT, Slot, State},
+    edit::Step,
+    keys::Keys,
+    log::Log,
+    pages::Pages,
+    ring::Ring,
+};
 use crate::{
-    causality::{Context, Frontier, Value, VersionVector},
+    causality::{Context, Dots, Frontier, Value, VersionVector},
     id::{AuthorId, Dot},
+    time::Hlc,
 };
 
 /// What a replica knows of an event. Merging two replicas takes the maximum.
@@ -38,27 +53,50 @@ pub enum Status {
     Removed,
 }
 
+/// A live entry: one sibling of its key.
+#[derive(Clone, Debug)]
+pub struct Entry<'a> {
+    /// The event that wrote it.
+    pub dot: Dot,
+    /// Where it stands.
+    pub key: &'a Arc<str>,
+    /// Its bytes.
+    pub value: &'a Value,
+    /// When it was written, by the writer's clock.
+    pub hlc: Hlc,
+    /// What the event superseded.
+    pub removes: Dots,
+}
+
 /// The live entries of a closed event set, indexed by dot and by key.
 #[derive(Clone, Debug)]
 pub struct Store {
     vector: VersionVector,
     frontier: Frontier,
-    logs: BTreeMap<AuthorId, Log>,
-    entries: Slab,
+    authors: Authors,
+    logs: BTreeMap<AuthorNumber, Log>,
+    cells: Pages<Cell>,
     keys: Keys,
+    /// Keys that have a visible entry.
+    len: usize,
     ring: Ring,
+    step: Step,
 }
 
 impl Store {
-    /// An empty store that keeps up to `ring_records` records of dead events.
-    pub fn new(ring_records: usize) -> Self {
+    /// An empty store that keeps up to `ring_records` records of dead events. `hash_seed` must not be known to those who choose
+    /// keys.
+    pub fn new(ring_records: usize, hash_seed: u64) -> Self {
         Self {
             vector: VersionVector::new(),
             frontier: Frontier::default(),
+            authors: Authors::default(),
             logs: BTreeMap::new(),
-            entries: Slab::default(),
-            keys: Keys::default(),
+            cells: Pages::default(),
+            keys: Keys::new(hash_seed),
+            len: 0,
             ring: Ring::new(ring_records),
+            step: Step::default(),
         }
     }
 
@@ -76,108 +114,216 @@ impl Store {
     pub fn status(&self, dot: &Dot) -> Status {
         if !self.vector.covers(dot) {
             Status::Unknown
-        } else if self.slot(dot).is_some() {
+        } else if self.slot(dot).is_some_and(|slot| self.is_visible(slot)) {
             Status::Live
         } else {
             Status::Removed
         }
     }
 
-    /// Begins a step.
+    /// Begins a step, or goes on with the one that is under way.
     pub fn edit(&mut self) -> Edit<'_> {
         Edit::new(self)
     }
 
     /// How many keys have a value.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.len
     }
 
     /// Whether no key has a value.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
     }
 
-    /// The entry that a plain read of `key` shows: the maximum by (stamp, content hash, dot), the same on every replica.
-    pub fn winner(&self, key: &str) -> Option<&Entry> {
-        self.keys.get(key).first().map(|slot| &self.entries[*slot])
+    /// The value that a plain read of `key` shows: that of the maximum by (stamp, BLAKE3 of the value, dot), the same on every replica.
+    pub fn winner(&self, key: &str) -> Option<&Value> {
+        self.chain(self.keys.find(key)?)
+            .find(|slot| self.is_visible(*slot))
+            .map(|slot| &self.cells[slot].value)
     }
 
     /// All live entries of a key, the winner first.
-    pub fn siblings(&self, key: &str) -> impl Iterator<Item = &Entry> {
-        self.keys.get(key).iter().map(|slot| &self.entries[*slot])
+    pub fn siblings(&self, key: &str) -> impl Iterator<Item = Entry<'_>> {
+        self.keys.find(key).into_iter().flat_map(|key| self.visible(key))
     }
 
     /// The dots of a key's live entries.
     pub fn context(&self, key: &str) -> Context {
-        Context::new(self.siblings(key).map(|entry| entry.dot))
+        Context::new(self.dots(key))
     }
 
-    /// The keys in a range with their live entries, the winner first.
-    pub fn scan(&self, scan: &Scan<'_>) -> impl Iterator<Item = (&Arc<str>, impl Iterator<Item = &Entry> + Clone)> {
-        self.keys
-            .scan(scan)
-            .map(|(key, slots)| (key, slots.iter().map(|slot| &self.entries[*slot])))
+    /// The dots of a key's live entries, the winner's first.
+    pub fn dots(&self, key: &str) -> impl Iterator<Item = Dot> {
+        let slots = self.keys.find(key).into_iter().flat_map(|key| self.chain(key));
+        slots
+            .filter(|slot| self.is_visible(*slot))
+            .map(|slot| self.authors.dot(self.cells[slot].dot))
+    }
+
+    /// The keys in a range with what a plain read of them shows, in key order.
+    pub fn scan(&self, scan: &Scan<'_>) -> impl Iterator<Item = (&Arc<str>, &Value, usize)> {
+        self.keys.scan(scan).filter_map(|key| {
+            let mut slots = self.chain(key).filter(|slot| self.is_visible(*slot));
+            let winner = slots.next()?;
+            let siblings = if slots.next().is_none() {
+                1
+            } else {
+                self.reading(key, self.step.is_flipped()).siblings
+            };
+            Some((&self.keys.get(key).text, &self.cells[winner].value, siblings))
+        })
     }
 
     /// The live entries among the author's events after `after` and up to `upto`, in order.
-    pub fn live(&self, author: AuthorId, after: u64, upto: u64) -> impl Iterator<Item = &Entry> {
-        let log = self.logs.get(&author);
-        log.into_iter()
-            .flat_map(move |log| log.range(after, upto))
-            .map(|slot| &self.entries[slot])
+    pub fn live(&self, author: AuthorId, after: u64, upto: u64) -> impl Iterator<Item = Entry<'_>> {
+        let log = self.authors.number(&author).and_then(|author| self.logs.get(&author));
+        let slots = log.into_iter().flat_map(move |log| log.range(after, upto));
+        slots.filter(|slot| self.is_visible(*slot)).map(|slot| self.entry(slot))
     }
 
-    /// The records of the author's dead events after `after` and up to `upto`, in order: number, and what the event removed. A
-    /// dead event without a record has left the ring.
-    pub fn records(&self, author: AuthorId, after: u64, upto: u64) -> impl Iterator<Item = (u64, &[Dot])> {
-        self.ring.range(author, after, upto)
+    /// What a dead event removed; `None` when its record has left the ring.
+    pub fn record(&self, dot: &Dot) -> Option<Dots> {
+        let removes = self.ring.get(self.authors.number(&dot.author)?, dot.n)?;
+        Some(self.expand(removes))
     }
 
-    /// Which dots are live, as bitmaps of the blocks that hold any: author, index of the block, bitmap.
+    /// Which dots are live, as bitmaps of the blocks that hold any: author, index of the block, bitmap. Not while a step is under
+    /// way.
     pub fn blocks(&self) -> impl Iterator<Item = (AuthorId, u64, Bitmap)> + '_ {
-        self.logs
-            .iter()
-            .flat_map(|(author, log)| log.blocks().map(|(index, live)| (*author, index, live)))
+        self.logs.iter().flat_map(|(author, log)| {
+            log.blocks()
+                .map(|(index, live)| (self.authors.id(*author), index, live))
+        })
     }
 
-    fn slot(&self, dot: &Dot) -> Option<u32> {
-        self.logs.get(&dot.author)?.get(dot.n)
+    fn slot(&self, dot: &Dot) -> Option<Slot> {
+        self.logs.get(&self.authors.number(&dot.author)?)?.get(dot.n)
     }
 
-    /// Adds a live entry; the caller has checked that its dot is not yet seen.
-    fn insert(&mut self, entry: Entry) {
-        let (dot, key) = (entry.dot, Arc::clone(&entry.key));
-        let slot = self.entries.insert(entry);
-        self.logs.entry(dot.author).or_default().insert(dot.n, slot);
-        self.keys.insert(key, slot, &self.entries);
+    fn is_visible(&self, slot: Slot) -> bool {
+        self.cells[slot].visible(self.step.is_flipped())
     }
 
-    /// Takes a live entry out, leaving the record of what it had removed.
-    fn remove(&mut self, dot: &Dot) -> Option<Entry> {
-        let log = self.logs.get_mut(&dot.author)?;
-        let slot = log.remove(dot.n)?;
-        if log.is_empty() {
-            self.logs.remove(&dot.author);
+    /// The slots of a key's entries, the greatest rank first, whoever sees them.
+    fn chain(&self, key: KeyNumber) -> impl Iterator<Item = Slot> {
+        let mut next = self.keys.get(key).head;
+        core::iter::from_fn(move || {
+            let slot = (next != NO_SLOT).then_some(next)?;
+            next = self.cells[slot].next;
+            Some(slot)
+        })
+    }
+
+    fn visible(&self, key: KeyNumber) -> impl Iterator<Item = Entry<'_>> {
+        self.chain(key)
+            .filter(|slot| self.is_visible(*slot))
+            .map(|slot| self.entry(slot))
+    }
+
+    fn entry(&self, slot: Slot) -> Entry<'_> {
+        let cell = &self.cells[slot];
+        Entry {
+            dot: self.authors.dot(cell.dot),
+            key: &self.keys.get(cell.key).text,
+            value: &cell.value,
+            hlc: cell.hlc,
+            removes: self.expand(&cell.removes),
         }
-        let entry = self.entries.remove(slot);
-        self.keys.remove(&entry.key, slot);
-        Some(entry)
     }
 
-    fn record(&mut self, dot: Dot, removes: Box<[Dot]>) {
-        self.ring.push(dot, removes);
+    fn expand(&self, removes: &Removes) -> Dots {
+        match removes {
+            Removes::None => Dots::default(),
+            Removes::One { author, n } => Dots::from([Dot::new(self.authors.id(*author), *n)]),
+            Removes::Many(dots) => dots.iter().map(|dot| self.authors.dot(*dot)).collect(),
+        }
     }
 
-    /// What a plain read shows, and how many different values stand under the key.
-    fn reading(&self, key: &str) -> Reading {
-        let mut hashes: alloc::vec::Vec<_> = self.siblings(key).map(|entry| entry.hash).collect();
-        hashes.sort_unstable();
-        hashes.dedup();
+    fn compact(&mut self, removes: &Dots) -> Removes {
+        match &**removes {
+            [] => Removes::None,
+            [one] => Removes::One {
+                author: self.authors.number_or_add(one.author),
+                n: one.n,
+            },
+            many => Removes::Many(
+                many.iter()
+                    .map(|dot| self.authors.compact(dot))
+                    .collect::<Vec<_>>()
+                    .into(),
+            ),
+        }
+    }
+
+    /// How a key reads before or after the step under way.
+    fn reading(&self, key: KeyNumber, after_step: bool) -> Reading {
+        let mut slots = self.chain(key).filter(|slot| self.cells[*slot].visible(after_step));
+        let Some(winner) = slots.next() else {
+            return Reading::default();
+        };
+        let value = Some(Arc::clone(&self.cells[winner].value));
+        let Some(second) = slots.next() else {
+            return Reading { value, siblings: 1 };
+        };
+        let all = [winner, second].into_iter().chain(slots);
+        let mut values: Vec<&Value> = all.map(|slot| &self.cells[slot].value).collect();
+        values.sort_unstable();
+        values.dedup();
         Reading {
-            value: self.winner(key).map(|entry| Arc::clone(&entry.value)),
-            siblings: hashes.len(),
+            value,
+            siblings: values.len(),
         }
+    }
+
+    /// Puts an entry into the indexes.
+    fn link(&mut self, dot: &Dot, key: &Arc<str>, cell: impl FnOnce(Compact, KeyNumber) -> Cell) -> Slot {
+        let compact = self.authors.compact(dot);
+        let key = self.keys.find_or_add(key);
+        let mut cell = cell(compact, key);
+        let higher = |slot: Slot| {
+            let other = &self.cells[slot];
+            other.rank(self.authors.dot(other.dot), &cell, *dot).is_gt()
+        };
+        // Behind those of higher rank.
+        let before = self.chain(key).take_while(|slot| higher(*slot)).last();
+        cell.next = before.map_or(self.keys.get(key).head, |before| self.cells[before].next);
+        let slot = self.cells.insert(cell);
+        match before {
+            Some(before) => self.cells[before].next = slot,
+            None => self.keys.get_mut(key).head = slot,
+        }
+        self.logs.entry(compact.author).or_default().insert(compact.n, slot);
+        slot
+    }
+
+    /// Takes an entry out of the indexes.
+    fn unlink(&mut self, slot: Slot) -> Cell {
+        let cell = self.cells.remove(slot);
+        if let Some(log) = self.logs.get_mut(&cell.dot.author) {
+            log.remove(cell.dot.n);
+            if log.is_empty() {
+                self.logs.remove(&cell.dot.author);
+            }
+        }
+        let head = self.keys.get(cell.key).head;
+        if head == slot {
+            self.keys.get_mut(cell.key).head = cell.next;
+            if cell.next == NO_SLOT {
+                self.keys.remove(cell.key);
+            }
+        } else {
+            let mut before = head;
+            while self.cells[before].next != slot {
+                before = self.cells[before].next;
+            }
+            self.cells[before].next = cell.next;
+        }
+        cell
+    }
+
+    fn set_state(&mut self, slot: Slot, state: State) {
+        self.cells[slot].state = state;
     }
 }
 

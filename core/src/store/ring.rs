@@ -1,66 +1,93 @@
 //! The record ring: what the recently dead events had removed.
 
-use alloc::{
-    boxed::Box,
-    collections::{BTreeMap, VecDeque},
-};
+use alloc::vec::Vec;
+use core::hash::BuildHasher;
 
-use crate::id::{AuthorId, Dot};
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use super::authors::{AuthorNumber, Compact, Removes};
 
 /// Records of dead events, the oldest forgotten first. It holds every dead event, not only deletes: when a chain of
 /// overwrites ends in a delete, a peer that knows only the beginning of the chain needs each link's record to follow it.
 #[derive(Clone, Debug)]
 pub(super) struct Ring {
     capacity: usize,
-    records: BTreeMap<Dot, Box<[Dot]>>,
-    order: VecDeque<Dot>,
+    records: Vec<Record>,
+    /// Where the next record goes once the ring is full: over the oldest.
+    oldest: usize,
+    places: HashTable<u32>,
+}
+
+#[derive(Clone, Debug)]
+struct Record {
+    dot: Compact,
+    removes: Removes,
 }
 
 impl Ring {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity,
-            records: BTreeMap::new(),
-            order: VecDeque::new(),
+            records: Vec::new(),
+            oldest: 0,
+            places: HashTable::new(),
         }
     }
 
-    pub(super) fn push(&mut self, dot: Dot, removes: Box<[Dot]>) {
-        if self.capacity == 0 {
+    pub(super) fn push(&mut self, dot: Compact, removes: Removes) {
+        if self.capacity == 0 || self.get(dot.author, dot.n).is_some() {
             return;
         }
-        if self.records.insert(dot, removes).is_none() {
-            self.order.push_back(dot);
-        }
-        while self.order.len() > self.capacity {
-            if let Some(oldest) = self.order.pop_front() {
-                self.records.remove(&oldest);
+        let record = Record { dot, removes };
+        let place = if self.records.len() < self.capacity {
+            self.records.push(record);
+            self.records.len() - 1
+        } else {
+            let place = self.oldest;
+            self.oldest = (place + 1) % self.capacity;
+            let forgotten = hash(self.records[place].dot);
+            if let Ok(entry) = self.places.find_entry(forgotten, |other| *other as usize == place) {
+                entry.remove();
             }
-        }
+            self.records[place] = record;
+            place
+        };
+        let records = &self.records;
+        self.places
+            .insert_unique(hash(dot), place as u32, |place| hash(records[*place as usize].dot));
     }
 
-    pub(super) fn range(&self, author: AuthorId, after: u64, upto: u64) -> impl Iterator<Item = (u64, &[Dot])> {
-        let (first, last) = (Dot::new(author, after.saturating_add(1)), Dot::new(author, upto));
-        let records = (first <= last).then(|| self.records.range(first..=last));
-        records.into_iter().flatten().map(|(dot, removes)| (dot.n, &**removes))
+    /// What a dead event removed, if it is remembered.
+    pub(super) fn get(&self, author: AuthorNumber, n: u64) -> Option<&Removes> {
+        let dot = Compact { author, n };
+        let place = self
+            .places
+            .find(hash(dot), |place| self.records[*place as usize].dot == dot)?;
+        Some(&self.records[*place as usize].removes)
     }
+}
+
+fn hash(dot: Compact) -> u64 {
+    // Numbers of this replica's own making: nobody else chooses them freely.
+    FixedState::default().hash_one((dot.author, dot.n))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
 
     #[test]
-    fn forgets_the_oldest_and_reads_ranges() {
-        let author = AuthorId([1; 16]);
+    fn forgets_the_oldest() {
         let mut ring = Ring::new(3);
-        for n in [5, 6, 2, 9] {
-            ring.push(Dot::new(author, n), Box::new([Dot::new(author, 1)]));
+        for n in [5, 6, 2, 9, 9, 7] {
+            ring.push(Compact { author: 1, n }, Removes::One { author: 1, n: 1 });
         }
-        let numbers = |after, upto| ring.range(author, after, upto).map(|(n, _)| n).collect::<Vec<_>>();
-        assert_eq!(numbers(0, u64::MAX), [2, 6, 9]);
-        assert_eq!(numbers(2, 6), [6]);
-        assert_eq!(numbers(6, 2), [0; 0]);
+        let known: Vec<u64> = (0..20).filter(|n| ring.get(1, *n).is_some()).collect();
+        assert_eq!(known, [2, 7, 9]);
+        assert!(ring.get(2, 9).is_none());
+        let mut none = Ring::new(0);
+        none.push(Compact { author: 1, n: 1 }, Removes::None);
+        assert!(none.get(1, 1).is_none());
     }
 }

@@ -5,7 +5,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use super::SessionError;
 use crate::{
     causality::{Frontier, Value, VersionVector},
-    id::{AuthorId, ContentHash},
+    id::{AuthorId, ContentHash, Dot},
     time::Hlc,
     wire::{
         AUTHORS_MAX, AuthorTable, Body, Described, End, EventReader, FRONTIER_MAX, Frame, LeafReader, Tag, WireError,
@@ -26,8 +26,8 @@ pub struct Delta {
     pub vector: VersionVector,
     /// The sender's frontier.
     pub frontier: Frontier,
-    /// The events that the receiver's vector did not cover. Large values are in place.
-    pub events: Vec<Described>,
+    /// The events that the receiver's vector did not cover, as they came frame by frame. Large values are in place.
+    pub events: Vec<Vec<Described>>,
     /// Every live dot of the sender, when some dead events could not be described.
     pub leaves: Option<Leaves>,
 }
@@ -62,7 +62,10 @@ pub struct Incoming {
 struct Stage {
     /// The announced vector, raised by the events received: each must be new.
     seen: VersionVector,
-    events: Vec<Described>,
+    /// Per author the highest number of any event received or removed: the sender's vector must cover it.
+    mentioned: VersionVector,
+    /// By frame, so that a large stage grows without moving.
+    events: Vec<Vec<Described>>,
     /// How many events were received, those included that left nothing to describe.
     done: u64,
     /// The large value that the last event waits for.
@@ -135,6 +138,7 @@ impl Incoming {
             Frame::Events { remaining, events, .. } => {
                 self.remaining = remaining;
                 let stage = &mut self.stage;
+                stage.events.push(Vec::new());
                 self.reader.read(events, |event| stage.push(event))?;
             }
             Frame::Body { bytes, .. } => self.stage.body(bytes)?,
@@ -178,14 +182,10 @@ impl Incoming {
             vector.set(author, n);
         }
         let events = core::mem::take(&mut self.stage.events);
-        for event in &events {
-            let (Described::Live { removes, .. } | Described::Dead { removes, .. }) = event;
-            // The sender's state is closed: it holds what its events supersede.
-            for dot in removes.iter().chain([&event.dot()]) {
-                if !vector.covers(dot) {
-                    return Err(SessionError::UnexpectedEvent(*dot));
-                }
-            }
+        // The sender's state is closed: it holds what it sends, and what that supersedes.
+        let mentioned = self.stage.mentioned.iter().map(|(author, n)| Dot::new(author, n));
+        if let Some(dot) = { mentioned }.find(|dot| !vector.covers(dot)) {
+            return Err(SessionError::UnexpectedEvent(dot));
         }
         if let Some(dot) = self.end.frontier.iter().find(|dot| !vector.covers(dot)) {
             return Err(SessionError::UnexpectedEvent(*dot));
@@ -232,7 +232,14 @@ impl Stage {
             }
             Described::Dead { .. } => 0,
         };
-        self.events.push(event);
+        self.mentioned.advance(dot.author, dot.n);
+        let (Described::Live { removes, .. } | Described::Dead { removes, .. }) = &event;
+        for removed in removes {
+            self.mentioned.advance(removed.author, removed.n);
+        }
+        if let Some(frame) = self.events.last_mut() {
+            frame.push(event);
+        }
         self.charge(STAGED_EVENT_BYTES + bytes)
     }
 
@@ -250,7 +257,7 @@ impl Stage {
                 return Err(SessionError::WrongHash);
             }
             let whole = Value::from(core::mem::take(&mut partial.bytes));
-            if let Some(Described::Live { body, .. }) = self.events.last_mut() {
+            if let Some(Described::Live { body, .. }) = self.events.last_mut().and_then(|frame| frame.last_mut()) {
                 *body = Body::Inline(whole);
             }
             self.body = None;

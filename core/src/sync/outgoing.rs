@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::{
-    causality::{Frontier, Value, VersionVector},
+    causality::{Dots, Frontier, Value, VersionVector},
     id::{AuthorId, Dot},
     time::Hlc,
     wire::{AuthorTable, End, EventWriter, Frame, Leaf, LeafWriter, LiveEvent, Tag},
@@ -17,8 +17,8 @@ pub trait Source {
     fn frontier(&self) -> &Frontier;
     /// The live events of an author after `after` and up to `upto`, in order.
     fn live(&self, author: AuthorId, after: u64, upto: u64) -> impl Iterator<Item = LiveEvent<'_>>;
-    /// Number and removed dots of the author's dead events in the same range of which a record is left, in order.
-    fn records(&self, author: AuthorId, after: u64, upto: u64) -> impl Iterator<Item = (u64, &[Dot])>;
+    /// What a dead event removed, if that is remembered.
+    fn record(&self, dot: &Dot) -> Option<Dots>;
     /// All live dots, by block.
     fn leaves(&self) -> impl Iterator<Item = Leaf>;
 }
@@ -37,6 +37,12 @@ pub struct Outgoing {
     cursor: AuthorId,
     /// Whether each event sent so far was described.
     complete: bool,
+    /// Whether dead events are described. To an empty receiver they say nothing, since there is nothing to remove; what it gains
+    /// elsewhere meanwhile, the leaves tell apart.
+    records: bool,
+    /// Events still to be sent, as counted once.
+    remaining: u64,
+    counted: bool,
     /// Events for the next frame.
     events: Vec<u8>,
     /// A large value under way, and how much of it was sent.
@@ -47,15 +53,17 @@ impl Outgoing {
     /// Begins the answer to a HELLO that announced `asked`.
     pub fn new(tag: Tag, asked: VersionVector) -> Self {
         let writer = EventWriter::new(AuthorTable::new(&asked), Hlc::default());
-        let (sent, cursor) = (asked.clone(), AuthorId::default());
         Self {
             tag,
+            sent: asked.clone(),
+            records: !asked.is_empty(),
             asked,
-            sent,
             writer,
             sequence: 0,
-            cursor,
+            cursor: AuthorId::default(),
             complete: true,
+            remaining: 0,
+            counted: false,
             events: Vec::new(),
             body: None,
         }
@@ -63,15 +71,18 @@ impl Outgoing {
 
     /// Appends up to about `frames_max` frames. Returns whether the answer is complete: its END is among them.
     pub fn fill(&mut self, source: &impl Source, frames: &mut Vec<Vec<u8>>, frames_max: usize) -> bool {
-        let mut remaining = source.vector().events_beyond(&self.sent);
+        if !self.counted {
+            self.counted = true;
+            self.remaining = source.vector().events_beyond(&self.sent);
+        }
         while frames.len() < frames_max {
             if let Some((value, offset)) = self.body.take() {
                 self.body(value, offset, frames);
             } else if let Some((author, upto)) = self.next_author(source.vector()) {
-                self.author(source, author, upto, &mut remaining, frames, frames_max);
+                self.author(source, author, upto, frames, frames_max);
             } else {
                 // From here to END nothing can change at the source: what is named is the state at END.
-                self.flush(remaining, frames);
+                self.flush(frames);
                 self.end(source, frames);
                 return true;
             }
@@ -95,54 +106,50 @@ impl Outgoing {
         source: &impl Source,
         author: AuthorId,
         upto: u64,
-        remaining: &mut u64,
         frames: &mut Vec<Vec<u8>>,
         frames_max: usize,
     ) {
         let after = self.sent.get(&author);
-        // To an empty receiver records say nothing: there is nothing to remove. What it gains elsewhere meanwhile, the
-        // leaves tell apart.
-        let useful = !self.asked.is_empty();
         let mut live = source.live(author, after, upto).peekable();
-        let mut records = source.records(author, after, upto).filter(|_| useful).peekable();
         let mut at = after;
         let mut event = Vec::new();
-        while frames.len() < frames_max && self.body.is_none() {
-            let next_live = live.peek().map_or(u64::MAX, |event| event.dot.n);
-            let next_record = records.peek().map_or(u64::MAX, |(n, _)| *n);
-            let n = next_live.min(next_record).min(upto + 1);
-            self.complete &= n == at + 1 || (n > upto && at == upto);
-            *remaining = remaining.saturating_sub(n.min(upto) - at);
-            at = n.min(upto);
-            if n > upto {
-                break;
-            }
+        while at < upto && frames.len() < frames_max && self.body.is_none() {
+            let next_live = live.peek().map_or(upto + 1, |event| event.dot.n);
+            let dot = Dot::new(author, at + 1);
             event.clear();
             let mut large = None;
-            if next_live < next_record {
+            if dot.n == next_live {
                 if let Some(live) = live.next()
                     && self.writer.live(&live, &mut event)
                 {
                     large = Some(Value::clone(live.value));
                 }
-            } else if let Some((n, removes)) = records.next() {
-                self.writer.dead(Dot::new(author, n), removes, &mut event);
+            } else if let Some(removes) = self.records.then(|| source.record(&dot)).flatten() {
+                self.writer.dead(dot, &removes, &mut event);
+            } else {
+                // The leaves will tell what is not described, and then no record is needed any more.
+                (self.complete, self.records) = (false, false);
+                self.remaining = self.remaining.saturating_sub(next_live - 1 - at);
+                at = next_live - 1;
+                continue;
             }
             if self.events.len() + event.len() > Frame::EVENT_BYTES_MAX {
-                self.flush(*remaining + 1, frames);
+                self.flush(frames);
             }
+            at = dot.n;
+            self.remaining = self.remaining.saturating_sub(1);
             self.events.extend_from_slice(&event);
             if let Some(value) = large {
-                self.flush(*remaining, frames);
+                self.flush(frames);
                 self.body = Some((value, 0));
             }
         }
         self.sent.advance(author, at);
     }
 
-    fn flush(&mut self, remaining: u64, frames: &mut Vec<Vec<u8>>) {
+    fn flush(&mut self, frames: &mut Vec<Vec<u8>>) {
         if !self.events.is_empty() {
-            frames.push(Frame::events(self.tag, self.sequence, remaining, &self.events));
+            frames.push(Frame::events(self.tag, self.sequence, self.remaining, &self.events));
             self.sequence += 1;
             self.events.clear();
         }

@@ -16,8 +16,12 @@ use crate::{causality::VersionVector, id::AuthorId};
 #[derive(Clone, Debug, Default)]
 pub struct AuthorTable {
     authors: Vec<AuthorId>,
+    /// Only kept once a search through the list would be slower.
     numbers: BTreeMap<AuthorId, u64>,
 }
+
+/// Up to so many authors are found by looking at each.
+const LISTED_MAX: usize = 16;
 
 impl AuthorTable {
     /// The table at the beginning of a session whose receiver announced `vector`.
@@ -30,12 +34,31 @@ impl AuthorTable {
     }
 
     fn add(&mut self, author: AuthorId) {
-        self.numbers.insert(author, self.authors.len() as u64);
+        if self.authors.len() == LISTED_MAX {
+            self.numbers = (0..)
+                .zip(&self.authors)
+                .map(|(number, author)| (*author, number))
+                .collect();
+        }
+        if self.authors.len() >= LISTED_MAX {
+            self.numbers.insert(author, self.authors.len() as u64);
+        }
         self.authors.push(author);
     }
 
+    fn number(&self, author: &AuthorId) -> Option<u64> {
+        if self.authors.len() <= LISTED_MAX {
+            return self
+                .authors
+                .iter()
+                .position(|other| other == author)
+                .map(|number| number as u64);
+        }
+        self.numbers.get(author).copied()
+    }
+
     pub(super) fn write(&mut self, author: AuthorId, out: &mut Vec<u8>) {
-        if let Some(number) = self.numbers.get(&author) {
+        if let Some(number) = self.number(&author) {
             out.varint(number + 1);
         } else {
             out.varint(0);
@@ -60,7 +83,7 @@ impl AuthorTable {
             });
         }
         let author = AuthorId(from.array()?);
-        if self.numbers.contains_key(&author) {
+        if self.number(&author).is_some() {
             return Err(WireError::OutOfRange("author named twice"));
         }
         self.add(author);

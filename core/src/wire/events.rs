@@ -17,7 +17,7 @@
 //! so that a small put costs about ten bytes beyond its key and value, and a delete five. What "previous" refers to lives as
 //! long as the stream, across frames.
 
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 
 use super::{
     AuthorTable, DOT_NUMBER_MAX, INLINE_VALUE_BYTES_MAX, KEY_BYTES_MAX, REMOVES_MAX, VALUE_BYTES_MAX, WireError,
@@ -25,13 +25,13 @@ use super::{
     checked_dot,
 };
 use crate::{
-    causality::Value,
+    causality::{Dots, Value},
     id::{AuthorId, ContentHash, Dot},
     time::Hlc,
 };
 
 /// A live event to be written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct LiveEvent<'a> {
     /// Its name.
     pub dot: Dot,
@@ -39,12 +39,10 @@ pub struct LiveEvent<'a> {
     pub key: &'a str,
     /// Its value.
     pub value: &'a Value,
-    /// The value's hash.
-    pub hash: ContentHash,
     /// When it was written.
     pub hlc: Hlc,
     /// What it superseded.
-    pub removes: &'a [Dot],
+    pub removes: Dots,
 }
 
 /// An event as a stream describes it.
@@ -61,14 +59,14 @@ pub enum Described {
         /// When it was written.
         hlc: Hlc,
         /// What it superseded.
-        removes: Box<[Dot]>,
+        removes: Dots,
     },
     /// It was a delete, or its value was superseded.
     Dead {
         /// Its name.
         dot: Dot,
         /// What it superseded.
-        removes: Box<[Dot]>,
+        removes: Dots,
     },
 }
 
@@ -142,7 +140,7 @@ impl EventWriter {
         let large = event.value.len() > INLINE_VALUE_BYTES_MAX;
         self.head(
             event.dot,
-            event.removes,
+            &event.removes,
             if large { kind::LARGE } else { kind::INLINE },
             out,
         );
@@ -150,7 +148,11 @@ impl EventWriter {
         self.previous.hlc = event.hlc.0;
         self.key(event.key, out);
         out.varint(event.value.len() as u64);
-        out.put(if large { &event.hash.0 } else { event.value });
+        if large {
+            out.put(&ContentHash::of(event.value).0);
+        } else {
+            out.put(event.value);
+        }
         large
     }
 
@@ -289,14 +291,13 @@ impl EventReader {
         }))
     }
 
-    fn removes(&mut self, dot: Dot, count: u64, from: &mut Reader<'_>) -> Result<Box<[Dot]>, WireError> {
+    fn removes(&mut self, dot: Dot, count: u64, from: &mut Reader<'_>) -> Result<Dots, WireError> {
         let count = match count {
             REMOVES_COUNTED => from.length("removed dots", REMOVES_MAX)?,
             few => few as usize,
         };
-        // Not allocated ahead: each dot takes two bytes at least, so the frame's end bounds them.
-        let mut removes = Vec::new();
-        for _ in 0..count {
+        // Collected one by one: each dot takes two bytes at least, so the frame's end bounds them.
+        let removed = (0..count).map(|_| {
             let author = self.authors.read(from)?;
             let number = from.varint()?;
             let n = if author == dot.author {
@@ -308,9 +309,9 @@ impl EventReader {
             } else {
                 number
             };
-            removes.push(checked_dot(author, n)?);
-        }
-        Ok(removes.into_boxed_slice())
+            checked_dot(author, n)
+        });
+        removed.collect()
     }
 
     fn key(&mut self, from: &mut Reader<'_>) -> Result<Arc<str>, WireError> {

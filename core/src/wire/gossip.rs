@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     causality::{Event, Op, Txn},
-    id::{AuthorId, ContentHash, Dot},
+    id::{AuthorId, Dot},
     time::Hlc,
 };
 
@@ -37,25 +37,27 @@ impl Gossip {
     /// The message that tells members of a new transaction: the transaction itself, or, when that would take more than
     /// `bytes_max` or holds a value that does not travel inside an event, word of it.
     pub fn encode(txn: &Txn, bytes_max: usize) -> Vec<u8> {
-        let values = || {
-            txn.events.iter().filter_map(|event| {
-                if let Op::Put { value, .. } = &event.op {
-                    Some(value)
-                } else {
-                    None
-                }
-            })
-        };
-        let mut out = Vec::new();
-        if values().all(|value| value.len() <= INLINE_VALUE_BYTES_MAX)
-            && values().map(|value| value.len()).sum::<usize>() <= bytes_max
-        {
+        let values = txn.events.iter().filter_map(|event| {
+            if let Op::Put { key, value } = &event.op {
+                Some((key, value))
+            } else {
+                None
+            }
+        });
+        let (mut bytes, mut longest) = (0, 0);
+        for (key, value) in values {
+            bytes += key.len() + value.len();
+            longest = value.len().max(longest);
+        }
+        if longest <= INLINE_VALUE_BYTES_MAX && bytes <= bytes_max {
+            // Room for what usually stands beside keys and values.
+            let mut out = Vec::with_capacity(bytes + 64 + 32 * txn.deps.len() + 16 * txn.events.len());
             encode_txn(txn, &mut out);
             if out.len() <= bytes_max {
                 return out;
             }
-            out.clear();
         }
+        let mut out = Vec::new();
         let last = txn.last();
         out.put(&[ANNOUNCE, VERSION]);
         out.put(&last.author.0);
@@ -102,15 +104,12 @@ fn encode_txn(txn: &Txn, out: &mut Vec<u8>) {
     for (dot, event) in txn.dotted() {
         match &event.op {
             Op::Put { key, value } => {
-                let removes = &event.removes;
-                // Values of gossiped transactions are inline; the hash is not written.
-                let hash = ContentHash([0; 32]);
+                let removes = event.removes.clone();
                 writer.live(
                     &LiveEvent {
                         dot,
                         key,
                         value,
-                        hash,
                         hlc: txn.hlc,
                         removes,
                     },
@@ -126,10 +125,9 @@ fn decode_txn(first: Dot, mut from: Reader<'_>) -> Result<Txn, WireError> {
     let hlc = Hlc(from.varint()?);
     let count = from.length("dependencies", FRONTIER_MAX)?;
     let mut authors = AuthorTable::default();
-    let mut deps = Vec::new();
-    for _ in 0..count {
-        deps.push(read_dot(&mut authors, &mut from)?);
-    }
+    let deps = (0..count)
+        .map(|_| read_dot(&mut authors, &mut from))
+        .collect::<Result<_, _>>()?;
     let mut events = Vec::new();
     EventReader::new(authors, hlc).read(from.rest(), |described| {
         let at = first.n + events.len() as u64;

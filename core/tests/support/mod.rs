@@ -49,7 +49,19 @@ impl Driver {
         }
     }
 
+    /// Feeds an input, and goes on while the engine has work left.
     pub fn feed(&mut self, input: Input) {
+        self.turn(input);
+        while self
+            .replica
+            .poll_timeout()
+            .is_some_and(|due| due == Timestamp::default())
+        {
+            self.turn(Input::Tick);
+        }
+    }
+
+    fn turn(&mut self, input: Input) {
         self.replica.handle(input, self.now);
         while let Some(output) = self.replica.poll_output() {
             match output {

@@ -1,0 +1,203 @@
+//! A session's events on their way into the store, in slices.
+//!
+//! A session may bring a million events. Taken in at once they would hold a tab's only thread for seconds; so each turn takes a
+//! slice. Readers see the state before until the last slice, and then all of it.
+
+use alloc::vec::Vec;
+
+use super::{Event, Origin, Replica};
+use crate::{
+    causality::Dots,
+    id::{Dot, Peer},
+    store::{BLOCK_DOTS, Bitmap, Edit, StoredEntry},
+    sync::{Delta, Leaves},
+    time::{Hlc, Timestamp},
+    wire::{Body, Described},
+};
+
+/// What is left to do of a session that has ended.
+#[derive(Debug)]
+pub(super) struct Merge {
+    peer: Peer,
+    delta: Delta,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// Adds live entries: frame and event to go on with.
+    Put(usize, usize),
+    /// Takes out what the events supersede, and forgets the events, from the last to the first.
+    Remove,
+    /// Takes out what the sender has seen and does not name as live: how many blocks are done.
+    Unnamed(usize),
+    /// Finds out which keys read differently.
+    Compare,
+    /// The step is visible; clears up behind it.
+    Clean,
+}
+
+impl Merge {
+    pub(super) fn new(peer: Peer, delta: Delta) -> Self {
+        Self {
+            peer,
+            delta,
+            phase: Phase::Put(0, 0),
+        }
+    }
+}
+
+impl Replica {
+    /// Does a slice of the merge under way. Returns whether there is none any more.
+    pub(super) fn merge_slice(&mut self, now: Timestamp) -> bool {
+        let Some(merge) = &mut self.merge else { return true };
+        let slice = self.config.slice_events.max(1);
+        let mut edit = self.store.edit();
+        match merge.phase {
+            Phase::Put(frame, event) => {
+                if frame == 0 && event == 0 {
+                    edit.reserve(merge.delta.events.iter().map(Vec::len).sum());
+                }
+                let clock = &mut self.clock;
+                merge.phase = put(&mut edit, &merge.delta.events, (frame, event), slice, |hlc| {
+                    clock.observe(hlc, now)
+                });
+            }
+            Phase::Remove => {
+                if remove(&mut edit, &mut merge.delta.events, slice) {
+                    merge.phase = Phase::Unnamed(0);
+                }
+            }
+            Phase::Unnamed(done) => {
+                let leaves = merge.delta.leaves.as_ref();
+                let left = leaves.and_then(|leaves| remove_unnamed(&mut edit, leaves, &merge.delta, done, slice));
+                merge.phase = left.map_or(Phase::Compare, Phase::Unnamed);
+            }
+            Phase::Compare => {
+                if edit.compare(slice) {
+                    edit.merge_frontier(&merge.delta.frontier, &merge.delta.vector);
+                    for (author, n) in merge.delta.vector.iter() {
+                        edit.advance(author, n);
+                    }
+                    let (batch, touched) = edit.publish();
+                    merge.phase = Phase::Clean;
+                    self.settle(batch, touched, Origin::Remote, now);
+                }
+            }
+            Phase::Clean => {
+                if edit.clean(slice) {
+                    let peer = merge.peer;
+                    self.merge = None;
+                    self.merged(peer, now);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// A session's events are visible.
+    fn merged(&mut self, peer: Peer, now: Timestamp) {
+        self.apply_early(now);
+        self.outputs.push_back(super::Output::Emit(Event::Received { peer }));
+        self.tell(peer);
+        self.open_sessions(now);
+    }
+}
+
+fn put(
+    edit: &mut Edit<'_>,
+    events: &[Vec<Described>],
+    (mut frame, mut at): (usize, usize),
+    slice: usize,
+    mut observe: impl FnMut(Hlc),
+) -> Phase {
+    for _ in 0..slice {
+        while events.get(frame).is_some_and(|events| at >= events.len()) {
+            (frame, at) = (frame + 1, 0);
+        }
+        let Some(event) = events.get(frame).and_then(|events| events.get(at)) else {
+            return Phase::Remove;
+        };
+        // The session has put large values in place.
+        if let Described::Live {
+            dot,
+            key,
+            body: Body::Inline(value),
+            hlc,
+            removes,
+        } = event
+        {
+            observe(*hlc);
+            let (key, value, removes) = (key.clone(), value.clone(), removes.clone());
+            edit.put(StoredEntry {
+                dot: *dot,
+                key,
+                value,
+                hlc: *hlc,
+                removes,
+            });
+        }
+        at += 1;
+    }
+    Phase::Put(frame, at)
+}
+
+/// After all entries were added: what one event adds, another may supersede.
+fn remove(edit: &mut Edit<'_>, events: &mut Vec<Vec<Described>>, slice: usize) -> bool {
+    for _ in 0..slice {
+        let event = loop {
+            let Some(frame) = events.last_mut() else { return true };
+            match frame.pop() {
+                Some(event) => break event,
+                None => events.pop(),
+            };
+        };
+        match event {
+            Described::Live { removes, .. } => remove_all(edit, &removes),
+            Described::Dead { dot, removes } => {
+                remove_all(edit, &removes);
+                if !edit.store().vector().covers(&dot) {
+                    edit.record(dot, removes);
+                }
+            }
+        }
+    }
+    false
+}
+
+fn remove_all(edit: &mut Edit<'_>, dots: &Dots) {
+    for dot in dots {
+        edit.remove(dot);
+    }
+}
+
+/// Takes out what the sender has seen and does not name. What is live there and dead here stays dead. Returns how many blocks
+/// are done, if there are more.
+fn remove_unnamed(edit: &mut Edit<'_>, leaves: &Leaves, delta: &Delta, done: usize, slice: usize) -> Option<usize> {
+    // A block holds 256 dots; at least one block is taken.
+    let count = slice.div_ceil(BLOCK_DOTS as usize);
+    let blocks: Vec<_> = edit.store().blocks().skip(done).take(count).collect();
+    for (author, block, live) in &blocks {
+        let named = leaves.get(&(*author, *block)).copied().unwrap_or_default();
+        for n in numbers(*block, live, &named) {
+            let dot = Dot::new(*author, n);
+            if delta.vector.covers(&dot) {
+                edit.remove(&dot);
+            }
+        }
+    }
+    (blocks.len() == count).then_some(done + count)
+}
+
+/// The numbers of the dots that are in the one bitmap of a block and not in the other.
+fn numbers(block: u64, live: &Bitmap, named: &Bitmap) -> impl Iterator<Item = u64> {
+    let unnamed = live
+        .iter()
+        .zip(named)
+        .map(|(live, named)| live & !named)
+        .collect::<Vec<_>>();
+    (0..BLOCK_DOTS)
+        .filter(move |bit| unnamed[(bit / 64) as usize] & (1 << (bit % 64)) != 0)
+        .map(move |bit| block * BLOCK_DOTS + bit + 1)
+}

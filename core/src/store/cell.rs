@@ -1,0 +1,68 @@
+//! A live entry as the store holds it.
+
+use core::cmp::Ordering;
+
+use super::authors::{Compact, Removes};
+use crate::{
+    causality::Value,
+    id::{ContentHash, Dot},
+    time::Hlc,
+};
+
+/// The number of a cell within the store.
+pub(super) type Slot = u32;
+
+/// The number of a key within the store.
+pub(super) type KeyNumber = u32;
+
+/// Ends a chain of siblings.
+pub(super) const NO_SLOT: Slot = Slot::MAX;
+
+/// Who sees an entry while a step is under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    /// Everybody.
+    Live,
+    /// Those who read after the step.
+    Born,
+    /// Those who read before the step.
+    Dying,
+    /// Nobody: the step adds it and removes it again.
+    Stillborn,
+}
+
+/// One sibling of its key. 64 bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Cell {
+    pub(super) value: Value,
+    /// What the event superseded. Kept while the entry lives, so that a record of it can be left when it dies.
+    pub(super) removes: Removes,
+    pub(super) dot: Compact,
+    pub(super) hlc: Hlc,
+    pub(super) key: KeyNumber,
+    /// The sibling of the next lower rank.
+    pub(super) next: Slot,
+    pub(super) state: State,
+}
+
+impl Cell {
+    /// The order of siblings, (stamp, BLAKE3 of the value, dot); the greatest wins a plain read. Stamps are seldom equal, so values
+    /// are hashed only then, rather than a hash kept for every key. The dot makes the order total: equal values written at the
+    /// same stamp by two authors still have one order on every replica.
+    pub(super) fn rank(&self, dot: Dot, other: &Self, other_dot: Dot) -> Ordering {
+        let hashes = || ContentHash::of(&self.value).cmp(&ContentHash::of(&other.value));
+        self.hlc
+            .cmp(&other.hlc)
+            .then_with(hashes)
+            .then_with(|| dot.cmp(&other_dot))
+    }
+
+    pub(super) fn visible(&self, after_step: bool) -> bool {
+        match self.state {
+            State::Live => true,
+            State::Born => after_step,
+            State::Dying => !after_step,
+            State::Stillborn => false,
+        }
+    }
+}
