@@ -1,0 +1,582 @@
+//! Finding members: at each relay that holds a place for us we register the store's namespace, ask who else is there,
+//! and dial some of them.
+//!
+//! Not all of them: a node wants [`MEMBERS_WANTED`] links, chosen at random, because gossip over a random mesh reaches
+//! everybody in a few hops, while links to everybody would cost each node as much as there are members. Others dial us,
+//! too.
+//!
+//! What fails is tried again later and later, then forgotten until the member registers anew, which the living do
+//! every few minutes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+
+use gossipstore_core::time::Timestamp;
+use libp2p::{
+    PeerId,
+    rendezvous::{Cookie, ErrorCode},
+};
+use rand::{rngs::SmallRng, seq::IteratorRandom as _};
+
+use crate::retry::{Backoff, jitter};
+
+/// How many links a node seeks. Gossip needs about six for a mesh that no few losses can part.
+pub(crate) const MEMBERS_WANTED: usize = 12;
+
+/// How many members are kept in mind. More than enough to choose from.
+const MEMBERS_KNOWN_MAX: usize = 512;
+
+/// How many members one answer may name.
+pub(crate) const MEMBERS_ASKED: u64 = 256;
+
+/// For how long we register, in seconds. Short, because it is also how long others take us for present after we
+/// vanished; not shorter, because the timers of a hidden tab come late by a minute.
+const REGISTERED_FOR_SECONDS: u64 = 5 * 60;
+
+/// How often to ask who is there.
+const DISCOVER_EVERY: Duration = Duration::from_secs(30);
+
+/// When to try again what a relay refused.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// By how much all of these vary.
+const JITTER: f64 = 0.2;
+
+/// When to dial a member again.
+const BACKOFF: Backoff = Backoff {
+    base: Duration::from_millis(500),
+    cap: Duration::from_secs(30),
+};
+
+/// After how many failures in a row a member is forgotten.
+const FAILURES_MAX: u32 = 6;
+
+/// What is to be done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum DiscoveryAction {
+    /// Register at a relay, for so many seconds or for as long as it likes.
+    Register { relay: PeerId, seconds: Option<u64> },
+    /// Ask a relay who is there, apart from those that the cookie says we know.
+    Discover { relay: PeerId, cookie: Option<Cookie> },
+    /// Dial a member through these relays.
+    Dial { member: PeerId, relays: Vec<PeerId> },
+}
+
+/// What is known of members, and where to learn more.
+#[derive(Debug)]
+pub(crate) struct Discovery {
+    local: PeerId,
+    relays: BTreeMap<PeerId, Place>,
+    members: HashMap<PeerId, Member>,
+}
+
+/// A relay that holds a place for us. A time that is `None` stands for a request under way.
+#[derive(Debug)]
+struct Place {
+    register_at: Option<Timestamp>,
+    /// `None` also before the first registration: who asks before registering may miss one who does the same.
+    discover_at: Option<Timestamp>,
+    cookie: Option<Cookie>,
+    seconds: Option<u64>,
+    registered: bool,
+}
+
+#[derive(Debug)]
+struct Member {
+    /// The relays through which it was heard of.
+    relays: BTreeSet<PeerId>,
+    known_until: Timestamp,
+    state: State,
+    failures: u32,
+    not_before: Timestamp,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Idle,
+    Dialling,
+    Connected,
+}
+
+impl Discovery {
+    /// Nobody is known, and there is no relay to ask.
+    pub(crate) fn new(local: PeerId) -> Self {
+        Self {
+            local,
+            relays: BTreeMap::new(),
+            members: HashMap::new(),
+        }
+    }
+
+    // Relays.
+
+    /// A relay holds a place for us.
+    pub(crate) fn relay_ready(&mut self, relay: PeerId, now: Timestamp) {
+        let place = Place {
+            register_at: Some(now),
+            discover_at: None,
+            cookie: None,
+            seconds: Some(REGISTERED_FOR_SECONDS),
+            registered: false,
+        };
+        self.relays.insert(relay, place);
+        // Members that the relay's loss cut off are likely to come back the same way, and soon.
+        for member in self.members.values_mut().filter(|member| member.state == State::Idle) {
+            if member.relays.contains(&relay) {
+                member.failures = 0;
+                member.not_before = now;
+            }
+        }
+    }
+
+    /// A relay no longer holds a place for us.
+    pub(crate) fn relay_gone(&mut self, relay: &PeerId) {
+        self.relays.remove(relay);
+    }
+
+    /// Where we are registered.
+    pub(crate) fn registered_at(&self) -> Vec<PeerId> {
+        self.relays
+            .iter()
+            .filter(|(_, place)| place.registered)
+            .map(|(relay, _)| *relay)
+            .collect()
+    }
+
+    /// A relay took our registration for `seconds`.
+    pub(crate) fn registered(&mut self, relay: &PeerId, seconds: u64, now: Timestamp, random: &mut SmallRng) {
+        if let Some(place) = self.relays.get_mut(relay) {
+            // Early enough for a second attempt, and for timers that come late.
+            let again = Duration::from_secs(seconds.clamp(10, 24 * 60 * 60)) / 2;
+            place.register_at = Some(now + jitter(again, JITTER, random));
+            if !std::mem::replace(&mut place.registered, true) {
+                place.discover_at = Some(now);
+            }
+        }
+    }
+
+    /// A relay refused our registration. Says whether that is worth telling.
+    pub(crate) fn register_failed(
+        &mut self,
+        relay: &PeerId,
+        error: ErrorCode,
+        now: Timestamp,
+        random: &mut SmallRng,
+    ) -> bool {
+        let Some(place) = self.relays.get_mut(relay) else {
+            return false;
+        };
+        if error == ErrorCode::InvalidTtl && place.seconds.take().is_some() {
+            place.register_at = Some(now);
+            return false;
+        }
+        place.register_at = Some(now + jitter(RETRY_AFTER, JITTER, random));
+        if place.discover_at.is_none() && !place.registered {
+            // We may still find others, if they cannot find us.
+            place.discover_at = Some(now);
+        }
+        true
+    }
+
+    /// A relay told who is there, each with the seconds for which it registered.
+    pub(crate) fn discovered(
+        &mut self,
+        relay: &PeerId,
+        members: impl Iterator<Item = (PeerId, u64)>,
+        cookie: Cookie,
+        now: Timestamp,
+        random: &mut SmallRng,
+    ) {
+        let Some(place) = self.relays.get_mut(relay) else {
+            return;
+        };
+        place.cookie = Some(cookie);
+        place.discover_at = Some(now + jitter(DISCOVER_EVERY, JITTER, random));
+        for (member, seconds) in members {
+            let until = now + Duration::from_secs(seconds.min(REGISTERED_FOR_SECONDS.max(24 * 60 * 60)));
+            self.heard_of(member, *relay, until, now);
+        }
+    }
+
+    /// A relay did not tell who is there.
+    pub(crate) fn discover_failed(&mut self, relay: &PeerId, error: ErrorCode, now: Timestamp, random: &mut SmallRng) {
+        if let Some(place) = self.relays.get_mut(relay) {
+            let stale = error == ErrorCode::InvalidCookie && place.cookie.is_some();
+            place.cookie = None;
+            place.discover_at = Some(if stale {
+                now
+            } else {
+                now + jitter(RETRY_AFTER, JITTER, random)
+            });
+        }
+    }
+
+    // Members.
+
+    /// A member is connected, through `relay` if not directly. It may be one that we never heard of.
+    pub(crate) fn connected(&mut self, member: PeerId, relay: Option<PeerId>, now: Timestamp) {
+        let known = self.members.entry(member).or_insert_with(|| Member::new(now));
+        known.state = State::Connected;
+        known.failures = 0;
+        if let Some(relay) = relay {
+            // Whoever came through a relay has a place there, as far as one can tell.
+            known.relays.insert(relay);
+            known.known_until = known.known_until.max(now + Duration::from_secs(REGISTERED_FOR_SECONDS));
+        }
+    }
+
+    /// The last connection to a member is gone.
+    pub(crate) fn disconnected(&mut self, member: &PeerId, now: Timestamp, random: &mut SmallRng) {
+        if let Some(known) = self.members.get_mut(member)
+            && known.state == State::Connected
+        {
+            known.state = State::Idle;
+            self.failed(member, now, random);
+        }
+    }
+
+    /// A dial did not lead to a connection.
+    pub(crate) fn dial_failed(&mut self, member: &PeerId, now: Timestamp, random: &mut SmallRng) {
+        if let Some(known) = self.members.get_mut(member)
+            && known.state == State::Dialling
+        {
+            known.state = State::Idle;
+            self.failed(member, now, random);
+        }
+    }
+
+    /// Makes the requests that are due and chooses whom to dial.
+    pub(crate) fn tick(&mut self, now: Timestamp, random: &mut SmallRng) -> Vec<DiscoveryAction> {
+        let mut actions = Vec::new();
+        for (&relay, place) in &mut self.relays {
+            if place.register_at.take_if(|at| *at <= now).is_some() {
+                actions.push(DiscoveryAction::Register {
+                    relay,
+                    seconds: place.seconds,
+                });
+            }
+            if place.discover_at.take_if(|at| *at <= now).is_some() {
+                actions.push(DiscoveryAction::Discover {
+                    relay,
+                    cookie: place.cookie.clone(),
+                });
+            }
+        }
+        self.members
+            .retain(|_, member| member.state != State::Idle || now < member.known_until);
+        let wanted = MEMBERS_WANTED.saturating_sub(Self::engaged(&self.members));
+        let relays = &self.relays;
+        let due = |member: &Member| member.is_reachable(relays) && member.not_before <= now;
+        let chosen = self
+            .members
+            .iter_mut()
+            .filter(|(_, member)| due(member))
+            .sample(random, wanted);
+        for (&id, member) in chosen {
+            member.state = State::Dialling;
+            let through = member
+                .relays
+                .iter()
+                .filter(|relay| relays.contains_key(relay))
+                .copied()
+                .collect();
+            actions.push(DiscoveryAction::Dial {
+                member: id,
+                relays: through,
+            });
+        }
+        actions
+    }
+
+    /// When [`Discovery::tick`] has something to do, if nothing is reported before.
+    pub(crate) fn timeout(&self) -> Option<Timestamp> {
+        let requests = self
+            .relays
+            .values()
+            .flat_map(|place| [place.register_at, place.discover_at])
+            .flatten();
+        let wanting = Self::engaged(&self.members) < MEMBERS_WANTED;
+        let dials = self
+            .members
+            .values()
+            .filter(|member| wanting && member.is_reachable(&self.relays));
+        requests.chain(dials.map(|member| member.not_before)).min()
+    }
+
+    fn engaged(members: &HashMap<PeerId, Member>) -> usize {
+        members.values().filter(|member| member.state != State::Idle).count()
+    }
+
+    fn heard_of(&mut self, id: PeerId, relay: PeerId, until: Timestamp, now: Timestamp) {
+        if id == self.local || (self.members.len() >= MEMBERS_KNOWN_MAX && !self.members.contains_key(&id)) {
+            return;
+        }
+        let member = self.members.entry(id).or_insert_with(|| Member::new(now));
+        member.relays.insert(relay);
+        member.known_until = member.known_until.max(until);
+        // It has just registered, or registered anew: whatever went wrong before, it is there.
+        member.failures = 0;
+    }
+
+    fn failed(&mut self, id: &PeerId, now: Timestamp, random: &mut SmallRng) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        member.failures += 1;
+        member.not_before = now + BACKOFF.delay(member.failures, random);
+        if member.failures >= FAILURES_MAX {
+            self.members.remove(id);
+        }
+    }
+}
+
+impl Member {
+    fn new(now: Timestamp) -> Self {
+        Self {
+            relays: BTreeSet::new(),
+            known_until: now,
+            state: State::Idle,
+            failures: 0,
+            not_before: now,
+        }
+    }
+
+    fn is_reachable(&self, relays: &BTreeMap<PeerId, Place>) -> bool {
+        self.state == State::Idle && self.relays.iter().any(|relay| relays.contains_key(relay))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p::rendezvous::Namespace;
+    use rand::SeedableRng as _;
+
+    use super::*;
+
+    struct Bench {
+        discovery: Discovery,
+        local: PeerId,
+        relay: PeerId,
+        now: Timestamp,
+        random: SmallRng,
+    }
+
+    impl Bench {
+        /// Reserved at one relay, nothing asked yet.
+        fn new() -> Self {
+            let (local, relay, now) = (PeerId::random(), PeerId::random(), Timestamp(1_000_000));
+            let mut discovery = Discovery::new(local);
+            discovery.relay_ready(relay, now);
+            Self {
+                discovery,
+                local,
+                relay,
+                now,
+                random: SmallRng::seed_from_u64(11),
+            }
+        }
+
+        fn tick(&mut self) -> Vec<DiscoveryAction> {
+            self.discovery.tick(self.now, &mut self.random)
+        }
+
+        /// Goes to the moment that it asked for; gives how long that was and what is due then.
+        fn wait(&mut self) -> (Duration, Vec<DiscoveryAction>) {
+            let until = self.discovery.timeout().expect("something is due").max(self.now);
+            let waited = Duration::from_millis(until.0 - self.now.0);
+            self.now = until;
+            (waited, self.tick())
+        }
+
+        /// Registered, and told of these members.
+        fn told_of(members: &[PeerId]) -> Self {
+            let mut bench = Self::new();
+            bench.tick();
+            bench
+                .discovery
+                .registered(&bench.relay, REGISTERED_FOR_SECONDS, bench.now, &mut bench.random);
+            bench.tick();
+            bench.tell(members);
+            bench
+        }
+
+        fn tell(&mut self, members: &[PeerId]) -> Cookie {
+            let cookie = Cookie::for_namespace(Namespace::from_static("store"));
+            let members = members.iter().map(|member| (*member, REGISTERED_FOR_SECONDS));
+            self.discovery
+                .discovered(&self.relay, members, cookie.clone(), self.now, &mut self.random);
+            cookie
+        }
+
+        fn discover(&self, cookie: Option<Cookie>) -> DiscoveryAction {
+            DiscoveryAction::Discover {
+                relay: self.relay,
+                cookie,
+            }
+        }
+
+        fn register(&self, seconds: Option<u64>) -> DiscoveryAction {
+            DiscoveryAction::Register {
+                relay: self.relay,
+                seconds,
+            }
+        }
+    }
+
+    fn dialled(actions: &[DiscoveryAction]) -> Vec<PeerId> {
+        let member = |action: &DiscoveryAction| match action {
+            DiscoveryAction::Dial { member, .. } => Some(*member),
+            _ => None,
+        };
+        actions.iter().filter_map(member).collect()
+    }
+
+    #[test]
+    fn registers_first_then_asks_at_once_then_again_and_again() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.tick(), [bench.register(Some(REGISTERED_FOR_SECONDS))]);
+        assert_eq!(bench.tick(), [], "once");
+        bench
+            .discovery
+            .registered(&bench.relay, REGISTERED_FOR_SECONDS, bench.now, &mut bench.random);
+        assert_eq!(bench.tick(), [bench.discover(None)]);
+        let cookie = bench.tell(&[]);
+        let (waited, due) = bench.wait();
+        assert!(
+            waited.abs_diff(DISCOVER_EVERY) <= DISCOVER_EVERY.mul_f64(JITTER),
+            "{waited:?}"
+        );
+        assert_eq!(due, [bench.discover(Some(cookie))]);
+        // Asking has no answer yet, so the next thing due is to register anew, well before the registration ends.
+        let (waited, due) = bench.wait();
+        assert!(waited < Duration::from_secs(REGISTERED_FOR_SECONDS * 2 / 3));
+        assert_eq!(due, [bench.register(Some(REGISTERED_FOR_SECONDS))]);
+    }
+
+    #[test]
+    fn a_relay_that_wants_longer_registrations_gets_them() {
+        let mut bench = Bench::new();
+        bench.tick();
+        assert!(
+            !bench
+                .discovery
+                .register_failed(&bench.relay, ErrorCode::InvalidTtl, bench.now, &mut bench.random)
+        );
+        assert_eq!(bench.tick(), [bench.register(None)]);
+        assert!(
+            bench
+                .discovery
+                .register_failed(&bench.relay, ErrorCode::InvalidTtl, bench.now, &mut bench.random)
+        );
+        assert_eq!(bench.tick(), [bench.discover(None)], "others may be found all the same");
+        assert!(bench.wait().0 >= RETRY_AFTER.mul_f64(1.0 - JITTER));
+    }
+
+    #[test]
+    fn a_cookie_that_the_relay_forgot_is_dropped() {
+        let mut bench = Bench::told_of(&[]);
+        bench.wait();
+        bench
+            .discovery
+            .discover_failed(&bench.relay, ErrorCode::InvalidCookie, bench.now, &mut bench.random);
+        assert_eq!(bench.tick(), [bench.discover(None)]);
+        bench
+            .discovery
+            .discover_failed(&bench.relay, ErrorCode::InvalidCookie, bench.now, &mut bench.random);
+        assert_eq!(bench.tick(), [], "not for ever at once");
+    }
+
+    #[test]
+    fn dials_a_bounded_random_set_and_refills_it() {
+        let members = [(); 40].map(|()| PeerId::random());
+        let mut bench = Bench::told_of(&members);
+        let chosen = dialled(&bench.tick());
+        assert_eq!(chosen.len(), MEMBERS_WANTED);
+        assert_eq!(bench.tick(), []);
+        for member in &chosen[1..] {
+            bench.discovery.connected(*member, None, bench.now);
+        }
+        bench.discovery.dial_failed(&chosen[0], bench.now, &mut bench.random);
+        let refill = dialled(&bench.tick());
+        assert_eq!(refill.len(), 1);
+        assert!(!chosen.contains(&refill[0]), "the one that failed has to wait");
+        bench.discovery.connected(refill[0], None, bench.now);
+        // A member that dialled us counts as well.
+        bench
+            .discovery
+            .connected(PeerId::random(), Some(bench.relay), bench.now);
+        bench.discovery.disconnected(&chosen[1], bench.now, &mut bench.random);
+        assert_eq!(bench.tick(), []);
+
+        let again = Bench::told_of(&members)
+            .discovery
+            .tick(bench.now, &mut SmallRng::seed_from_u64(12));
+        assert_ne!(dialled(&again), chosen, "another draw, another set");
+    }
+
+    #[test]
+    fn never_dials_itself_nor_through_a_relay_that_is_gone() {
+        let member = PeerId::random();
+        let mut bench = Bench::told_of(&[member]);
+        bench.tell(&[bench.local]);
+        bench.discovery.relay_gone(&bench.relay);
+        assert_eq!(bench.tick(), []);
+        assert_eq!(bench.discovery.timeout(), None);
+        bench.discovery.relay_ready(bench.relay, bench.now);
+        let expected = DiscoveryAction::Dial {
+            member,
+            relays: vec![bench.relay],
+        };
+        assert_eq!(bench.tick(), [bench.register(Some(REGISTERED_FOR_SECONDS)), expected]);
+    }
+
+    #[test]
+    fn a_member_that_cannot_be_reached_is_tried_more_slowly_then_forgotten_until_it_registers_anew() {
+        let member = PeerId::random();
+        let mut bench = Bench::told_of(&[member]);
+        assert_eq!(dialled(&bench.tick()), [member]);
+        let mut waits = Vec::new();
+        for _ in 1..FAILURES_MAX {
+            bench.discovery.dial_failed(&member, bench.now, &mut bench.random);
+            let since = bench.now;
+            while dialled(&bench.wait().1).is_empty() {
+                bench.tell(&[]);
+            }
+            waits.push(bench.now.0 - since.0);
+        }
+        assert!(waits[0] <= 500 && waits[waits.len() - 1] >= 4_000, "{waits:?}");
+        bench.discovery.dial_failed(&member, bench.now, &mut bench.random);
+        for _ in 0..10 {
+            assert_eq!(dialled(&bench.wait().1), []);
+            bench.tell(&[]);
+        }
+        bench.tell(&[member]);
+        assert_eq!(dialled(&bench.tick()), [member]);
+    }
+
+    #[test]
+    fn a_member_that_was_connected_is_dialled_again_and_forgotten_when_its_registration_ends() {
+        let member = PeerId::random();
+        let mut bench = Bench::new();
+        bench.tick();
+        bench.discovery.connected(member, Some(bench.relay), bench.now);
+        bench.discovery.disconnected(&member, bench.now, &mut bench.random);
+        let (waited, due) = bench.wait();
+        assert_eq!(dialled(&due), [member]);
+        assert!(waited <= BACKOFF.base);
+        bench.discovery.dial_failed(&member, bench.now, &mut bench.random);
+        bench.now = bench.now + Duration::from_secs(REGISTERED_FOR_SECONDS + 1);
+        assert_eq!(dialled(&bench.tick()), []);
+        assert!(bench.discovery.members.is_empty());
+    }
+
+    #[test]
+    fn what_relays_tell_is_kept_within_bounds() {
+        let mut bench = Bench::told_of(&[]);
+        let members = (0..MEMBERS_KNOWN_MAX + 100)
+            .map(|_| PeerId::random())
+            .collect::<Vec<_>>();
+        bench.tell(&members);
+        assert_eq!(bench.discovery.members.len(), MEMBERS_KNOWN_MAX);
+    }
+}

@@ -1,0 +1,385 @@
+//! The replica behind its lock: fed by callers and by the node, drained after each input.
+//!
+//! Architecture invariant: every input is followed by a full drain before the next (`State::feed` is the only place
+//! that feeds).
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    future::Future,
+    sync::{Mutex, MutexGuard},
+    task::Context,
+    time::Duration,
+};
+
+use futures::{channel::oneshot, task::AtomicWaker};
+use gossipstore_core::{
+    id::Peer,
+    replica::{Change, Command, CommandId, Config, Event, Input, Output, Replica},
+    sync::SessionError,
+    time::Timestamp,
+};
+use libp2p::PeerId;
+
+use crate::{
+    clock::Clock,
+    error::StoreError,
+    events::{Audience, Events, NodeEvent},
+    gossip::QUEUED_MESSAGES_MAX,
+    status::{self, Path, PeerStatus, RelayStatus, Role, Status, StorageKind, StorageStatus},
+    storage::MemoryStorage,
+};
+
+/// How many messages wait for the node. As many as then wait for each member; a program that writes more in one go
+/// leaves the rest to the sessions, which carry much better what is much.
+const BROADCASTS_WAITING_MAX: usize = QUEUED_MESSAGES_MAX;
+
+/// What the node has to carry to others.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) enum Outgoing {
+    /// A frame for one peer, in order.
+    Send { peer: Peer, frame: Vec<u8> },
+    /// A message for all members.
+    Broadcast { message: Vec<u8> },
+}
+
+/// A peer that is up, as the status shows it.
+#[derive(Debug)]
+pub(crate) struct Linked {
+    pub(crate) id: PeerId,
+    pub(crate) path: Path,
+    pub(crate) rtt: Option<Duration>,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+}
+
+/// What became of an input.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Taken {
+    Yes,
+    Refused,
+}
+
+/// Whether the store is open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Open,
+    /// A caller wants it closed; the node is leaving the network.
+    Closing,
+    Closed,
+}
+
+/// The replica with what its driver needs to know beside it.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    state: Mutex<State>,
+    /// Wakes the node when there is something for it to do.
+    node: AtomicWaker,
+}
+
+#[derive(Debug)]
+struct State {
+    replica: Replica,
+    clock: Clock,
+    storage: MemoryStorage,
+    phase: Phase,
+    next_command: u64,
+    replies: HashMap<CommandId, oneshot::Sender<Result<(), StoreError>>>,
+    closers: Vec<oneshot::Sender<()>>,
+    /// What waits for the node. Frames are bounded by the replica: a burst for each peer.
+    outgoing: VecDeque<Outgoing>,
+    broadcasts_waiting: usize,
+    audience: Audience,
+    peers: BTreeMap<Peer, Linked>,
+    relays: Vec<RelayStatus>,
+    used_bytes: u64,
+}
+
+impl Engine {
+    /// An engine around a new replica.
+    pub(crate) fn new(config: Config, relays: Vec<RelayStatus>) -> Self {
+        let mut clock = Clock::new();
+        let replica = Replica::new(config, clock.now());
+        Self {
+            state: Mutex::new(State {
+                replica,
+                clock,
+                storage: MemoryStorage,
+                phase: Phase::Open,
+                next_command: 0,
+                replies: HashMap::new(),
+                closers: Vec::new(),
+                outgoing: VecDeque::new(),
+                broadcasts_waiting: 0,
+                audience: Audience::default(),
+                peers: BTreeMap::new(),
+                relays,
+                used_bytes: 0,
+            }),
+            node: AtomicWaker::new(),
+        }
+    }
+
+    // For callers.
+
+    pub(crate) fn command(&self, command: Command) -> impl Future<Output = Result<(), StoreError>> + 'static {
+        let (reply, answer) = oneshot::channel();
+        {
+            let mut state = self.lock();
+            // When the store is not open, `reply` is dropped here, which answers the caller.
+            if state.phase == Phase::Open {
+                let id = CommandId(state.next_command);
+                state.next_command += 1;
+                state.replies.insert(id, reply);
+                state.feed(Input::Command { id, command });
+            }
+        }
+        self.node.wake();
+        async move { answer.await.unwrap_or(Err(StoreError::Closed)) }
+    }
+
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
+        read(&self.lock().replica)
+    }
+
+    pub(crate) fn listen(&self) -> Events {
+        let mut state = self.lock();
+        let events = state.audience.join();
+        if state.phase == Phase::Closed {
+            state.audience.end();
+        }
+        events
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.lock().status()
+    }
+
+    pub(crate) fn close(&self) -> impl Future<Output = ()> + 'static {
+        let (closer, closed) = oneshot::channel();
+        {
+            let mut state = self.lock();
+            if state.phase != Phase::Closed {
+                state.phase = Phase::Closing;
+                state.closers.push(closer);
+            }
+        }
+        self.node.wake();
+        async move {
+            // An error says that nobody will answer any more: it is closed.
+            let _ = closed.await;
+        }
+    }
+
+    // For the node.
+
+    /// The time by the node's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.lock().clock.now()
+    }
+
+    /// Feeds the replica and drains it. Says whether the replica took it, or refused it as something that a peer should
+    /// not have sent.
+    pub(crate) fn feed(&self, input: Input) -> Taken {
+        self.lock().feed(input)
+    }
+
+    /// When the replica wants its next [`Input::Tick`].
+    pub(crate) fn timeout(&self) -> Option<Timestamp> {
+        self.lock().replica.poll_timeout()
+    }
+
+    /// The next thing to carry to others.
+    pub(crate) fn next_outgoing(&self) -> Option<Outgoing> {
+        let mut state = self.lock();
+        let next = state.outgoing.pop_front();
+        state.broadcasts_waiting -= usize::from(matches!(next, Some(Outgoing::Broadcast { .. })));
+        next
+    }
+
+    /// Whether a caller wants the store closed.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.lock().phase != Phase::Open
+    }
+
+    /// Registers the node to be woken, then says whether there is anything for it to do already.
+    pub(crate) fn poll_work(&self, cx: &mut Context<'_>, knows_of_closing: bool) -> bool {
+        self.node.register(cx.waker());
+        let state = self.lock();
+        !state.outgoing.is_empty() || (state.phase != Phase::Open && !knows_of_closing)
+    }
+
+    /// A peer is up: the status shows it and the replica opens a session.
+    pub(crate) fn peer_up(&self, peer: Peer, linked: Linked) {
+        let mut state = self.lock();
+        state.peers.insert(peer, linked);
+        state.feed(Input::PeerUp { peer });
+        state.audience.tell(&NodeEvent::StatusChanged);
+    }
+
+    /// A peer is gone.
+    pub(crate) fn peer_down(&self, peer: Peer) {
+        let mut state = self.lock();
+        state.feed(Input::PeerDown { peer });
+        state.peers.remove(&peer);
+        state.audience.tell(&NodeEvent::StatusChanged);
+    }
+
+    /// Notes something about a peer that the status shows but that is not worth an event of its own.
+    pub(crate) fn note_peer(&self, peer: Peer, note: impl FnOnce(&mut Linked)) {
+        if let Some(linked) = self.lock().peers.get_mut(&peer) {
+            note(linked);
+        }
+    }
+
+    /// Counts a published message for every peer that is up.
+    pub(crate) fn note_published(&self, bytes: usize) {
+        for linked in self.lock().peers.values_mut() {
+            linked.bytes_out += bytes as u64;
+        }
+    }
+
+    /// Notes a peer's round trip.
+    pub(crate) fn note_rtt(&self, peer: Peer, rtt: Duration) {
+        let mut state = self.lock();
+        if let Some(linked) = state.peers.get_mut(&peer) {
+            linked.rtt = Some(rtt);
+            state.audience.tell(&NodeEvent::StatusChanged);
+        }
+    }
+
+    /// Shows what is known of the relays.
+    pub(crate) fn show_relays(&self, relays: Vec<RelayStatus>) {
+        let mut state = self.lock();
+        if state.relays != relays {
+            state.relays = relays;
+            state.audience.tell(&NodeEvent::StatusChanged);
+        }
+    }
+
+    /// The node has ended: answers everybody who waits.
+    pub(crate) fn ended(&self) {
+        let mut state = self.lock();
+        state.phase = Phase::Closed;
+        state.peers.clear();
+        state.relays.clear();
+        state.outgoing.clear();
+        state.broadcasts_waiting = 0;
+        state.replies.clear();
+        state.closers.clear();
+        state.audience.tell(&NodeEvent::StatusChanged);
+        state.audience.end();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .expect("a panic inside the replica has left it in an unknown state; it cannot be used any more")
+    }
+}
+
+impl State {
+    fn feed(&mut self, input: Input) -> Taken {
+        let mut taken = Taken::Yes;
+        let pending = self.replica.pending();
+        let now = self.clock.now();
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            self.replica.handle(input, now);
+            while let Some(output) = self.replica.poll_output() {
+                match output {
+                    Output::Send { peer, frame } => self.outgoing.push_back(Outgoing::Send { peer, frame }),
+                    Output::Broadcast { message } => self.broadcast(message),
+                    Output::Persist { id, batch } => inputs.extend(self.storage.persist(id, batch)),
+                    Output::Emit(event) => {
+                        if matches!(&event, Event::SessionFailed { error, .. } if *error != SessionError::Silent) {
+                            taken = Taken::Refused;
+                        }
+                        self.emit(event);
+                    }
+                    Output::Reply { id, result } => {
+                        if let Some(reply) = self.replies.remove(&id) {
+                            // A caller that has dropped its future does not want the answer.
+                            let _ = reply.send(result.map_err(StoreError::from));
+                        }
+                    }
+                }
+            }
+        }
+        if self.replica.pending() != pending {
+            self.audience.tell(&NodeEvent::StatusChanged);
+        }
+        taken
+    }
+
+    fn broadcast(&mut self, message: Vec<u8>) {
+        // Whoever is linked later gets it in a session.
+        if !self.peers.is_empty() && self.broadcasts_waiting < BROADCASTS_WAITING_MAX {
+            self.broadcasts_waiting += 1;
+            self.outgoing.push_back(Outgoing::Broadcast { message });
+        }
+    }
+
+    fn emit(&mut self, event: Event) {
+        let told = match event {
+            Event::Changed(changes) => {
+                self.weigh(&changes);
+                Some(NodeEvent::Changed(changes))
+            }
+            Event::Progress { peer, done, expected } => {
+                self.name(peer).map(|peer| NodeEvent::Progress { peer, done, expected })
+            }
+            Event::Received { .. } | Event::SyncChanged { .. } => Some(NodeEvent::StatusChanged),
+            Event::SessionFailed { peer, error } => {
+                self.name(peer).map(|peer| NodeEvent::SessionFailed { peer, error })
+            }
+        };
+        if let Some(event) = told {
+            self.audience.tell(&event);
+        }
+    }
+
+    fn name(&self, peer: Peer) -> Option<String> {
+        self.peers.get(&peer).map(|linked| linked.id.to_string())
+    }
+
+    /// Keeps the count of bytes in use, change by change: counting them all for each status would take as long as the
+    /// store is large.
+    fn weigh(&mut self, changes: &[Change]) {
+        for change in changes {
+            let weight = |value: &Option<gossipstore_core::replica::Value>| {
+                value
+                    .as_ref()
+                    .map_or(0, |value| (change.key.len() + value.len()) as u64)
+            };
+            self.used_bytes = (self.used_bytes + weight(&change.value)).saturating_sub(weight(&change.previous));
+        }
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            role: Role::Leader,
+            network: status::network(self.peers.values().map(|linked| linked.path), &self.relays),
+            peers: self
+                .peers
+                .iter()
+                .map(|(peer, linked)| PeerStatus {
+                    id: linked.id.to_string(),
+                    path: linked.path,
+                    // Tenths are as much as a browser's clock tells.
+                    rtt_ms: linked.rtt.map(|rtt| (rtt.as_secs_f64() * 10_000.0).round() / 10.0),
+                    in_sync: self.replica.in_sync(*peer) == Some(true),
+                    bytes_in: linked.bytes_in,
+                    bytes_out: linked.bytes_out,
+                })
+                .collect(),
+            storage: StorageStatus {
+                kind: StorageKind::Memory,
+                persisted: false,
+                used_bytes: self.used_bytes,
+                quota_bytes: None,
+            },
+            relays: self.relays.clone(),
+            pending: self.replica.pending(),
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Gossip of fresh transactions: gossipsub over the one connection of each member that counts.
+//!
+//! gossipsub 0.50.1 knows peers, not connections: a second connection shares the first one's queue, its handler sleeps
+//! until something else polls it, and the subscriptions that went out on a first connection that the other side did not
+//! let in are never sent again. So [`Gossip`] shows gossipsub one connection at a time: when a better one comes
+//! ([`crate::links`] lets no other in), the old one is reported closed first, and gossipsub begins afresh on the new
+//! one.
+//!
+//! Messages are anonymous and named by their hash: what matters is the transaction in them, which carries its own
+//! author.
+
+use std::{
+    collections::{HashMap, HashSet},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use gossipstore_core::id::StoreId;
+use libp2p::{
+    Multiaddr, PeerId,
+    core::{ConnectedPoint, Endpoint, transport::PortUse},
+    gossipsub::{
+        self, ConfigBuilder, IdentTopic, IdentityTransform, MessageAcceptance, MessageAuthenticity, MessageId,
+        PublishError, TopicHash, ValidationMode, WhitelistSubscriptionFilter,
+    },
+    swarm::{
+        ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
+        THandlerOutEvent, ToSwarm, behaviour::ConnectionEstablished,
+    },
+};
+
+/// The longest message, with gossipsub's envelope. The replica's own limit leaves room for the envelope.
+const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// How often the mesh is tended. A tenth of what large networks use costs little in one of a dozen members, and repairs
+/// it sooner.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// How many messages wait for one member before further ones are dropped (sessions repair that): enough for a program
+/// that writes a thousand keys in one go.
+pub(crate) const QUEUED_MESSAGES_MAX: usize = 4_096;
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum GossipEvent {
+    /// A member handed us a message; answer with [`Gossip::judge`].
+    Message {
+        from: PeerId,
+        id: MessageId,
+        message: Vec<u8>,
+    },
+    /// A member joined or left the topic; see [`Gossip::is_subscribed`].
+    SubscriptionChanged { member: PeerId },
+}
+
+type Inner = gossipsub::Behaviour<IdentityTransform, WhitelistSubscriptionFilter>;
+
+/// The behaviour.
+pub(crate) struct Gossip {
+    inner: Inner,
+    topic: TopicHash,
+    /// The connection that gossipsub sees, of each peer.
+    shown: HashMap<PeerId, (ConnectionId, ConnectedPoint)>,
+}
+
+impl Gossip {
+    /// Subscribed to the store's topic.
+    pub(crate) fn new(store: StoreId) -> Self {
+        let topic = IdentTopic::new(topic_name(store));
+        let hash = topic.hash();
+        let config = ConfigBuilder::default()
+            .validation_mode(ValidationMode::Anonymous)
+            .message_id_fn(|message| MessageId::new(&blake3::hash(&message.data).as_bytes()[..16]))
+            // What the replica refuses is not handed on.
+            .validate_messages()
+            .max_transmit_size(MESSAGE_BYTES_MAX)
+            .heartbeat_interval(HEARTBEAT)
+            .heartbeat_initial_delay(Duration::ZERO)
+            .connection_handler_queue_len(QUEUED_MESSAGES_MAX)
+            // What is written here goes to every member that is linked, at once; the mesh carries it to the others.
+            .flood_publish(true)
+            .mesh_n(6)
+            .mesh_n_low(4)
+            .mesh_n_high(12)
+            .mesh_outbound_min(2)
+            .build()
+            .expect("the settings are constants that fit each other");
+        // A peer may name no topic but ours, or it could make us keep as many as it likes.
+        let only_ours = WhitelistSubscriptionFilter(HashSet::from([hash.clone()]));
+        let mut inner = Inner::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, only_ours)
+            .expect("anonymous messages fit anonymous validation");
+        inner.subscribe(&topic).expect("the filter allows our own topic");
+        Self {
+            inner,
+            topic: hash,
+            shown: HashMap::new(),
+        }
+    }
+
+    /// Hands a message to all members. Those that it does not reach learn of it by a session, so nothing that goes
+    /// wrong here is an error.
+    pub(crate) fn publish(&mut self, message: Vec<u8>) {
+        match self.inner.publish(self.topic.clone(), message) {
+            Ok(_) | Err(PublishError::NoPeersSubscribedToTopic | PublishError::Duplicate) => {}
+            Err(error) => tracing::debug!(%error, "a message was not gossiped"),
+        }
+    }
+
+    /// Hands a message on to others, or not.
+    pub(crate) fn judge(&mut self, id: &MessageId, from: &PeerId, good: bool) {
+        let judgement = if good {
+            MessageAcceptance::Accept
+        } else {
+            MessageAcceptance::Reject
+        };
+        self.inner.report_message_validation_result(id, from, judgement);
+    }
+
+    /// Whether what is published from now on is sent to this member.
+    pub(crate) fn is_subscribed(&self, member: &PeerId) -> bool {
+        self.inner
+            .all_peers()
+            .any(|(peer, topics)| peer == member && topics.contains(&&self.topic))
+    }
+
+    /// Ends what gossipsub knows of a connection that is no longer the one to use.
+    fn hide(&mut self, peer_id: PeerId) {
+        if let Some((connection_id, endpoint)) = self.shown.remove(&peer_id) {
+            self.inner.on_swarm_event(FromSwarm::ConnectionClosed(ConnectionClosed {
+                peer_id,
+                connection_id,
+                endpoint: &endpoint,
+                cause: None,
+                remaining_established: 0,
+            }));
+        }
+    }
+
+    fn is_shown(&self, peer: &PeerId, connection: ConnectionId) -> bool {
+        self.shown.get(peer).is_some_and(|(shown, _)| *shown == connection)
+    }
+}
+
+/// The name under which members meet and gossip. Says nothing about the store to who does not know it.
+pub(crate) fn topic_name(store: StoreId) -> String {
+    let hash = blake3::derive_key("gossipstore 1 topic", &store.0);
+    hash[..16]
+        .iter()
+        .fold(String::from("gossipstore/1/"), |name, byte| format!("{name}{byte:02x}"))
+}
+
+impl NetworkBehaviour for Gossip {
+    type ConnectionHandler = <Inner as NetworkBehaviour>::ConnectionHandler;
+    type ToSwarm = GossipEvent;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        local: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.hide(peer);
+        self.inner
+            .handle_established_inbound_connection(connection, peer, local, remote)
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        address: &Multiaddr,
+        role: Endpoint,
+        port_use: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.hide(peer);
+        self.inner
+            .handle_established_outbound_connection(connection, peer, address, role, port_use)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm) {
+        match event {
+            FromSwarm::ConnectionEstablished(established) => {
+                self.shown.insert(
+                    established.peer_id,
+                    (established.connection_id, established.endpoint.clone()),
+                );
+                self.inner
+                    .on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+                        other_established: 0,
+                        ..established
+                    }));
+            }
+            FromSwarm::ConnectionClosed(closed) => {
+                if self.is_shown(&closed.peer_id, closed.connection_id) {
+                    self.hide(closed.peer_id);
+                }
+            }
+            FromSwarm::AddressChange(change) => {
+                if self.is_shown(&change.peer_id, change.connection_id) {
+                    self.inner.on_swarm_event(FromSwarm::AddressChange(change));
+                }
+            }
+            other => self.inner.on_swarm_event(other),
+        }
+    }
+
+    fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
+        if self.is_shown(&peer, connection) {
+            self.inner.on_connection_handler_event(peer, connection, event);
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        loop {
+            let Poll::Ready(action) = self.inner.poll(cx) else {
+                return Poll::Pending;
+            };
+            let event = match action {
+                ToSwarm::GenerateEvent(event) => event,
+                other => return Poll::Ready(other.map_out(|_| unreachable!("events are taken out above"))),
+            };
+            return Poll::Ready(ToSwarm::GenerateEvent(match event {
+                gossipsub::Event::Message {
+                    propagation_source: from,
+                    message_id: id,
+                    message,
+                } => GossipEvent::Message {
+                    from,
+                    id,
+                    message: message.data,
+                },
+                gossipsub::Event::Subscribed { peer_id: member, .. }
+                | gossipsub::Event::Unsubscribed { peer_id: member, .. } => GossipEvent::SubscriptionChanged { member },
+                gossipsub::Event::GossipsubNotSupported { .. } => continue, // Relays, which need not gossip.
+                gossipsub::Event::SlowPeer { peer_id, .. } => {
+                    tracing::debug!(%peer_id, "a member takes gossip too slowly; some was dropped");
+                    continue;
+                }
+            }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_topic_is_the_stores_own_and_does_not_show_its_id() {
+        let store = StoreId::from_name("shopping");
+        let name = topic_name(store);
+        assert_eq!(name, topic_name(store));
+        assert_ne!(name, topic_name(StoreId::from_name("shopping ")));
+        assert_eq!(name.len(), "gossipstore/1/".len() + 32);
+        let hex = store.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert!(!name.contains(&hex[..8]));
+    }
+}

@@ -1,0 +1,59 @@
+//! What callers hold of an open store.
+
+use std::{future::Future, sync::Arc};
+
+use futures::Stream;
+use gossipstore_core::replica::{Command, Replica, Write};
+
+use crate::{engine::Engine, error::StoreError, events::NodeEvent, status::Status};
+
+/// An open store. Cheap to clone; all clones are the same store. Natively it may be sent to other threads.
+///
+/// Everything works without a network, and also while the [`crate::Node`] is not being polled; only then nothing is
+/// exchanged with anybody.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    engine: Arc<Engine>,
+}
+
+impl Handle {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+
+    /// Makes all the writes one transaction: seen whole or not at all, here and on every replica.
+    ///
+    /// The command is carried out before this returns: [`Handle::read`] sees it at once. The future resolves when it is
+    /// durable and need not be awaited for that.
+    pub fn transact(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), StoreError>> + 'static {
+        self.engine.command(Command::Transact(writes))
+    }
+
+    /// Deletes every key. As [`Handle::transact`] in everything else.
+    pub fn clear(&self) -> impl Future<Output = Result<(), StoreError>> + 'static {
+        self.engine.command(Command::Clear)
+    }
+
+    /// Reads from the replica: what `read` returns is one consistent moment.
+    ///
+    /// The replica is locked meanwhile: a call of any method of this handle from within `read` would wait for ever.
+    pub fn read<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
+        self.engine.read(read)
+    }
+
+    /// What happens from now on, until the store is closed. Each call makes an independent stream.
+    pub fn events(&self) -> impl Stream<Item = NodeEvent> + Send + Unpin + use<> {
+        self.engine.listen()
+    }
+
+    /// The truth about the store at this moment.
+    pub fn status(&self) -> Status {
+        self.engine.status()
+    }
+
+    /// Leaves the network politely, then ends the [`crate::Node`]. Writes fail with [`StoreError::Closed`] from now on;
+    /// reads still find what was there. Resolves when the node has ended; calling it again does no harm.
+    pub fn close(&self) -> impl Future<Output = ()> + 'static {
+        self.engine.close()
+    }
+}

@@ -1,0 +1,47 @@
+//! One libp2p node that drives a GossipStore replica, the same code for a browser tab (`wasm32`) and a native process.
+//!
+//! The replica is a value that is fed and drained (`gossipstore_core::replica`). This crate owns everything the replica
+//! must not have: sockets, timers, the clock and the system's randomness. [`open`] gives a [`Node`], the future that
+//! does the work, and a [`Handle`], through which callers write, read and listen from anywhere.
+//!
+//! The way of a write: [`Handle::transact`] feeds the command into the `engine` then and there, so that the next read
+//! sees it; what the replica wants sent is queued for the node, which gossips it to every member it is linked with.
+//!
+//! The way to a member: a relay is dialled and asked for a reservation (`relays`), the store's namespace is
+//! registered there and others are found (`discovery`), one of them is dialled through the relay's circuit, both open
+//! a `/gossipstore/sync/1` stream (`links`) and subscribe to the store's topic (`gossip`). When both stand, the
+//! replica is told `PeerUp`; from then on gossip carries what is new and a session what is old.
+//!
+//! Architecture invariant: only `transport`, the executor in `swarm` and the addresses that `address` takes depend on
+//! whether this is a browser.
+//! Architecture invariant: no state machine here reads a clock or draws randomness; `node` hands both in.
+//! Architecture invariant: being offline is no error. Nothing but `OpenError` keeps a replica from working.
+
+mod address;
+mod behaviour;
+mod clock;
+mod discovery;
+mod engine;
+mod error;
+mod events;
+mod gossip;
+mod handle;
+mod link;
+mod links;
+mod node;
+mod options;
+mod relays;
+mod retry;
+mod status;
+mod storage;
+mod swarm;
+mod transport;
+#[cfg(target_arch = "wasm32")]
+mod websocket;
+
+pub use error::{OpenError, StoreError};
+pub use events::NodeEvent;
+pub use handle::Handle;
+pub use node::{Node, open};
+pub use options::Options;
+pub use status::{Network, Path, PeerStatus, RelayState, RelayStatus, Role, Status, StorageKind, StorageStatus};

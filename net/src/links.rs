@@ -1,0 +1,477 @@
+//! The links to members: which connection to a member counts, and the frames over it.
+//!
+//! Two members that discover each other in the same moment dial each other, and two connections arise. Both sides keep
+//! the same one without a word: a direct one before a circuit, then the one that the lower peer id dialled. The better
+//! one is let in beside the worse, which is then closed; a worse one is not let in beside a better.
+//!
+//! Architecture invariant: this behaviour comes before all others that keep state of connections, so that one that is
+//! not let in leaves no trace in them.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    fmt,
+    task::{Context, Poll},
+};
+
+use libp2p::{
+    Multiaddr, PeerId,
+    core::{ConnectedPoint, Endpoint, transport::PortUse},
+    swarm::{
+        CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler,
+        THandler, THandlerInEvent, THandlerOutEvent, ToSwarm, behaviour::ConnectionEstablished,
+    },
+};
+
+use crate::{
+    link::{FromLink, Handler, LinkError, ToLink},
+    status::Path,
+    transport,
+};
+
+/// How many members may be linked at once, counting those who dialled us. Each costs memory for its streams and a share
+/// of all that is gossiped; a member that is refused finds others.
+pub(crate) const LINKS_MAX: usize = 32;
+
+/// What happened to a link.
+#[derive(Debug)]
+pub(crate) enum LinkEvent {
+    /// The connection is the one that counts, and our stream on it stands.
+    Opened {
+        connection: ConnectionId,
+        member: PeerId,
+        path: Path,
+    },
+    /// A frame came.
+    Received { connection: ConnectionId, frame: Vec<u8> },
+    /// All frames handed to [`Links::send`] for it have left.
+    Drained { connection: ConnectionId },
+    /// The connection is gone, or of no more use and being closed.
+    Lost {
+        connection: ConnectionId,
+        member: PeerId,
+        error: Option<LinkError>,
+    },
+}
+
+/// How good a connection is: the greater one stays.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Rank {
+    direct: bool,
+    dialled_by_lower: bool,
+}
+
+#[derive(Debug)]
+struct Connection {
+    id: ConnectionId,
+    rank: Rank,
+    /// Frames handed to the link that have not left yet.
+    waiting: usize,
+}
+
+/// The behaviour.
+#[derive(Debug)]
+pub(crate) struct Links {
+    local: PeerId,
+    /// Peers that are no members: nothing is synced with them.
+    relays: HashSet<PeerId>,
+    /// The connection that counts, of each member.
+    connections: HashMap<PeerId, Connection>,
+    members: HashMap<ConnectionId, PeerId>,
+    actions: VecDeque<ToSwarm<LinkEvent, ToLink>>,
+}
+
+/// A connection was not let in.
+#[derive(Debug)]
+pub(crate) enum NotLetIn {
+    /// There is a better one to the same member.
+    Surplus,
+    /// There are [`LINKS_MAX`] others.
+    Full,
+}
+
+impl fmt::Display for NotLetIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Surplus => write!(f, "there is a better connection to this member"),
+            Self::Full => write!(f, "{LINKS_MAX} members are linked already"),
+        }
+    }
+}
+
+impl std::error::Error for NotLetIn {}
+
+impl Links {
+    /// Nobody is linked yet. Peers in `relays` never will be.
+    pub(crate) fn new(local: PeerId, relays: HashSet<PeerId>) -> Self {
+        Self {
+            local,
+            relays,
+            connections: HashMap::new(),
+            members: HashMap::new(),
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// Sends a frame over an opened link. Does nothing when the link is gone: its loss has been told or is about to be.
+    pub(crate) fn send(&mut self, connection: ConnectionId, frame: Vec<u8>) {
+        if let Some(waiting) = self.get_mut(connection).map(|connection| &mut connection.waiting) {
+            *waiting += 1;
+            self.tell(connection, ToLink::Send(frame));
+        }
+    }
+
+    /// Begins to read what the other side sends.
+    pub(crate) fn read(&mut self, connection: ConnectionId) {
+        self.tell(connection, ToLink::Read);
+    }
+
+    fn tell(&mut self, connection: ConnectionId, event: ToLink) {
+        if let Some(&peer_id) = self.members.get(&connection) {
+            self.actions.push_back(ToSwarm::NotifyHandler {
+                peer_id,
+                handler: NotifyHandler::One(connection),
+                event,
+            });
+        }
+    }
+
+    fn get_mut(&mut self, connection: ConnectionId) -> Option<&mut Connection> {
+        let member = self.members.get(&connection)?;
+        self.connections.get_mut(member)
+    }
+
+    fn rank(&self, peer: &PeerId, path: Path, dialled: bool) -> Rank {
+        let lower = if dialled {
+            self.local < *peer
+        } else {
+            *peer < self.local
+        };
+        Rank {
+            direct: path == Path::Direct,
+            dialled_by_lower: lower,
+        }
+    }
+
+    fn let_in(&self, peer: &PeerId, path: Path, dialled: bool) -> Result<Handler, ConnectionDenied> {
+        if self.relays.contains(peer) {
+            return Ok(Handler::new(false));
+        }
+        match self.connections.get(peer) {
+            // At the same rank the newer one is let in: the same side dialled again, so it knows that the older one is
+            // gone.
+            Some(standing) if standing.rank > self.rank(peer, path, dialled) => {
+                Err(ConnectionDenied::new(NotLetIn::Surplus))
+            }
+            None if self.connections.len() >= LINKS_MAX => Err(ConnectionDenied::new(NotLetIn::Full)),
+            _ => Ok(Handler::new(true)),
+        }
+    }
+
+    /// Forgets a connection if it is the one that counts, and tells.
+    fn lose(&mut self, connection: ConnectionId, error: Option<LinkError>) {
+        if let Some(member) = self.members.remove(&connection) {
+            self.connections.remove(&member);
+            self.actions.push_back(ToSwarm::GenerateEvent(LinkEvent::Lost {
+                connection,
+                member,
+                error,
+            }));
+        }
+    }
+}
+
+impl NetworkBehaviour for Links {
+    type ConnectionHandler = Handler;
+    type ToSwarm = LinkEvent;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: PeerId,
+        local: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.let_in(&peer, transport::path(local), false)
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: PeerId,
+        address: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.let_in(&peer, transport::path(address), true)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm) {
+        match event {
+            FromSwarm::ConnectionEstablished(ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                ..
+            }) => {
+                if self.relays.contains(&peer_id) {
+                    return;
+                }
+                if let Some(worse) = self.connections.get(&peer_id).map(|connection| connection.id) {
+                    self.lose(worse, None);
+                    self.actions.push_back(ToSwarm::CloseConnection {
+                        peer_id,
+                        connection: CloseConnection::One(worse),
+                    });
+                }
+                let rank = self.rank(&peer_id, path_of(endpoint), endpoint.is_dialer());
+                self.connections.insert(
+                    peer_id,
+                    Connection {
+                        id: connection_id,
+                        rank,
+                        waiting: 0,
+                    },
+                );
+                self.members.insert(connection_id, peer_id);
+            }
+            FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. }) => self.lose(connection_id, None),
+            _ => {}
+        }
+    }
+
+    fn on_connection_handler_event(&mut self, member: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
+        let Some(counting) = self.get_mut(connection) else {
+            return; // The connection has been replaced and is on its way out.
+        };
+        let event = match event {
+            FromLink::Opened => {
+                let path = if counting.rank.direct {
+                    Path::Direct
+                } else {
+                    Path::Relayed
+                };
+                LinkEvent::Opened {
+                    connection,
+                    member,
+                    path,
+                }
+            }
+            FromLink::Received(frame) => LinkEvent::Received { connection, frame },
+            FromLink::Written(frames) => {
+                // Frames may be on their way to the handler while it reports that its queue ran empty.
+                counting.waiting -= frames;
+                if counting.waiting > 0 {
+                    return;
+                }
+                LinkEvent::Drained { connection }
+            }
+            FromLink::Failed(error) => {
+                self.lose(connection, Some(error));
+                self.actions.push_back(ToSwarm::CloseConnection {
+                    peer_id: member,
+                    connection: CloseConnection::One(connection),
+                });
+                return;
+            }
+        };
+        self.actions.push_back(ToSwarm::GenerateEvent(event));
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        // Filled only by calls after which the swarm polls again.
+        self.actions.pop_front().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+fn path_of(endpoint: &ConnectedPoint) -> Path {
+    match endpoint {
+        ConnectedPoint::Dialer { address, .. } => transport::path(address),
+        ConnectedPoint::Listener { local_addr, .. } => transport::path(local_addr),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt as _, StreamExt as _, future::select};
+    use gossipstore_core::id::StoreId;
+    use libp2p::{
+        Swarm, Transport as _,
+        core::{transport::MemoryTransport, upgrade::Version},
+        identity::Keypair,
+        noise,
+        swarm::{Config, SwarmEvent},
+        yamux,
+    };
+
+    use super::*;
+    use crate::gossip::{Gossip, GossipEvent};
+
+    /// What decides over connections and what depends on the decision, in the order of the node.
+    #[derive(NetworkBehaviour)]
+    #[behaviour(prelude = "libp2p::swarm::derive_prelude")]
+    struct Behaviour {
+        links: Links,
+        gossip: Gossip,
+    }
+
+    struct Side {
+        swarm: Swarm<Behaviour>,
+        connected: HashSet<ConnectionId>,
+        opened: Option<ConnectionId>,
+        heard: Vec<Vec<u8>>,
+    }
+
+    impl Side {
+        fn new() -> Self {
+            let keypair = Keypair::generate_ed25519();
+            let transport = MemoryTransport::default()
+                .upgrade(Version::V1Lazy)
+                .authenticate(noise::Config::new(&keypair).unwrap())
+                .multiplex(yamux::Config::default())
+                .boxed();
+            let peer = keypair.public().to_peer_id();
+            let behaviour = Behaviour {
+                links: Links::new(peer, HashSet::new()),
+                gossip: Gossip::new(StoreId::from_name("links")),
+            };
+            let config = Config::with_tokio_executor().with_idle_connection_timeout(std::time::Duration::from_secs(60));
+            let mut swarm = Swarm::new(transport, behaviour, peer, config);
+            swarm.listen_on("/memory/0".parse().unwrap()).unwrap();
+            let address = loop {
+                if let Some(Some(SwarmEvent::NewListenAddr { address, .. })) = swarm.next().now_or_never() {
+                    break address;
+                }
+            };
+            swarm.add_external_address(address);
+            Self {
+                swarm,
+                connected: HashSet::new(),
+                opened: None,
+                heard: Vec::new(),
+            }
+        }
+
+        fn address(&self) -> Multiaddr {
+            self.swarm.external_addresses().next().unwrap().clone()
+        }
+
+        fn on(&mut self, event: SwarmEvent<BehaviourEvent>) {
+            match event {
+                SwarmEvent::ConnectionEstablished { connection_id, .. } => {
+                    self.connected.insert(connection_id);
+                }
+                SwarmEvent::ConnectionClosed { connection_id, .. } => {
+                    self.connected.remove(&connection_id);
+                }
+                SwarmEvent::Behaviour(BehaviourEvent::Links(LinkEvent::Opened { connection, .. })) => {
+                    self.opened = Some(connection);
+                }
+                SwarmEvent::Behaviour(BehaviourEvent::Links(LinkEvent::Lost { connection, .. })) => {
+                    self.opened = self.opened.filter(|opened| *opened != connection);
+                }
+                SwarmEvent::Behaviour(BehaviourEvent::Gossip(GossipEvent::Message { from, id, message })) => {
+                    self.heard.push(message);
+                    self.swarm.behaviour_mut().gossip.judge(&id, &from, true);
+                }
+                _ => {}
+            }
+        }
+
+        /// Exactly one connection, with our stream on it and a member at its other end that listens to our gossip.
+        fn stands(&self, other: &Self) -> bool {
+            self.connected.len() == 1
+                && self.opened.is_some_and(|opened| self.connected.contains(&opened))
+                && self.swarm.behaviour().gossip.is_subscribed(other.swarm.local_peer_id())
+        }
+    }
+
+    async fn until(sides: &mut [Side; 2], what: &str, is_so: impl Fn(&[Side; 2]) -> bool) {
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(5), async {
+            while !is_so(sides) {
+                let [one, other] = sides;
+                let event = select(one.swarm.select_next_some(), other.swarm.select_next_some()).await;
+                match event {
+                    futures::future::Either::Left((event, _)) => one.on(event),
+                    futures::future::Either::Right((event, _)) => other.on(event),
+                }
+            }
+        });
+        waited.await.unwrap_or_else(|_| panic!("waited in vain for: {what}"));
+    }
+
+    #[tokio::test]
+    async fn two_that_dial_each_other_at_once_keep_one_link_and_gossip_over_it_without_delay() {
+        for _ in 0..20 {
+            let mut sides = [Side::new(), Side::new()];
+            let addresses = [sides[1].address(), sides[0].address()];
+            for (side, address) in sides.iter_mut().zip(addresses) {
+                side.swarm.dial(address).unwrap();
+            }
+            until(&mut sides, "one link", |[one, other]| {
+                one.stands(other) && other.stands(one)
+            })
+            .await;
+            for (at, side) in sides.iter_mut().enumerate() {
+                side.swarm.behaviour_mut().gossip.publish(vec![at as u8]);
+            }
+            until(&mut sides, "both messages", |[one, other]| {
+                one.heard == [[1]] && other.heard == [[0]]
+            })
+            .await;
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_dials_again_replaces_its_own_older_connection() {
+        let mut sides = [Side::new(), Side::new()];
+        let address = sides[1].address();
+        sides[0].swarm.dial(address.clone()).unwrap();
+        until(&mut sides, "one link", |[one, other]| {
+            one.stands(other) && other.stands(one)
+        })
+        .await;
+        let first = sides[0].opened;
+        sides[0].swarm.dial(address).unwrap();
+        until(&mut sides, "another link", |[one, other]| {
+            one.opened != first && one.stands(other) && other.stands(one)
+        })
+        .await;
+        sides[1].swarm.behaviour_mut().gossip.publish(b"still here".to_vec());
+        until(&mut sides, "the message", |[one, _]| one.heard == [b"still here"]).await;
+    }
+
+    #[tokio::test]
+    async fn no_more_are_let_in_than_there_is_room_for() {
+        let mut full = Links::new(PeerId::random(), HashSet::new());
+        let filler = |at| Connection {
+            id: ConnectionId::new_unchecked(at),
+            rank: full.rank(&full.local, Path::Relayed, true),
+            waiting: 0,
+        };
+        let connections = (0..LINKS_MAX)
+            .map(|at| (PeerId::random(), filler(at)))
+            .collect::<HashMap<_, _>>();
+        let linked = *connections.keys().next().unwrap();
+        full.connections = connections;
+        let refused = full.let_in(&PeerId::random(), Path::Direct, true).unwrap_err();
+        assert!(matches!(refused.downcast::<NotLetIn>(), Ok(NotLetIn::Full)));
+        assert!(
+            full.let_in(&linked, Path::Direct, true).is_ok(),
+            "a better connection of one that is in"
+        );
+    }
+
+    #[test]
+    fn both_sides_rank_a_connection_alike_and_direct_is_best() {
+        let (one, other) = (PeerId::random(), PeerId::random());
+        let (mine, theirs) = (Links::new(one, HashSet::new()), Links::new(other, HashSet::new()));
+        for path in [Path::Relayed, Path::Direct] {
+            for dialled in [true, false] {
+                assert_eq!(mine.rank(&other, path, dialled), theirs.rank(&one, path, !dialled));
+            }
+            assert_ne!(mine.rank(&other, path, true), mine.rank(&other, path, false));
+        }
+        assert!(mine.rank(&other, Path::Direct, false) > mine.rank(&other, Path::Relayed, true));
+        assert!(mine.rank(&other, Path::Direct, true) > mine.rank(&other, Path::Relayed, false));
+    }
+}

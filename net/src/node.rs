@@ -1,0 +1,705 @@
+//! The loop that joins the replica, the swarm and the clock.
+
+use std::{
+    collections::{HashMap, HashSet},
+    error::Error,
+    future::poll_fn,
+    io,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use futures::{FutureExt as _, StreamExt as _};
+use futures_timer::Delay;
+use gossipstore_core::{
+    id::{Peer, StoreId},
+    replica::{Config, Input},
+    time::Timestamp,
+};
+use libp2p::{
+    Multiaddr, PeerId, Swarm,
+    core::ConnectedPoint,
+    multiaddr::Protocol,
+    ping, relay,
+    rendezvous::{self, Namespace},
+    swarm::{
+        ConnectionId, DialError, SwarmEvent,
+        dial_opts::{DialOpts, PeerCondition},
+    },
+};
+use rand::{SeedableRng as _, rngs::SmallRng};
+
+use crate::{
+    address,
+    behaviour::{Behaviour, BehaviourEvent},
+    discovery::{Discovery, DiscoveryAction, MEMBERS_ASKED},
+    engine::{Engine, Linked, Outgoing, Taken},
+    error::OpenError,
+    gossip::{self, GossipEvent},
+    handle::Handle,
+    links::LinkEvent,
+    options::Options,
+    relays::{RelayAction, Relays},
+    status::{Path, RelayState, RelayStatus},
+    swarm,
+};
+
+/// How long a connected member may take until frames and gossip can be exchanged with it. One that takes longer is no
+/// member, or one that we are better off without.
+const LINK_PATIENCE: Duration = Duration::from_secs(15);
+
+/// After how many refused frames a peer is hung up on. One may be a misfortune, such as a session that it gave up; the
+/// replica copes with any number, but has better things to do.
+const FAULTS_MAX: u32 = 8;
+
+/// How long a node that is closed still carries what was written last and says good-bye to its relays.
+const FAREWELL: Duration = Duration::from_millis(150);
+
+/// How long it then waits for its connections to close.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Opens a store: gives the future that does the work and the handle through which it is used.
+///
+/// The store works from the moment this returns; the node has to be spawned (natively on a tokio runtime, within which
+/// `open` has to be called too; in a tab with `wasm_bindgen_futures::spawn_local`) for anything to be exchanged with
+/// others.
+///
+/// # Errors
+/// When an option cannot be used, or the system gives no random bytes. Relays that cannot be reached are no error: the
+/// status says so, and they are tried for ever.
+pub fn open(options: Options) -> Result<(Node, Handle), OpenError> {
+    if options.name.is_empty() {
+        return Err(OpenError::EmptyName);
+    }
+    let addresses = address::parse(&options.relays)?;
+    let system = |reason: String| OpenError::System { reason };
+    let mut seed = [0; 32];
+    let mut own_seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(|error| system(error.to_string()))?;
+    getrandom::fill(&mut own_seed).map_err(|error| system(error.to_string()))?;
+
+    let store = StoreId::from_name(&options.name);
+    let relay_ids = addresses.iter().map(|address| address.peer).collect::<HashSet<_>>();
+    let swarm = swarm::build(store, relay_ids).map_err(|error| system(error.to_string()))?;
+    let shown = |address: &address::RelayAddress| RelayStatus {
+        address: address.given.clone(),
+        state: RelayState::Connecting,
+        error: None,
+    };
+    let engine = Arc::new(Engine::new(
+        Config::new(store, seed),
+        addresses.iter().map(shown).collect(),
+    ));
+    let now = engine.now();
+    let node = Node {
+        namespace: Namespace::new(gossip::topic_name(store)).expect("the name is shorter than a namespace may be"),
+        discovery: Discovery::new(*swarm.local_peer_id()),
+        relays: Relays::new(addresses, now),
+        engine: engine.clone(),
+        swarm,
+        links: HashMap::new(),
+        next_peer: 0,
+        random: SmallRng::seed_from_u64(u64::from_le_bytes(own_seed)),
+        timer: Timer::default(),
+        attend: true,
+    };
+    Ok((node, Handle::new(engine)))
+}
+
+/// The future that carries a store's data to others and brings theirs. Dropping it leaves the network without a word
+/// and closes the store.
+pub struct Node {
+    engine: Arc<Engine>,
+    swarm: Swarm<Behaviour>,
+    namespace: Namespace,
+    relays: Relays,
+    discovery: Discovery,
+    /// Connections to members.
+    links: HashMap<ConnectionId, Link>,
+    next_peer: u64,
+    random: SmallRng,
+    timer: Timer,
+    /// Whether something happened that relays or discovery may have to act on.
+    attend: bool,
+}
+
+/// A connection to a member on its way to being a peer of the replica.
+#[derive(Debug)]
+struct Link {
+    member: PeerId,
+    state: LinkState,
+    /// The last ping's round trip.
+    rtt: Option<Duration>,
+    /// Frames that the replica refused.
+    faults: u32,
+}
+
+#[derive(Debug)]
+enum LinkState {
+    /// Connected; our stream does not stand yet.
+    Opening { until: Timestamp },
+    /// Our stream stands; the member has not said that it listens to our gossip.
+    Opened { path: Path, until: Timestamp },
+    /// The replica knows it.
+    Up(Peer),
+}
+
+impl Link {
+    fn until(&self) -> Option<Timestamp> {
+        match self.state {
+            LinkState::Opening { until } | LinkState::Opened { until, .. } => Some(until),
+            LinkState::Up(_) => None,
+        }
+    }
+}
+
+/// What the loop was woken by.
+enum Woken {
+    Network(Box<SwarmEvent<BehaviourEvent>>),
+    /// A caller gave work, or the time has come: [`Node::act`] finds out.
+    Other,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node")
+            .field("peer", self.swarm.local_peer_id())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.engine.ended();
+    }
+}
+
+impl Node {
+    /// Runs until the store is closed.
+    pub async fn run(mut self) {
+        while !self.engine.is_closing() {
+            self.act();
+            if let Woken::Network(event) = self.woken(false).await {
+                self.on_network(*event);
+            }
+        }
+        self.leave().await;
+    }
+
+    async fn woken(&mut self, leaving: bool) -> Woken {
+        poll_fn(|cx| {
+            if self.engine.poll_work(cx, leaving) || self.timer.poll(cx).is_ready() {
+                return Poll::Ready(Woken::Other);
+            }
+            self.swarm
+                .poll_next_unpin(cx)
+                .map(|event| Woken::Network(Box::new(event.expect("a swarm never ends"))))
+        })
+        .await
+    }
+
+    /// Does everything that is due.
+    fn act(&mut self) {
+        let now = self.engine.now();
+        if self.engine.timeout().is_some_and(|at| at <= now) {
+            self.engine.feed(Input::Tick);
+        }
+        let due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+        if std::mem::take(&mut self.attend)
+            || due(self.relays.timeout())
+            || due(self.discovery.timeout())
+            || due(self.impatience())
+        {
+            self.relays.tick(now, &mut self.random);
+            while let Some(action) = self.relays.next_action() {
+                self.act_on_relay(action, now);
+            }
+            for action in self.discovery.tick(now, &mut self.random) {
+                self.act_on_discovery(action, now);
+            }
+            self.give_up_links(now);
+            self.engine.show_relays(self.relays.status());
+        }
+        self.carry();
+        let times = [
+            self.engine.timeout(),
+            self.relays.timeout(),
+            self.discovery.timeout(),
+            self.impatience(),
+        ];
+        self.timer.set(times.into_iter().flatten().min(), now);
+    }
+
+    /// Carries what the replica wants sent.
+    fn carry(&mut self) {
+        while let Some(outgoing) = self.engine.next_outgoing() {
+            match outgoing {
+                Outgoing::Send { peer, frame } => {
+                    if let Some(connection) = self.connection_of(peer) {
+                        self.engine
+                            .note_peer(peer, |linked| linked.bytes_out += frame.len() as u64);
+                        self.swarm.behaviour_mut().links.send(connection, frame);
+                    }
+                }
+                Outgoing::Broadcast { message } => {
+                    self.engine.note_published(message.len());
+                    self.swarm.behaviour_mut().gossip.publish(message);
+                }
+            }
+        }
+    }
+
+    fn act_on_relay(&mut self, action: RelayAction, now: Timestamp) {
+        match action {
+            RelayAction::Dial(address) => {
+                let dial = DialOpts::peer_id(address.peer)
+                    .condition(PeerCondition::DisconnectedAndNotDialing)
+                    .addresses(vec![address.dial])
+                    .build();
+                self.relays.dialling(&address.peer, dial.connection_id());
+                if let Err(error) = self.swarm.dial(dial) {
+                    self.relays
+                        .failed(&address.peer, explain_dial(&error), now, &mut self.random);
+                }
+            }
+            RelayAction::Reserve(address) => match self.swarm.listen_on(address.circuit()) {
+                Ok(listener) => self.relays.reserving(&address.peer, listener),
+                Err(error) => self
+                    .relays
+                    .failed(&address.peer, root_cause(&error), now, &mut self.random),
+            },
+            RelayAction::Release(listener) => {
+                self.swarm.remove_listener(listener);
+            }
+            RelayAction::HangUp(peer) => {
+                // Not being connected any more is what was wanted.
+                let _ = self.swarm.disconnect_peer_id(peer);
+            }
+            RelayAction::Ready(peer) => self.discovery.relay_ready(peer, now),
+            RelayAction::Gone(peer) => self.discovery.relay_gone(&peer),
+        }
+    }
+
+    fn act_on_discovery(&mut self, action: DiscoveryAction, now: Timestamp) {
+        let rendezvous = &mut self.swarm.behaviour_mut().rendezvous;
+        match action {
+            DiscoveryAction::Register { relay, seconds } => {
+                if let Err(error) = rendezvous.register(self.namespace.clone(), relay, seconds) {
+                    // Without a circuit address there is nothing to register: the relay told none with the reservation.
+                    let unavailable = rendezvous::ErrorCode::Unavailable;
+                    self.discovery
+                        .register_failed(&relay, unavailable, now, &mut self.random);
+                    self.relays
+                        .note(&relay, Some(format!("members cannot be told how to reach us: {error}")));
+                }
+            }
+            DiscoveryAction::Discover { relay, cookie } => {
+                rendezvous.discover(Some(self.namespace.clone()), cookie, Some(MEMBERS_ASKED), relay);
+            }
+            DiscoveryAction::Dial { member, relays } => {
+                let circuits = relays.iter().filter_map(|relay| self.relays.address(relay));
+                let dial = DialOpts::peer_id(member)
+                    .condition(PeerCondition::DisconnectedAndNotDialing)
+                    .addresses(circuits.map(|address| address.circuit_to(member)).collect())
+                    .build();
+                if let Err(error) = self.swarm.dial(dial) {
+                    tracing::debug!(%member, %error, "a member was not dialled");
+                    self.discovery.dial_failed(&member, now, &mut self.random);
+                }
+            }
+        }
+    }
+
+    fn on_network(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        let now = self.engine.now();
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour(event, now),
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                ..
+            } => {
+                self.attend = true;
+                if self.relays.contains(&peer_id) {
+                    self.relays.connected(&peer_id, now);
+                } else {
+                    self.discovery.connected(peer_id, relay_of(&endpoint), now);
+                    let state = LinkState::Opening {
+                        until: now + LINK_PATIENCE,
+                    };
+                    self.links.insert(
+                        connection_id,
+                        Link {
+                            member: peer_id,
+                            state,
+                            rtt: None,
+                            faults: 0,
+                        },
+                    );
+                }
+            }
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                num_established: 0,
+                cause,
+                ..
+            } => {
+                self.attend = true;
+                if self.relays.contains(&peer_id) {
+                    let error = cause.map_or_else(
+                        || "the connection was closed".into(),
+                        |cause| format!("the connection broke: {}", root_cause(&cause)),
+                    );
+                    self.relays.failed(&peer_id, error, now, &mut self.random);
+                } else {
+                    self.discovery.disconnected(&peer_id, now, &mut self.random);
+                }
+            }
+            SwarmEvent::OutgoingConnectionError {
+                connection_id,
+                peer_id,
+                error,
+            } => {
+                self.attend = true;
+                self.relays
+                    .dial_failed(connection_id, explain_dial(&error), now, &mut self.random);
+                if let Some(peer) = peer_id.filter(|peer| !self.swarm.is_connected(peer)) {
+                    tracing::debug!(%peer, error = explain_dial(&error), "a dial failed");
+                    self.discovery.dial_failed(&peer, now, &mut self.random);
+                }
+            }
+            SwarmEvent::ListenerClosed {
+                listener_id, reason, ..
+            } => {
+                self.attend = true;
+                let error = match reason {
+                    Ok(()) => "the reservation ended".into(),
+                    Err(error) => format!("it gave no reservation: {}", root_cause(&error)),
+                };
+                self.relays.listener_closed(listener_id, error, now, &mut self.random);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_behaviour(&mut self, event: BehaviourEvent, now: Timestamp) {
+        match event {
+            BehaviourEvent::Links(event) => self.on_link(event),
+            BehaviourEvent::Gossip(GossipEvent::Message { from, id, message }) => {
+                let peer = self.peer_of(&from);
+                if let Some(peer) = peer {
+                    self.engine
+                        .note_peer(peer, |linked| linked.bytes_in += message.len() as u64);
+                }
+                // A member may hand on in good faith what it should not; only frames are its own words.
+                let taken = self.engine.feed(Input::Gossiped { peer, message });
+                self.swarm.behaviour_mut().gossip.judge(&id, &from, taken == Taken::Yes);
+            }
+            BehaviourEvent::Gossip(GossipEvent::SubscriptionChanged { member }) => self.on_subscription(&member),
+            BehaviourEvent::Ping(ping::Event {
+                peer,
+                connection,
+                result,
+            }) => match result {
+                Ok(rtt) => {
+                    if let Some(link) = self.links.get_mut(&connection) {
+                        link.rtt = Some(rtt);
+                        if let LinkState::Up(peer) = link.state {
+                            self.engine.note_rtt(peer, rtt);
+                        }
+                    }
+                }
+                Err(ping::Failure::Unsupported) => {}
+                Err(error) => {
+                    tracing::debug!(%peer, %error, "a connection is dead");
+                    self.swarm.close_connection(connection);
+                }
+            },
+            BehaviourEvent::Relay(relay::client::Event::ReservationReqAccepted { relay_peer_id, .. }) => {
+                self.attend = true;
+                self.relays.reserved(&relay_peer_id, now);
+            }
+            BehaviourEvent::Rendezvous(event) => {
+                self.attend = true;
+                self.on_rendezvous(event, now);
+            }
+            BehaviourEvent::Relay(_) | BehaviourEvent::Identify(_) => {}
+        }
+    }
+
+    fn on_rendezvous(&mut self, event: rendezvous::client::Event, now: Timestamp) {
+        use rendezvous::client::Event;
+        match event {
+            Event::Registered {
+                rendezvous_node, ttl, ..
+            } => {
+                self.discovery.registered(&rendezvous_node, ttl, now, &mut self.random);
+                self.relays.note(&rendezvous_node, None);
+            }
+            Event::RegisterFailed {
+                rendezvous_node, error, ..
+            } => {
+                if self
+                    .discovery
+                    .register_failed(&rendezvous_node, error, now, &mut self.random)
+                {
+                    let note = format!("it carries circuits but does not let members find each other ({error:?})");
+                    self.relays.note(&rendezvous_node, Some(note));
+                }
+            }
+            Event::Discovered {
+                rendezvous_node,
+                registrations,
+                cookie,
+            } => {
+                let members = registrations.iter().map(|member| (member.record.peer_id(), member.ttl));
+                self.discovery
+                    .discovered(&rendezvous_node, members, cookie, now, &mut self.random);
+            }
+            Event::DiscoverFailed {
+                rendezvous_node, error, ..
+            } => {
+                self.discovery
+                    .discover_failed(&rendezvous_node, error, now, &mut self.random);
+            }
+            Event::Expired { .. } => {}
+        }
+    }
+
+    fn on_link(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Opened {
+                connection,
+                member,
+                path,
+            } => {
+                if let Some(link) = self.links.get_mut(&connection)
+                    && let LinkState::Opening { until } = link.state
+                {
+                    link.state = LinkState::Opened { path, until };
+                    self.on_subscription(&member);
+                }
+            }
+            LinkEvent::Received { connection, frame } => {
+                let Some(link) = self.links.get_mut(&connection) else {
+                    return;
+                };
+                let LinkState::Up(peer) = link.state else { return };
+                self.engine
+                    .note_peer(peer, |linked| linked.bytes_in += frame.len() as u64);
+                if self.engine.feed(Input::Received { peer, frame }) == Taken::Refused {
+                    link.faults += 1;
+                    if link.faults == FAULTS_MAX {
+                        tracing::debug!(member = %link.member, "a peer keeps sending what it should not");
+                        self.swarm.close_connection(connection);
+                    }
+                }
+            }
+            LinkEvent::Drained { connection } => {
+                if let Some(LinkState::Up(peer)) = self.links.get(&connection).map(|link| &link.state) {
+                    self.engine.feed(Input::Drained { peer: *peer });
+                }
+            }
+            LinkEvent::Lost {
+                connection,
+                member,
+                error,
+            } => {
+                self.attend = true;
+                if let Some(error) = error {
+                    tracing::debug!(%member, %error, "a link failed");
+                }
+                if let Some(Link {
+                    state: LinkState::Up(peer),
+                    ..
+                }) = self.links.remove(&connection)
+                {
+                    self.engine.peer_down(peer);
+                }
+            }
+        }
+    }
+
+    /// A member's stream or subscription has changed. It is a peer of the replica when both stand: what is written
+    /// before is in the session that `PeerUp` opens, what is written after is gossiped to it, and nothing falls
+    /// between.
+    fn on_subscription(&mut self, member: &PeerId) {
+        let Some((&connection, link)) = self.links.iter_mut().find(|(_, link)| link.member == *member) else {
+            return;
+        };
+        let subscribed = self.swarm.behaviour().gossip.is_subscribed(member);
+        match (&link.state, subscribed) {
+            (LinkState::Opened { path, .. }, true) => {
+                let peer = Peer(self.next_peer);
+                self.next_peer += 1;
+                let linked = Linked {
+                    id: *member,
+                    path: *path,
+                    rtt: link.rtt,
+                    bytes_in: 0,
+                    bytes_out: 0,
+                };
+                link.state = LinkState::Up(peer);
+                self.engine.peer_up(peer, linked);
+                self.swarm.behaviour_mut().links.read(connection);
+            }
+            // It has left the store but not the network.
+            (LinkState::Up(_), false) => {
+                self.swarm.close_connection(connection);
+            }
+            _ => {}
+        }
+    }
+
+    /// When the next connected member has taken too long.
+    fn impatience(&self) -> Option<Timestamp> {
+        self.links.values().filter_map(Link::until).min()
+    }
+
+    fn give_up_links(&mut self, now: Timestamp) {
+        for (&connection, link) in &mut self.links {
+            if link.until().is_some_and(|until| until <= now) {
+                tracing::debug!(member = %link.member, "a connected member did not become a peer");
+                // Asked for once more after the same time, should closing fail.
+                link.state = LinkState::Opening {
+                    until: now + LINK_PATIENCE,
+                };
+                self.swarm.close_connection(connection);
+            }
+        }
+    }
+
+    fn connection_of(&self, peer: Peer) -> Option<ConnectionId> {
+        self.links
+            .iter()
+            .find(|(_, link)| matches!(link.state, LinkState::Up(up) if up == peer))
+            .map(|(connection, _)| *connection)
+    }
+
+    fn peer_of(&self, member: &PeerId) -> Option<Peer> {
+        self.links
+            .values()
+            .find(|link| link.member == *member)
+            .and_then(|link| match link.state {
+                LinkState::Up(peer) => Some(peer),
+                _ => None,
+            })
+    }
+
+    /// Says good-bye: carries what was written last, takes our name off the relays, closes the connections.
+    async fn leave(&mut self) {
+        if self.swarm.network_info().num_peers() == 0 {
+            return;
+        }
+        self.carry();
+        for relay in self.discovery.registered_at() {
+            self.swarm
+                .behaviour_mut()
+                .rendezvous
+                .unregister(self.namespace.clone(), relay);
+        }
+        self.run_on(FAREWELL, |_| false).await;
+        for peer in self.swarm.connected_peers().copied().collect::<Vec<_>>() {
+            // It is in the list of the connected.
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+        self.run_on(CLOSE_PATIENCE, |swarm| swarm.network_info().num_peers() == 0)
+            .await;
+    }
+
+    /// Goes on with what is under way, and begins nothing new, for a time or until it is enough.
+    async fn run_on(&mut self, time: Duration, enough: impl Fn(&Swarm<Behaviour>) -> bool) {
+        let now = self.engine.now();
+        let end = now + time;
+        while !enough(&self.swarm) && self.engine.now() < end {
+            self.timer.set(Some(end), self.engine.now());
+            if let Woken::Network(event) = self.woken(true).await {
+                self.on_network(*event);
+            }
+            self.carry();
+        }
+    }
+}
+
+/// The one timer of the loop.
+#[derive(Debug, Default)]
+struct Timer {
+    /// A timer that has fired must not be polled again before it is set: on wasm that panics.
+    armed: Option<(Timestamp, Delay)>,
+}
+
+impl Timer {
+    fn set(&mut self, at: Option<Timestamp>, now: Timestamp) {
+        if self.armed.as_ref().map(|(at, _)| *at) != at {
+            // A moment that has passed is waited for a moment longer, so that the network gets its turn.
+            let delay =
+                |at: Timestamp| Delay::new(Duration::from_millis(at.0.saturating_sub(now.0).clamp(1, DELAY_MS_MAX)));
+            self.armed = at.map(|at| (at, delay(at)));
+        }
+    }
+
+    fn poll(&mut self, cx: &mut std::task::Context<'_>) -> Poll<()> {
+        match &mut self.armed {
+            Some((_, delay)) => delay.poll_unpin(cx).map(|()| self.armed = None),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// Browsers count the milliseconds of a timer in 31 bits. An hour is soon enough to look again.
+const DELAY_MS_MAX: u64 = 60 * 60 * 1_000;
+
+/// The relay that a connection goes through.
+fn relay_of(endpoint: &ConnectedPoint) -> Option<PeerId> {
+    let address: &Multiaddr = match endpoint {
+        ConnectedPoint::Dialer { address, .. } => address,
+        ConnectedPoint::Listener { local_addr, .. } => local_addr,
+    };
+    let before_circuit = address.iter().take_while(|part| *part != Protocol::P2pCircuit);
+    let is_circuit = address.iter().any(|part| part == Protocol::P2pCircuit);
+    before_circuit
+        .filter_map(|part| {
+            if let Protocol::P2p(peer) = part {
+                Some(peer)
+            } else {
+                None
+            }
+        })
+        .last()
+        .filter(|_| is_circuit)
+}
+
+/// Why a dial failed, for a person who can do something about it.
+fn explain_dial(error: &DialError) -> String {
+    match error {
+        DialError::WrongPeerId { obtained, .. } => {
+            format!("another one answers there, {obtained}; correct the identity at the end of the address")
+        }
+        DialError::LocalPeerId { .. } => "it is this node itself".into(),
+        DialError::Transport(attempts) => attempts
+            .iter()
+            .map(|(_, error)| format!("it cannot be reached: {}", root_cause(error)))
+            .next()
+            .unwrap_or_else(|| "it cannot be reached".into()),
+        DialError::DialPeerConditionFalse(_) => "the last connection to it is still being closed".into(),
+        other => root_cause(other),
+    }
+}
+
+/// The innermost cause of an error: what the system said, without the layers that passed it on.
+fn root_cause(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    loop {
+        // An io::Error around another error shows that error as itself and gives that one's source as its own.
+        let inner = cause.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
+        match inner
+            .map(|inner| inner as &(dyn Error + 'static))
+            .or_else(|| cause.source())
+        {
+            Some(next) => cause = next,
+            None => return cause.to_string(),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! How a node reaches others: each transport is one line here, secured and multiplexed the same way.
+//!
+//! A browser speaks WebSocket; a native process TCP and WebSocket; both reach members through circuits of the relays
+//! that they reach.
+
+use std::{io, time::Duration};
+
+use libp2p::{
+    Multiaddr, PeerId, Transport,
+    core::{
+        muxing::StreamMuxerBox,
+        transport::{Boxed, OrTransport},
+        upgrade::Version,
+    },
+    identity::Keypair,
+    multiaddr::Protocol,
+    noise, relay, yamux,
+};
+
+use crate::status::Path;
+
+/// How long a connection may take from the first byte until it is secured and multiplexed.
+const SETUP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// All transports of this platform, and circuits over them through `circuits`.
+pub(crate) fn build(
+    keypair: &Keypair,
+    circuits: relay::client::Transport,
+) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> {
+    // A circuit's address begins with that of a transport that would take it for its own, so circuits come first.
+    Ok(OrTransport::new(circuits, sockets()?)
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(keypair).map_err(io::Error::other)?)
+        .multiplex(yamux::Config::default())
+        .timeout(SETUP_PATIENCE)
+        .boxed())
+}
+
+#[cfg(target_arch = "wasm32")]
+fn sockets() -> io::Result<crate::websocket::Transport> {
+    Ok(crate::websocket::Transport)
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn sockets() -> io::Result<OrTransport<libp2p::websocket::Config<Tcp>, Tcp>> {
+    Ok(OrTransport::new(libp2p::websocket::Config::new(tcp()), tcp()))
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+type Tcp = libp2p::dns::tokio::Transport<libp2p::tcp::tokio::Transport>;
+
+#[cfg(not(target_arch = "wasm32"))]
+fn tcp() -> Tcp {
+    let tcp = || libp2p::tcp::tokio::Transport::new(libp2p::tcp::Config::default().nodelay(true));
+    libp2p::dns::tokio::Transport::system(tcp()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "this system has no resolver; relays are reachable by IP address only");
+        without_resolver(tcp())
+    })
+}
+
+/// A machine that cannot resolve names still reaches relays by their numbers, and works offline.
+#[cfg(not(target_arch = "wasm32"))]
+fn without_resolver(tcp: libp2p::tcp::tokio::Transport) -> Tcp {
+    libp2p::dns::tokio::Transport::custom(tcp, Default::default(), Default::default())
+}
+
+/// How bytes travel on a connection with this address: the one that was dialled, or the one that it came in at.
+pub(crate) fn path(address: &Multiaddr) -> Path {
+    if address.iter().any(|part| part == Protocol::P2pCircuit) {
+        Path::Relayed
+    } else {
+        Path::Direct
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_system_without_resolver_is_no_reason_not_to_start() {
+        let mut transport = without_resolver(libp2p::tcp::tokio::Transport::default());
+        let options = libp2p::core::transport::DialOpts {
+            role: libp2p::core::Endpoint::Dialer,
+            port_use: libp2p::core::transport::PortUse::New,
+        };
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let by_number = format!("/ip4/127.0.0.1/tcp/{}", listener.local_addr().unwrap().port());
+        transport
+            .dial(by_number.parse().unwrap(), options)
+            .unwrap()
+            .await
+            .unwrap();
+        let by_name = "/dns4/relay.example.org/tcp/1".parse().unwrap();
+        assert!(transport.dial(by_name, options).unwrap().await.is_err());
+    }
+
+    #[test]
+    fn a_circuit_is_told_from_a_direct_path() {
+        for (address, expected) in [
+            ("/ip4/127.0.0.1/tcp/9091/ws", Path::Direct),
+            (
+                "/ip4/127.0.0.1/tcp/9091/ws/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X/p2p-circuit",
+                Path::Relayed,
+            ),
+        ] {
+            assert_eq!(path(&address.parse().unwrap()), expected);
+        }
+    }
+}

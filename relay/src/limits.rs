@@ -1,0 +1,106 @@
+//! How much a relay does for others before it refuses.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use libp2p::{connection_limits::ConnectionLimits, relay, rendezvous};
+
+/// How many members a relay serves, and how far.
+///
+/// The defaults of libp2p's circuits (128 KiB and two minutes) are made for a handshake after which both sides connect
+/// directly. Ours carry data, for as long as it takes, when there is no direct path: behind some firewalls there never
+/// is.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Members that can be reached through the relay at the same time. Each costs a connection, about 100 KiB.
+    pub reservations: usize,
+    /// Circuits at the same time. A member seeks twelve others, and each circuit has two ends; so six for each
+    /// reservation, and some room. Each costs two buffers of 8 KiB and what is in flight.
+    pub circuits: usize,
+    /// Circuits of one member, counting those that others opened to it: no member accepts more than 32 links.
+    pub circuits_per_peer: usize,
+    /// How long a circuit lasts. When it ends, its members open another.
+    pub circuit_duration: Duration,
+    /// How many bytes a circuit carries in both directions together: a store of many gigabytes can be fetched at one
+    /// go, and one that is used as a free proxy is cut some time.
+    pub circuit_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            reservations: 1_024,
+            circuits: 8_192,
+            circuits_per_peer: 64,
+            circuit_duration: Duration::from_secs(12 * 60 * 60),
+            circuit_bytes: 16 * 1024 * 1024 * 1024,
+        }
+    }
+}
+
+/// After how long a reservation has to be renewed, which members do by themselves.
+const RESERVATION_DURATION: Duration = Duration::from_secs(60 * 60);
+
+/// Reservations of one member: one, and one that has not noticed yet that its connection is dead.
+const RESERVATIONS_PER_PEER: usize = 2;
+
+/// How fast one address may ask: so many at once, and one more in each interval. Many members may share an address (a
+/// school, an office, a proxy before this relay), and after a restart of the relay they all come at once.
+const BURST_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(4_096).unwrap();
+const REFILL_PER_ADDRESS: Duration = Duration::from_millis(50);
+
+/// The same for one member: a dozen circuits at once are normal, endless new ones are not.
+const BURST_PER_PEER: NonZeroU32 = NonZeroU32::new(128).unwrap();
+const REFILL_PER_PEER: Duration = Duration::from_secs(1);
+
+/// For how long a member may register, in seconds. Short ones are welcome: they are how the living are told from the
+/// dead.
+const REGISTRATION_SECONDS_MIN: u64 = 60;
+const REGISTRATION_SECONDS_MAX: u64 = 24 * 60 * 60;
+
+/// Namespaces of one member: one for each of its open stores.
+const REGISTRATIONS_PER_PEER: usize = 32;
+
+/// Connections whose handshake is under way. More at once are a flood.
+const HANDSHAKES_MAX: u32 = 512;
+
+/// Connections of one member: one, and some that are ending.
+const CONNECTIONS_PER_PEER: u32 = 4;
+
+impl Limits {
+    pub(crate) fn relay(&self) -> relay::Config {
+        let config = relay::Config {
+            max_reservations: self.reservations,
+            max_reservations_per_peer: RESERVATIONS_PER_PEER,
+            reservation_duration: RESERVATION_DURATION,
+            reservation_rate_limiters: Vec::new(),
+            max_circuits: self.circuits,
+            max_circuits_per_peer: self.circuits_per_peer,
+            max_circuit_duration: self.circuit_duration,
+            max_circuit_bytes: self.circuit_bytes,
+            circuit_src_rate_limiters: Vec::new(),
+        };
+        config
+            .reservation_rate_per_ip(BURST_PER_ADDRESS, REFILL_PER_ADDRESS)
+            .reservation_rate_per_peer(BURST_PER_PEER, REFILL_PER_PEER)
+            .circuit_src_per_ip(BURST_PER_ADDRESS, REFILL_PER_ADDRESS)
+            .circuit_src_per_peer(BURST_PER_PEER, REFILL_PER_PEER)
+    }
+
+    pub(crate) fn rendezvous(&self) -> rendezvous::server::Config {
+        rendezvous::server::Config::default()
+            .with_min_ttl(REGISTRATION_SECONDS_MIN)
+            .with_max_ttl(REGISTRATION_SECONDS_MAX)
+            .with_max_registration_per_peer(REGISTRATIONS_PER_PEER)
+            .with_max_registration_total(self.reservations.saturating_mul(8))
+            .with_max_stored_cookies(self.reservations.saturating_mul(8))
+    }
+
+    pub(crate) fn connections(&self) -> ConnectionLimits {
+        // Twice the reservations, so that somebody may also come only to dial others.
+        let established = u32::try_from(self.reservations.saturating_mul(2)).unwrap_or(u32::MAX);
+        ConnectionLimits::default()
+            .with_max_pending_incoming(Some(HANDSHAKES_MAX))
+            .with_max_established_incoming(Some(established.max(CONNECTIONS_PER_PEER)))
+            .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER))
+    }
+}
