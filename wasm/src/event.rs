@@ -1,0 +1,67 @@
+//! What happened in the store, as the facade hears of it: plain objects, told apart by `event`.
+
+use gossipstore_core::replica::{Change, Origin, Replica};
+use gossipstore_net::{Handle, NodeEvent};
+use js_sys::Array;
+use wasm_bindgen::JsValue;
+
+use crate::convert;
+
+/// The object for one event. `watched` are the prefixes under which changes cross with their values.
+pub(crate) fn to_js(event: NodeEvent, watched: &[String], handle: &Handle) -> JsValue {
+    match event {
+        NodeEvent::Changed(changes) => changed(&changes, watched, handle.read(Replica::len)),
+        // Asked for when somebody wants it: these come in bursts, and a status is the largest of all that crosses.
+        NodeEvent::StatusChanged => convert::object([("event", "statusChanged".into())]),
+        NodeEvent::Progress { peer, done, expected } => convert::object([
+            ("event", "progress".into()),
+            ("peer", peer.into()),
+            ("done", (done as f64).into()),
+            ("expected", (expected as f64).into()),
+        ]),
+        NodeEvent::SessionFailed { peer, error } => {
+            let message = format!(
+                "a session with peer {peer} was given up; nothing was lost and another follows by itself: {error}"
+            );
+            let failure = convert::object([("code", "SessionFailed".into()), ("message", message.into())]);
+            convert::object([("event", "error".into()), ("failure", failure)])
+        }
+    }
+}
+
+/// The changes of one transaction or session, as columns. Keys in conflict are always told; what the keys read now and before
+/// crosses only under a prefix that somebody watches, since a first sync may change 100,000 keys of which nobody looks at one.
+fn changed(changes: &[Change], watched: &[String], size: usize) -> JsValue {
+    let (keys, values, previous, origins, conflicts) =
+        (Array::new(), Array::new(), Array::new(), Array::new(), Array::new());
+    let (local, remote) = (JsValue::from_str("local"), JsValue::from_str("remote"));
+    for change in changes {
+        let in_conflict = change.siblings > 1;
+        let is_watched = watched.iter().any(|prefix| change.key.starts_with(prefix.as_str()));
+        if !in_conflict && !is_watched {
+            continue;
+        }
+        let key = JsValue::from_str(&change.key);
+        if in_conflict {
+            conflicts.push(&key);
+        }
+        if is_watched {
+            keys.push(&key);
+            values.push(&convert::optional_to_js(change.value.as_ref()));
+            previous.push(&convert::optional_to_js(change.previous.as_ref()));
+            origins.push(match change.origin {
+                Origin::Local => &local,
+                Origin::Remote => &remote,
+            });
+        }
+    }
+    convert::object([
+        ("event", "changed".into()),
+        ("keys", keys.into()),
+        ("values", values.into()),
+        ("previous", previous.into()),
+        ("origins", origins.into()),
+        ("conflicts", conflicts.into()),
+        ("size", (size as f64).into()),
+    ])
+}

@@ -1,0 +1,67 @@
+/** What callers hand in, checked at the edge: wrong types, misspelt options, strings that no replica could store. */
+import { GossipStoreError } from './errors.js';
+import type { Limits } from './host.js';
+
+/** UTF-16 code units that are half of a pair: UTF-8 cannot carry them, so two such keys would become one. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+const encoder = new TextEncoder();
+
+/** A key that can be stored; throws with the code that says why not. */
+export function checkKey(key: unknown, limits: Limits): string {
+  if (typeof key !== 'string') {
+    throw new GossipStoreError('KeyNotStorable', `the key is of type ${typeof key}; keys are strings`);
+  }
+  if (key === '') throw new GossipStoreError('KeyEmpty', 'the key is empty; use a non-empty string');
+  if (LONE_SURROGATE.test(key)) {
+    const remedy = 'use whole characters, or encode binary keys as hexadecimal';
+    throw new GossipStoreError('KeyNotStorable', `the key holds half of a surrogate pair; ${remedy}`);
+  }
+  // One UTF-16 code unit is at most three bytes of UTF-8.
+  if (key.length * 3 > limits.keyBytes) {
+    const bytes = encoder.encode(key).length;
+    if (bytes > limits.keyBytes) {
+      const message = `the key has ${bytes} bytes of UTF-8; at most ${limits.keyBytes} are allowed`;
+      throw new GossipStoreError('KeyTooLong', message);
+    }
+  }
+  return key;
+}
+
+/** Options of the call `of`, as an object without properties that the call does not know. */
+export function checkOptions<T extends object>(
+  of: string,
+  options: T | undefined,
+  known: readonly (keyof T & string)[],
+): T {
+  if (options === undefined) return {} as T;
+  if (typeof options !== 'object' || options === null) {
+    throw invalidOptions(of, `the options are of type ${options === null ? 'null' : typeof options}; pass an object`);
+  }
+  for (const name of Object.keys(options)) {
+    if (!(known as readonly string[]).includes(name)) {
+      throw invalidOptions(of, `there is no option \`${name}\`; known are ${known.join(', ')}`);
+    }
+  }
+  return options;
+}
+
+/** A string option that may be absent. */
+export function checkText(of: string, name: string, value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'string') throw invalidOptions(of, `\`${name}\` is of type ${typeof value}; pass a string`);
+  if (LONE_SURROGATE.test(value))
+    throw invalidOptions(of, `\`${name}\` holds half of a surrogate pair; pass whole characters`);
+  return value;
+}
+
+/** An abort signal that may be absent. */
+export function checkSignal(of: string, signal: unknown): AbortSignal | undefined {
+  if (signal === undefined) return undefined;
+  if (!(signal instanceof AbortSignal)) throw invalidOptions(of, '`signal` is not an AbortSignal');
+  return signal;
+}
+
+export function invalidOptions(of: string, what: string): GossipStoreError {
+  return new GossipStoreError('InvalidOptions', `${of}: ${what}`);
+}

@@ -1,0 +1,40 @@
+/**
+ * What wasm-bindgen makes of `wasm/src`: written by hand, because its own declarations say `any` wherever a plain object
+ * crosses, and so that the facade type-checks before the wasm is built.
+ */
+import type { Context, EncodedSibling, HostEvent, Limits, Page, ScanRequest, Status } from './host.js';
+
+/** Starts the engine. `Promise<Response>` is compiled while it arrives. */
+export default function init(options: {
+  module_or_path: BufferSource | WebAssembly.Module | Response;
+}): Promise<unknown>;
+
+/** Calls `listener` with the panic's words, once, should the engine panic; nothing here may be called after that. */
+export function onPanic(listener: (message: string) => void): void;
+
+export function limits(): Limits;
+
+/** What an engine tells: as its host does, but of the status only that it may have changed. */
+export type EngineEvent = Exclude<HostEvent, { event: 'status' }> | { readonly event: 'statusChanged' };
+
+/** One open store. Every method may throw, and every promise reject with, an `Error` that has a `code`. */
+export class Engine {
+  private constructor();
+  static open(options: { name: string; relays: readonly string[] }, listener: (event: EngineEvent) => void): Engine;
+  readonly size: number;
+  status(): Status;
+  watch(prefixes: readonly string[]): void;
+  transact(
+    keys: readonly string[],
+    values: readonly (Uint8Array | null)[],
+    contexts: readonly (Context | undefined)[] | undefined,
+  ): Promise<undefined>;
+  clear(): Promise<undefined>;
+  get(key: string): Uint8Array | undefined;
+  has(key: string): boolean;
+  getMany(keys: readonly string[]): (Uint8Array | undefined)[];
+  siblings(key: string): { values: EncodedSibling[]; context: Context };
+  scan(range: ScanRequest): Page;
+  close(): Promise<undefined>;
+  free(): void;
+}

@@ -1,0 +1,163 @@
+/**
+ * The one interface between the facade and the engine: requests, replies and events, all plain values that structured clone
+ * carries. The facade does not know where the engine runs: in this thread (`local-host.ts`), in another tab or in a worker.
+ *
+ * Values are bytes here; the facade encodes and decodes them, so that the work is done in the tab that wants it.
+ */
+import type { ErrorCode } from './errors.js';
+
+/** Where the data is, who is connected, and why not. */
+export interface Status {
+  /** Whether this tab runs the engine (`leader`) or another tab of the profile does. */
+  readonly role: 'leader' | 'follower';
+  /** The best way to any peer: none, not yet, through a relay, or directly. */
+  readonly network: 'offline' | 'connecting' | 'relayed' | 'direct';
+  readonly peers: readonly PeerStatus[];
+  readonly storage: StorageStatus;
+  readonly relays: readonly RelayStatus[];
+  /** Writes that are visible but not durable yet. */
+  readonly pending: number;
+}
+
+export interface PeerStatus {
+  readonly id: string;
+  readonly path: 'relayed' | 'direct';
+  /** The last round trip; `undefined` until the first is measured. */
+  readonly rttMs?: number;
+  /** Whether the peer is known to hold exactly what this replica holds. */
+  readonly inSync: boolean;
+  /** Bytes of data from and to the peer since the link stands, without the protocols' envelopes. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+export interface StorageStatus {
+  /** `memory`: gone when the store is closed, unless a peer has it. */
+  readonly kind: 'memory';
+  /** Whether the browser has promised not to throw the data away under pressure. */
+  readonly persisted: boolean;
+  /** Bytes of the keys and of the values they read as. */
+  readonly usedBytes: number;
+  /** What the browser allows, when it says so. */
+  readonly quotaBytes?: number;
+}
+
+export interface RelayStatus {
+  readonly address: string;
+  readonly state: 'connecting' | 'connected' | 'waiting';
+  /** Why there is no connection. */
+  readonly error?: string;
+}
+
+/** The bounds that the engine sets on what is written. */
+export interface Limits {
+  /** Bytes of UTF-8 in a key. */
+  readonly keyBytes: number;
+  /** Writes in a transaction. */
+  readonly transactionWrites: number;
+}
+
+/** What a reader saw under a key: opaque bytes, to be handed back when writing. Survives structured clone and storage. */
+export type Context = Uint8Array;
+
+/** Changes as columns of one length: a batch crosses in one call and without an object a key. */
+export interface Writes {
+  readonly keys: readonly string[];
+  /** `null` deletes. */
+  readonly values: readonly (Uint8Array | null)[];
+  /** `undefined`, or no column: supersede what is there when the write is made. */
+  readonly contexts?: readonly (Context | undefined)[];
+}
+
+/** A range of keys, in order of their code points. */
+export interface ScanRequest {
+  readonly prefix?: string;
+  readonly gte?: string;
+  readonly gt?: string;
+  readonly lte?: string;
+  readonly lt?: string;
+  readonly reverse?: boolean;
+  readonly limit?: number;
+  /** Whether values are wanted as well as keys. */
+  readonly values: boolean;
+  /** Only keys with concurrent values. */
+  readonly conflicts?: boolean;
+}
+
+/** As many keys of a range as cross in one call. All of them are of one moment. */
+export interface Page {
+  readonly keys: readonly string[];
+  /** Empty when not wanted. */
+  readonly values: readonly Uint8Array[];
+  /** After which key the range goes on; `undefined` when this was the last page. */
+  readonly next?: string;
+}
+
+export interface EncodedSibling {
+  readonly value: Uint8Array;
+  readonly replica: string;
+  readonly time: number;
+}
+
+/** Every request, with its reply. */
+export interface Calls {
+  /** Comes first, once. Fails when an option is wrong or the engine cannot be loaded. */
+  open: {
+    request: { name: string; relays: readonly string[] };
+    reply: { limits: Limits; status: Status; size: number };
+  };
+  /** One transaction; replied to when durable. Reads that are asked for later see it, even before the reply. */
+  transact: { request: Writes; reply: undefined };
+  /** Deletes every key; as `transact`. */
+  clear: { request: object; reply: undefined };
+  get: { request: { keys: readonly string[] }; reply: readonly (Uint8Array | undefined)[] };
+  has: { request: { key: string }; reply: boolean };
+  /** The winner first. */
+  siblings: { request: { key: string }; reply: { values: readonly EncodedSibling[]; context: Context } };
+  scan: { request: ScanRequest; reply: Page };
+  /** Under which prefixes `changed` events carry values from now on; replaces what was asked for before. */
+  watch: { request: { prefixes: readonly string[] }; reply: undefined };
+  /** Comes last. Everything that waits is replied to first. */
+  close: { request: object; reply: undefined };
+}
+
+export type Call = keyof Calls;
+export type Request = { [C in Call]: { readonly call: C } & Calls[C]['request'] }[Call];
+export type Reply<R extends Request> = Calls[R['call']]['reply'];
+
+/** Why a request was not carried out: what `call` rejects with. Plain, since an `Error` loses its code in structured clone. */
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly cause?: unknown;
+}
+
+/** How some keys read now and read before: what one transaction or session changed comes together. Columns of one length. */
+export interface ChangedEvent {
+  readonly event: 'changed';
+  /** Only those under a watched prefix. */
+  readonly keys: readonly string[];
+  readonly values: readonly (Uint8Array | undefined)[];
+  readonly previous: readonly (Uint8Array | undefined)[];
+  readonly origins: readonly ('local' | 'remote')[];
+  /** All changed keys that hold concurrent values now, watched or not. */
+  readonly conflicts: readonly string[];
+  /** How many keys there are now. */
+  readonly size: number;
+}
+
+export type HostEvent =
+  | ChangedEvent
+  | { readonly event: 'size'; readonly size: number }
+  | { readonly event: 'status'; readonly status: Status }
+  /** A first sync or a catch-up moved on. */
+  | { readonly event: 'progress'; readonly peer: string; readonly done: number; readonly expected: number }
+  /** Something went wrong that no call waits for. */
+  | { readonly event: 'error'; readonly failure: Failure };
+
+export interface EngineHost {
+  /** Requests are carried out in the order in which they are made. Rejects with a `Failure`. */
+  call<R extends Request>(request: R): Promise<Reply<R>>;
+  /** Calls `listener` with each event, in order, until the returned function is called. Listeners must not throw. */
+  subscribe(listener: (event: HostEvent) => void): () => void;
+}

@@ -1,0 +1,165 @@
+/** The engine in this thread, behind the message interface. */
+import { type Bindings, loadEngine, onDefect, reportDefect } from './engine.js';
+import type { ErrorCode } from './errors.js';
+import type { Engine, EngineEvent } from './gossipstore.js';
+import type { Calls, EngineHost, Failure, HostEvent, Reply, Request } from './host.js';
+
+/**
+ * The status is told at once when it changes, then at most this often: during a sync it changes with every message, and a
+ * person cannot read faster.
+ */
+const STATUS_INTERVAL_MS = 100;
+
+export class LocalHost implements EngineHost {
+  readonly #load: () => Promise<Bindings>;
+  readonly #listeners = new Set<(event: HostEvent) => void>();
+  /** How to fail what waits, should the engine stop without an answer. */
+  readonly #waiting = new Set<(failure: Failure) => void>();
+  #engine: Engine | undefined;
+  /** Why there is no engine. */
+  #gone: Failure = { code: 'Closed', message: 'the store is not open; open it first' };
+  #forgetDefects: () => void = () => {};
+  #size = 0;
+  /** Set while a status was told a short time ago. */
+  #statusPause: ReturnType<typeof setTimeout> | undefined;
+  #statusChanged = false;
+
+  /** @param load how to get the engine; tests hand in one that fails. */
+  constructor(load: () => Promise<Bindings> = loadEngine) {
+    this.#load = load;
+  }
+
+  call<R extends Request>(request: R): Promise<Reply<R>> {
+    return new Promise<unknown>((resolve, reject) => {
+      this.#waiting.add(reject);
+      const fail = (error: unknown) => {
+        this.#waiting.delete(reject);
+        reject(asFailure(error));
+      };
+      const succeed = (reply: unknown) => {
+        this.#waiting.delete(reject);
+        resolve(reply);
+      };
+      try {
+        const reply = this.#carryOut(request);
+        if (reply instanceof Promise) reply.then(succeed, fail);
+        else succeed(reply);
+      } catch (error) {
+        fail(error);
+      }
+    }) as Promise<Reply<R>>;
+  }
+
+  subscribe(listener: (event: HostEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Has handed the request to the engine when it returns: that is what keeps requests in order. */
+  #carryOut(request: Request): unknown {
+    if (request.call === 'open') return this.#open(request);
+    const engine = this.#engine;
+    if (!engine) throw this.#gone;
+    switch (request.call) {
+      case 'transact':
+        return this.#write(engine.transact(request.keys, request.values, request.contexts));
+      case 'clear':
+        return this.#write(engine.clear());
+      case 'get': {
+        const [key] = request.keys;
+        return request.keys.length === 1 && key !== undefined ? [engine.get(key)] : engine.getMany(request.keys);
+      }
+      case 'has':
+        return engine.has(request.key);
+      case 'siblings':
+        return engine.siblings(request.key);
+      case 'scan':
+        return engine.scan(request);
+      case 'watch':
+        return engine.watch(request.prefixes);
+      case 'close':
+        return this.#close(engine);
+    }
+  }
+
+  async #open({ name, relays }: Calls['open']['request']): Promise<Calls['open']['reply']> {
+    const { Engine, limits } = await this.#load();
+    const engine = Engine.open({ name, relays }, (event) => this.#hear(event));
+    this.#engine = engine;
+    this.#size = engine.size;
+    this.#forgetDefects = onDefect((failure) => this.#fail(failure));
+    return { limits: limits(), status: engine.status(), size: this.#size };
+  }
+
+  /** A write's own event may still be on its way when it is done; whoever was told that it is can count on the size. */
+  async #write(done: Promise<undefined>): Promise<undefined> {
+    await done;
+    const size = this.#engine?.size ?? this.#size;
+    if (size !== this.#size) {
+      this.#size = size;
+      this.#emit({ event: 'size', size });
+    }
+  }
+
+  async #close(engine: Engine): Promise<undefined> {
+    this.#leave();
+    this.#gone = { code: 'Closed', message: 'the store is closed; open it again' };
+    await engine.close();
+    this.#forgetDefects();
+    engine.free();
+  }
+
+  #hear(event: EngineEvent): void {
+    if (event.event === 'statusChanged') {
+      this.#tellStatus();
+      return;
+    }
+    if (event.event === 'changed') this.#size = event.size;
+    this.#emit(event);
+    // How much is stored is part of the status.
+    if (event.event === 'changed') this.#tellStatus();
+  }
+
+  #tellStatus(): void {
+    this.#statusChanged = true;
+    if (this.#statusPause !== undefined || !this.#engine) return;
+    this.#statusChanged = false;
+    this.#emit({ event: 'status', status: this.#engine.status() });
+    this.#statusPause = setTimeout(() => {
+      this.#statusPause = undefined;
+      if (this.#statusChanged) this.#tellStatus();
+    }, STATUS_INTERVAL_MS);
+  }
+
+  #leave(): void {
+    this.#engine = undefined;
+    clearTimeout(this.#statusPause);
+  }
+
+  #emit(event: HostEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  #fail(failure: Failure): void {
+    this.#leave();
+    this.#gone = failure;
+    for (const reject of this.#waiting) reject(failure);
+    this.#waiting.clear();
+    this.#emit({ event: 'error', failure });
+  }
+}
+
+/** What the engine threw, as a plain value. */
+function asFailure(error: unknown): Failure {
+  // A trap, or the stack that ran out within wasm: what was under way stopped half done.
+  if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) return reportDefect(error.message);
+  if (isFailure(error)) {
+    const { code, message, cause } = error;
+    return cause === undefined ? { code, message } : { code, message, cause };
+  }
+  return { code: 'Internal', message: `a defect in GossipStore, please report it: ${error}`, cause: error };
+}
+
+function isFailure(error: unknown): error is Failure {
+  return typeof error === 'object' && error !== null && typeof (error as { code?: ErrorCode }).code === 'string';
+}

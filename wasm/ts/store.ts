@@ -1,0 +1,388 @@
+/**
+ * The store as a web developer sees it: typed values over the engine's bytes, iterators over its pages, events over its
+ * messages. Everything that decides something about data or network is in the engine.
+ */
+import { type BatchOptions, type Write, writeBatch } from './batch.js';
+import { type Change, ChangeStream, type LiveStream } from './changes.js';
+import { checkKey, checkOptions, checkSignal, checkText, invalidOptions } from './check.js';
+import { GossipStoreError } from './errors.js';
+import { ConflictEvent, StatusEvent, StoreErrorEvent, type StoreEventMap, SyncProgressEvent } from './events.js';
+import type { Calls, Context, EngineHost, Failure, HostEvent, Limits, Reply, Request, Status, Writes } from './host.js';
+import { LocalHost } from './local-host.js';
+import { claim } from './open-stores.js';
+import { checkOpen, type OpenOptions } from './options.js';
+import { fromBytes, toBytes } from './payload.js';
+import { type CheckedRange, checkRange, type Range, readRange } from './range.js';
+import { Transaction } from './transaction.js';
+
+/** One of the concurrent values of a key. */
+export interface Sibling<V = unknown> {
+  readonly value: V;
+  /** Which writing open of a replica wrote it. */
+  readonly replica: string;
+  /** When, in milliseconds since 1970 by the writer's clock. For display; it decides nothing. */
+  readonly time: number;
+}
+
+/** What a key holds. */
+export interface Siblings<V = unknown> {
+  /** The winner, which `get` gives, first; more than one is a conflict. */
+  readonly values: readonly Sibling<V>[];
+  /** Stands for exactly these values; writing with it supersedes them and nothing else. */
+  readonly context: Context;
+}
+
+export interface WriteOptions {
+  /** From `getSiblings`: supersede what was seen then. Without it: what is here when the write is made. */
+  context?: Context | undefined;
+}
+
+export interface ChangesOptions {
+  /** Only keys that begin with this. */
+  prefix?: string | undefined;
+  /** Ends the iteration by throwing its reason. */
+  signal?: AbortSignal | undefined;
+}
+
+type Listener<E> = ((event: E) => void) | { handleEvent(event: E): void };
+
+/**
+ * A replicated store of values under keys. Every call works without a network; what was written meets the other replicas when
+ * there is one.
+ *
+ * Calls take effect in the order in which they are made: a read that is asked for after a write sees it, awaited or not.
+ */
+export class GossipStore<V = unknown> extends EventTarget {
+  readonly #host: EngineHost;
+  readonly #limits: Limits;
+  /** Lets another opening in this page have the name. */
+  readonly #release: () => void;
+  readonly #streams = new Set<LiveStream>();
+  /** What the host was asked to watch. */
+  #watched: readonly string[] = [];
+  #status: Status;
+  #size: number;
+  #isClosed = false;
+  #closing: Promise<void> | undefined;
+
+  /** The store's name: whoever opens the same name at the same relays shares it. */
+  readonly name: string;
+
+  private constructor(name: string, host: EngineHost, opened: Calls['open']['reply'], release: () => void) {
+    super();
+    this.name = name;
+    this.#host = host;
+    this.#limits = opened.limits;
+    this.#status = opened.status;
+    this.#size = opened.size;
+    this.#release = release;
+    host.subscribe((event) => this.#hear(event));
+  }
+
+  /** Opens a store; the first call in a page fetches and starts the engine. */
+  static async open<V = unknown>(name: string, options?: OpenOptions): Promise<GossipStore<V>> {
+    const checked = checkOpen(name, options);
+    const release = claim(checked.name);
+    try {
+      const host = new LocalHost();
+      const opened = await ask(host, { call: 'open', ...checked });
+      return new GossipStore<V>(checked.name, host, opened, release);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /** How many keys have a value, as of the last change that this tab was told of. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Where the data is, who is connected, and why not: a new object after each `status` event, at most some 0.1 s old. */
+  get status(): Status {
+    return this.#status;
+  }
+
+  /** Resolves when the value is durable on this device; peers are told meanwhile. */
+  async set(key: string, value: V, options?: WriteOptions): Promise<void> {
+    checkKey(key, this.#limits);
+    await this.#write('set', key, toBytes(value), options);
+  }
+
+  /** The key's value; among concurrent ones the latest by its writer's clock, the same on every replica. */
+  async get<T = V>(key: string): Promise<T | undefined> {
+    const [bytes] = await this.#ask({ call: 'get', keys: [checkKey(key, this.#limits)] });
+    return fromBytes<T>(bytes);
+  }
+
+  async has(key: string): Promise<boolean> {
+    return this.#ask({ call: 'has', key: checkKey(key, this.#limits) });
+  }
+
+  /** Removes the key. Deleting what is not there is no error. */
+  async delete(key: string, options?: WriteOptions): Promise<void> {
+    checkKey(key, this.#limits);
+    await this.#write('delete', key, null, options);
+  }
+
+  /** Removes every key that this replica holds. What a peer writes meanwhile stays. */
+  async clear(): Promise<void> {
+    await this.#ask({ call: 'clear' });
+  }
+
+  /**
+   * Writes many entries in as few transactions as reach the peers at once. All keys and values are checked first: if one
+   * cannot be stored, none is. The batch as a whole is not atomic (see `transaction` for that), and a long one lets calls that
+   * are made meanwhile come between.
+   */
+  async setMany(entries: Iterable<readonly [key: string, value: V]>, options?: BatchOptions): Promise<void> {
+    await this.#writeMany('setMany', entries, options, ([key, value]) => {
+      return { key: checkKey(key, this.#limits), value: toBytes(value) };
+    });
+  }
+
+  /** Removes many keys, as `setMany` writes them. */
+  async deleteMany(keys: Iterable<string>, options?: BatchOptions): Promise<void> {
+    await this.#writeMany('deleteMany', keys, options, (key) => ({ key: checkKey(key, this.#limits), value: null }));
+  }
+
+  /** The values of these keys, in their order and of one moment. */
+  async getMany<T = V>(keys: Iterable<string>): Promise<(T | undefined)[]> {
+    const checked = Array.from(keys, (key) => checkKey(key, this.#limits));
+    const values = await this.#ask({ call: 'get', keys: checked });
+    return values.map((bytes) => fromBytes<T>(bytes));
+  }
+
+  /** All concurrent values of a key. Without any the list is empty, and the context is still good for writing. */
+  async getSiblings<T = V>(key: string): Promise<Siblings<T>> {
+    checkKey(key, this.#limits);
+    const { values, context } = await this.#ask({ call: 'siblings', key });
+    return { values: values.map((sibling) => ({ ...sibling, value: fromBytes<T>(sibling.value) })), context };
+  }
+
+  /**
+   * Makes the callback's writes one transaction: visible whole or not at all, on every replica. If the callback throws or
+   * rejects, nothing is written. Resolves with what the callback returned, when its writes are durable.
+   */
+  async transaction<T>(work: (tx: Transaction<V>) => T | PromiseLike<T>): Promise<T> {
+    const tx = new Transaction<V>(this.#limits, (key) => this.#ask({ call: 'siblings', key }));
+    let result: T;
+    try {
+      const pending = work(tx);
+      // A callback that did not wait is committed without waiting, so that a read that follows sees it.
+      result = isPromiseLike(pending) ? await pending : pending;
+    } catch (error) {
+      tx.end();
+      throw error;
+    }
+    const writes = tx.end();
+    if (writes.keys.length > 0) await this.#ask({ call: 'transact', ...writes });
+    return result;
+  }
+
+  /** The entries of a range in key order. */
+  entries<T = V>(range?: Range): AsyncGenerator<[key: string, value: T], undefined, undefined> {
+    return this.#read(checkRange('entries', range), true, (key, bytes) => [key, fromBytes<T>(bytes as Uint8Array)]);
+  }
+
+  /** The keys of a range in order. */
+  keys(range?: Range): AsyncGenerator<string, undefined, undefined> {
+    return this.#read(checkRange('keys', range), false, (key) => key);
+  }
+
+  /** The values of a range in key order. */
+  values<T = V>(range?: Range): AsyncGenerator<T, undefined, undefined> {
+    return this.#read(checkRange('values', range), true, (_, bytes) => fromBytes<T>(bytes as Uint8Array));
+  }
+
+  /** The keys of a range that hold more than one value. */
+  conflicts(range?: Range): AsyncGenerator<string, undefined, undefined> {
+    return this.#read(checkRange('conflicts', range), false, (key) => key, true);
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<[key: string, value: V], undefined, undefined> {
+    return this.entries();
+  }
+
+  /**
+   * The changes from this call on, by this tab and by peers, until the loop is left, the signal aborts or the store is
+   * closed. A consumer that is slower than the changes gets the newest value of each key, not every step.
+   */
+  changes<T = V>(options?: ChangesOptions): AsyncIterableIterator<Change<T>, undefined, undefined> {
+    const { prefix, signal } = checkOptions('changes', options, ['prefix', 'signal']);
+    const checkedPrefix = checkText('changes', 'prefix', prefix) ?? '';
+    if (this.#isClosed) throw new GossipStoreError('Closed', 'the store is closed; open it again');
+    const stream = new ChangeStream<T>(checkedPrefix, checkSignal('changes', signal), (left) => {
+      this.#streams.delete(left);
+      this.#watch();
+    });
+    if (!stream.ended) {
+      this.#streams.add(stream);
+      this.#watch();
+    }
+    return stream;
+  }
+
+  /** Leaves the network and gives up what the store held in memory. Calling it again does no harm. */
+  close(): Promise<void> {
+    this.#isClosed = true;
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  // Where a browser has no Symbol.asyncDispose yet, this is a method that nobody calls.
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  override addEventListener<K extends keyof StoreEventMap>(
+    type: K,
+    listener: Listener<StoreEventMap[K]> | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  override addEventListener(
+    type: string,
+    listener: Listener<Event> | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  override addEventListener(
+    type: string,
+    // biome-ignore lint/suspicious/noExplicitAny: the overloads above say what each type's listener gets
+    listener: Listener<any> | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void {
+    super.addEventListener(type, listener, options);
+  }
+
+  override removeEventListener<K extends keyof StoreEventMap>(
+    type: K,
+    listener: Listener<StoreEventMap[K]> | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  override removeEventListener(
+    type: string,
+    listener: Listener<Event> | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  override removeEventListener(
+    type: string,
+    // biome-ignore lint/suspicious/noExplicitAny: as in addEventListener
+    listener: Listener<any> | null,
+    options?: boolean | EventListenerOptions,
+  ): void {
+    super.removeEventListener(type, listener, options);
+  }
+
+  #ask<R extends Request>(request: R): Promise<Reply<R>> {
+    return ask(this.#host, request);
+  }
+
+  async #write(of: string, key: string, value: Uint8Array | null, options: WriteOptions | undefined): Promise<void> {
+    const { context } = checkOptions(of, options, ['context']);
+    if (context !== undefined && !(context instanceof Uint8Array)) {
+      throw new GossipStoreError(
+        'InvalidContext',
+        `${of}: the context is not one that getSiblings returned; pass it on unchanged`,
+      );
+    }
+    const contexts = context ? { contexts: [context] } : {};
+    await this.#ask({ call: 'transact', keys: [key], values: [value], ...contexts });
+  }
+
+  async #writeMany<T>(
+    of: string,
+    items: Iterable<T>,
+    options: BatchOptions | undefined,
+    toWrite: (item: T) => Write,
+  ): Promise<void> {
+    const { signal, onProgress } = checkOptions(of, options, ['signal', 'onProgress']);
+    checkSignal(of, signal);
+    if (onProgress !== undefined && typeof onProgress !== 'function') {
+      throw invalidOptions(of, '`onProgress` is not a function');
+    }
+    const transact = (writes: Writes) => this.#ask({ call: 'transact', ...writes });
+    await writeBatch(items, toWrite, this.#limits, transact, { signal, onProgress });
+  }
+
+  #read<T>(
+    range: CheckedRange,
+    values: boolean,
+    item: (key: string, bytes: Uint8Array | undefined) => T,
+    conflicts = false,
+  ): AsyncGenerator<T, undefined, undefined> {
+    return readRange(
+      range,
+      { values, conflicts },
+      (request) => this.#ask(request),
+      ({ keys, values }, at) => item(keys[at] as string, values[at]),
+    );
+  }
+
+  /** Asks for the values of changes that somebody looks at, and of no others. */
+  #watch(): void {
+    if (this.#isClosed) return;
+    const prefixes = new Set<string>();
+    for (const stream of this.#streams) prefixes.add(stream.prefix);
+    const wanted = prefixes.has('') ? [''] : [...prefixes].sort();
+    if (wanted.length === this.#watched.length && wanted.every((prefix, at) => prefix === this.#watched[at])) return;
+    this.#watched = wanted;
+    // Fails only when the engine is gone, and then the streams are told of it.
+    this.#ask({ call: 'watch', prefixes: wanted }).catch(() => {});
+  }
+
+  #hear(event: HostEvent): void {
+    switch (event.event) {
+      case 'changed':
+        this.#size = event.size;
+        for (const stream of this.#streams) stream.push(event);
+        for (const key of event.conflicts) this.dispatchEvent(new ConflictEvent(key));
+        break;
+      case 'size':
+        this.#size = event.size;
+        break;
+      case 'status':
+        this.#status = event.status;
+        this.dispatchEvent(new StatusEvent(event.status));
+        break;
+      case 'progress':
+        this.dispatchEvent(new SyncProgressEvent(event.peer, event.done, event.expected));
+        break;
+      case 'error': {
+        const error = toError(event.failure);
+        // The engine has stopped: no change will come any more.
+        if (error.code === 'Internal') for (const stream of [...this.#streams]) stream.fail(error);
+        this.dispatchEvent(new StoreErrorEvent(error));
+        break;
+      }
+    }
+  }
+
+  async #close(): Promise<void> {
+    for (const stream of [...this.#streams]) stream.end();
+    try {
+      await this.#ask({ call: 'close' });
+    } catch (error) {
+      // An engine that has stopped has nothing left to close.
+      if (!(error instanceof GossipStoreError && error.code === 'Internal')) throw error;
+    } finally {
+      this.#release();
+    }
+  }
+}
+
+/** The host's reply; its failure as an error whose stack leads to the caller. */
+async function ask<R extends Request>(host: EngineHost, request: R): Promise<Reply<R>> {
+  try {
+    return await host.call(request);
+  } catch (failure) {
+    throw toError(failure as Failure);
+  }
+}
+
+function toError({ code, message, cause }: Failure): GossipStoreError {
+  return new GossipStoreError(code, message, cause === undefined ? undefined : { cause });
+}
+
+function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
+}
