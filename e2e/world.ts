@@ -1,0 +1,204 @@
+// What every test stands on: the built demo on a web server, the real relay as a process, and people, each with a browser
+// profile of their own. Everything is made anew for each test and ends with it.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { GossipStore } from '@gossipstore/core';
+import { type BrowserContext, test as base, expect, type Locator, type Page } from '@playwright/test';
+import { DEMO_DIST, relayBinary } from '../scripts/paths.mjs';
+import { freePort, startRelay } from '../scripts/relay.mjs';
+import { serve } from '../scripts/serve.mjs';
+import { Line } from './line.ts';
+
+declare global {
+  interface Window {
+    gossipstore?: { store: GossipStore };
+  }
+}
+
+/** What Chromium itself writes to the console when a relay cannot be reached. */
+export const RELAY_NOT_REACHED = /WebSocket connection to 'ws:\/\/127\.0\.0\.1:\d+\/' failed/;
+
+/** The relay, which can be stopped and started again under the same address. */
+export class Relay {
+  #running: Awaited<ReturnType<typeof startRelay>> | undefined;
+  #log = '';
+
+  constructor(
+    readonly port: number,
+    private readonly identity: string,
+  ) {}
+
+  async start(): Promise<void> {
+    const binary = process.env.GOSSIPSTORE_RELAY ?? relayBinary('dev');
+    this.#running = await startRelay({ binary, port: this.port, identity: this.identity });
+  }
+
+  async stop(): Promise<void> {
+    if (this.#running === undefined) return;
+    await this.#running.stop();
+    this.#log += this.#running.log();
+  }
+
+  /** The multiaddress as the relay printed it, through another port when one is given. */
+  address(port: number = this.port): string {
+    if (this.#running === undefined) throw new Error('the relay was not started');
+    return this.#running.address.replace(/\/tcp\/\d+\//, `/tcp/${port}/`);
+  }
+
+  get log(): string {
+    return this.#log;
+  }
+}
+
+/** Someone with a browser of their own, looking at a list. */
+export class Person {
+  /** Console errors that the test brings about on purpose. */
+  readonly expectedErrors: RegExp[] = [];
+  readonly #unexpected: string[] = [];
+
+  constructor(
+    readonly name: string,
+    readonly page: Page,
+    /** Their own line to the relay; cutting it leaves the others connected. */
+    readonly line: Line,
+  ) {
+    const note = (text: string) => {
+      if (!this.expectedErrors.some((pattern) => pattern.test(text))) this.#unexpected.push(`${name}: ${text}`);
+    };
+    page.on('pageerror', (error) => note(`page error: ${error.stack ?? error.message}`));
+    page.on('console', (message) => {
+      if (message.type() === 'error') note(`console error: ${message.text()}`);
+    });
+    page.on('crash', () => note('the tab crashed'));
+  }
+
+  get unexpected(): readonly string[] {
+    return this.#unexpected;
+  }
+
+  get badge(): Locator {
+    return this.page.locator('#badge');
+  }
+
+  get rows(): Locator {
+    return this.page.locator('#list > .row');
+  }
+
+  /** The row that reads exactly this. */
+  row(text: string): Locator {
+    return this.rows.filter({ has: this.page.locator('.text', { hasText: exactly(text) }) });
+  }
+
+  get newText(): Locator {
+    return this.page.locator('#new-text');
+  }
+
+  async add(text: string): Promise<void> {
+    await this.newText.fill(text);
+    await this.newText.press('Enter');
+    await expect(this.row(text)).toBeVisible();
+  }
+
+  async edit(text: string, to: string): Promise<void> {
+    await this.row(text).locator('.text').click();
+    const editor = this.page.locator('.row .editor');
+    await editor.fill(to);
+    await editor.press('Enter');
+    await expect(this.row(to)).toBeVisible();
+  }
+
+  async delete(text: string): Promise<void> {
+    await this.row(text)
+      .getByRole('button', { name: /^Delete/ })
+      .click();
+    await expect(this.row(text)).toHaveCount(0);
+  }
+
+  /** Until the badge says so: so many others, and all of them in sync with this one. */
+  async inSyncWith(others: number): Promise<void> {
+    await expect(this.badge).toHaveAttribute('data-peers', String(others), { timeout: 45_000 });
+    await expect(this.badge).toHaveAttribute('data-in-sync', 'true');
+  }
+
+  /** All keys and values under a prefix, as this person's store holds them. */
+  entries(prefix = ''): Promise<[string, unknown][]> {
+    return this.page.evaluate(async (prefix) => {
+      const store = window.gossipstore?.store as GossipStore;
+      const found: [string, unknown][] = [];
+      for await (const [key, value] of store.entries({ prefix })) found.push([key, value]);
+      return found;
+    }, prefix);
+  }
+
+  /** The versions that the page offers for an entry in conflict, in a fixed order. */
+  async versions(row: Locator): Promise<string[]> {
+    const mark = row.locator('.mark');
+    await expect(mark).toBeVisible({ timeout: 45_000 });
+    if ((await mark.getAttribute('aria-expanded')) === 'false') await mark.click();
+    await expect(row.locator('.version').first()).toBeVisible();
+    return (await row.locator('.version-text').allTextContents()).sort();
+  }
+}
+
+/** A pattern for the whole text. */
+function exactly(text: string): RegExp {
+  return new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`);
+}
+
+interface Arrangement {
+  /** Opens the list as someone new. By default they find each other at the relay; `fragment` replaces the link's. */
+  join: (name: string, options?: { fragment?: string; expectedErrors?: RegExp[] }) => Promise<Person>;
+  relay: Relay;
+}
+
+interface Standing {
+  /** Where the demo is served. */
+  origin: string;
+}
+
+export const test = base.extend<Arrangement, Standing>({
+  origin: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's needs from its pattern.
+    async ({}, use) => {
+      const page = await serve(DEMO_DIST);
+      await use(page.origin);
+      await page.close();
+    },
+    { scope: 'worker' },
+  ],
+
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's needs from its pattern.
+  relay: async ({}, use, info) => {
+    const folder = mkdtempSync(join(tmpdir(), 'gossipstore-relay-'));
+    const relay = new Relay(await freePort(), join(folder, 'relay.key'));
+    await relay.start();
+    await use(relay);
+    await relay.stop();
+    if (info.status !== info.expectedStatus)
+      await info.attach('relay.log', { body: relay.log, contentType: 'text/plain' });
+    rmSync(folder, { recursive: true, force: true });
+  },
+
+  join: async ({ browser, origin, relay }, use) => {
+    const people: Person[] = [];
+    const contexts: BrowserContext[] = [];
+    await use(async (name, { fragment, expectedErrors = [] } = {}) => {
+      const context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] });
+      contexts.push(context);
+      const line = await Line.open(relay.port);
+      const person = new Person(name, await context.newPage(), line);
+      person.expectedErrors.push(...expectedErrors);
+      people.push(person);
+      await person.page.goto(`${origin}/${fragment ?? `#list=shopping&relay=${relay.address(line.port)}`}`);
+      await person.page.waitForFunction(() => window.gossipstore !== undefined);
+      return person;
+    });
+    for (const context of contexts) await context.close();
+    for (const { line } of people) await line.close();
+    // Whatever a test is about, no page may raise an error that nobody expected.
+    expect(people.flatMap(({ unexpected }) => unexpected)).toEqual([]);
+  },
+});
+
+export { expect };

@@ -1,0 +1,87 @@
+// Builds what a release consists of: the npm package (wasm/dist), the relay (target/release), the demo (web-demo/dist).
+// `--dev` builds all three without optimising for size: seconds instead of minutes after a change, the same behaviour.
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { brotliCompressSync, constants } from 'node:zlib';
+import { dim, duration, green, heading, isMain, kilobytes, main, run } from './console.mjs';
+import { DEMO_DIST, npmBin, PACKAGE_DIST, ROOT, relayBinary } from './paths.mjs';
+import { setup } from './setup.mjs';
+import { fingerprint, unlessBuilt } from './stamp.mjs';
+
+const RUST_SOURCES = ['Cargo.toml', 'Cargo.lock', 'rust-toolchain.toml', 'core', 'net'];
+
+const PROFILES = ['release', 'dev'];
+
+/**
+ * Builds what was not built from these sources already.
+ * @param {{ profile?: 'release' | 'dev', either?: boolean, demo?: boolean, relay?: false | 'release' | 'dev' }} [options]
+ * `either`: a package that stands in the other profile will do, as its types are the same. The package is always built: the
+ * demo, the types that `lint` checks and the tests all stand on it
+ */
+export async function build({ profile = 'release', either = false, demo = true, relay = profile } = {}) {
+  heading(profile === 'dev' ? 'Building (not optimised for size)' : 'Building');
+  const prints = [profile, ...(either ? PROFILES : [])].map((name) =>
+    fingerprint([...RUST_SOURCES, 'wasm', 'package-lock.json'], name),
+  );
+  const unchanged = (label) => console.log(`  ${green('✓')} ${label} ${dim('unchanged')}`);
+
+  const packageBuilt = await unlessBuilt('package', prints, PACKAGE_DIST, () =>
+    run(profile === 'dev' ? 'npm package' : 'npm package (the first time 5 to 10 minutes)', process.execPath, [
+      join('wasm', 'build.mjs'),
+      ...(profile === 'dev' ? ['--dev'] : []),
+    ]),
+  );
+  if (!packageBuilt) unchanged('npm package');
+
+  if (relay !== false) {
+    // Cargo itself knows best whether there is something to do.
+    const flags = relay === 'dev' ? [] : ['--release'];
+    await run('relay', 'cargo', ['build', '--locked', '-p', 'gossipstore-relay', ...flags]);
+  }
+
+  if (demo) {
+    const print = fingerprint(['web-demo', 'tsconfig.base.json', 'package-lock.json'], prints[0]);
+    const demoBuilt = await unlessBuilt('demo', [print], DEMO_DIST, () =>
+      run('demo', npmBin('vite'), ['build', '--logLevel', 'warn'], { cwd: join(ROOT, 'web-demo') }),
+    );
+    if (!demoBuilt) unchanged('demo');
+  }
+}
+
+/** All files below a folder, with their sizes. */
+function files(folder) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+    .map((path) => ({ path, bytes: statSync(path).size }));
+}
+
+/** What was built and how large it is; for the wasm also as a visitor downloads it. */
+function summary(profile) {
+  heading('Built');
+  const line = (name, path, size) => console.log(`  ${name.padEnd(12)} ${relative(ROOT, path).padEnd(36)} ${size}`);
+  const total = (folder) => kilobytes(files(folder).reduce((sum, file) => sum + file.bytes, 0));
+  line('npm package', PACKAGE_DIST, total(PACKAGE_DIST));
+  for (const { path, bytes } of files(PACKAGE_DIST).filter((file) => file.path.endsWith('.wasm'))) {
+    const raw = readFileSync(path);
+    const brotli = brotliCompressSync(raw, {
+      params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY },
+    });
+    line('  wasm', path, `${kilobytes(bytes)} raw, ${kilobytes(brotli.length)} brotli`);
+  }
+  const relay = relayBinary(profile);
+  if (existsSync(relay)) line('relay', relay, kilobytes(statSync(relay).size));
+  line('demo', DEMO_DIST, total(DEMO_DIST));
+}
+
+if (isMain(import.meta.url)) {
+  await main(async (args) => {
+    const began = Date.now();
+    const profile = args.includes('--dev') ? 'dev' : 'release';
+    await setup({ tests: false });
+    await build({ profile });
+    summary(profile);
+    console.log(dim(`\n${duration(Date.now() - began)}`));
+  });
+}

@@ -1,0 +1,46 @@
+// Everything that can be said about the sources without running them. All checks run, so that one visit shows all there is.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from './build.mjs';
+import { Failure, heading, isMain, main, red, run } from './console.mjs';
+import { npmBin, ROOT } from './paths.mjs';
+import { setup } from './setup.mjs';
+
+const DENY = ['--', '-D', 'warnings'];
+const WASM32 = ['--target', 'wasm32-unknown-unknown'];
+
+const CHECKS = [
+  ['rustfmt', 'cargo', ['fmt', '--all', '--check'], 'npm run format'],
+  ['biome', npmBin('biome'), ['check', '--error-on-warnings', '.'], 'npm run format'],
+  ['clippy', 'cargo', ['clippy', '--locked', '--workspace', '--all-targets', ...DENY]],
+  // What only a tab compiles.
+  [
+    'clippy for wasm32',
+    'cargo',
+    ['clippy', '--locked', '-p', 'gossipstore-net', '-p', 'gossipstore-wasm', ...WASM32, ...DENY],
+  ],
+  ...['wasm', 'web-demo', 'bench', 'e2e']
+    .filter((folder) => existsSync(join(ROOT, folder, 'tsconfig.json')))
+    .map((folder) => [`tsc ${folder}`, npmBin('tsc'), ['--noEmit', '-p', folder]]),
+];
+
+async function lint(args) {
+  await setup({ tests: false });
+  // The demo and the end to end tests are checked against the package's own types, as a stranger's project would be.
+  await build({ profile: args.includes('--dev') ? 'dev' : 'release', either: true, demo: false, relay: false });
+  heading('Linting');
+  const failed = [];
+  for (const [label, command, commandArgs, remedy] of CHECKS) {
+    const advice = remedy && `\`${remedy}\` repairs what can be repaired`;
+    try {
+      await run(label, command, commandArgs, { remedy: advice });
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      console.error(`  ${red('✗')} ${error.message}`);
+      failed.push(label);
+    }
+  }
+  if (failed.length > 0) throw new Failure(`lint failed: ${failed.join(', ')}`);
+}
+
+if (isMain(import.meta.url)) await main(lint);

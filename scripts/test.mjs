@@ -1,0 +1,177 @@
+// Sets up, builds, runs every kind of test and says how many of each ran. `npm test -- rust facade` runs only those kinds;
+// `--dev` tests packages that were not optimised for size, which build much faster after a change.
+//
+// The last line is always `N passed, N failed`, and a kind in which nothing ran has failed: silence proves nothing.
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from './build.mjs';
+import { bold, Failure, green, heading, isMain, main, red, run } from './console.mjs';
+import { libtestCounts, nodeTestCounts, playwrightCounts, sum, vitestCounts } from './counts.mjs';
+import { findChromedriver, findChromium, npmBin, ROOT, relayBinary, TOOLS_BIN } from './paths.mjs';
+import { setup } from './setup.mjs';
+import { RUST_TARGETS } from './versions.mjs';
+
+/**
+ * The kinds, in the order they run: what is quick to fail comes first.
+ * `needs`: which builds must stand. `run`: resolves to how many passed and failed.
+ */
+const KINDS = {
+  scripts: { title: 'scripts', run: scripts },
+  targets: { title: 'core without an OS', run: targets },
+  rust: { title: 'Rust', run: rust },
+  facade: { title: 'facade', needs: { demo: false, relay: false }, run: () => vitest('wasm') },
+  demo: { title: 'demo', needs: { demo: false, relay: false }, run: () => vitest('web-demo') },
+  wasm: { title: 'wasm in browser', run: wasmInBrowser },
+  e2e: { title: 'end to end', needs: { demo: true, relay: 'dev' }, run: endToEnd },
+};
+
+/** Runs a program with its output shown; its own counts decide, and a program that failed without any counts as one failure. */
+async function counted(label, command, args, options, count) {
+  const { code, output } = await run(label, command, args, { show: true, mayFail: true, ...options });
+  const counts = count(output);
+  if (code !== 0 && counts.failed === 0) return { ...counts, failed: 1 };
+  return counts;
+}
+
+function scripts() {
+  const files = readdirSync(join(ROOT, 'scripts'))
+    .filter((name) => name.endsWith('.test.mjs'))
+    .map((name) => join('scripts', name));
+  return counted('scripts', process.execPath, ['--test', '--test-reporter=spec', ...files], {}, nodeTestCounts);
+}
+
+/** core must not need an operating system: it builds for a target that has none, and for the browser. */
+async function targets() {
+  const counts = [];
+  for (const target of RUST_TARGETS) {
+    const { code } = await run(
+      `core for ${target}`,
+      'cargo',
+      ['build', '--locked', '-p', 'gossipstore-core', '--target', target],
+      { show: true, mayFail: true },
+    );
+    counts.push(code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 });
+  }
+  return sum(counts);
+}
+
+function rust() {
+  const args = ['test', '--locked', '--workspace', '--no-fail-fast'];
+  return counted('Rust', 'cargo', args, { env: { CARGO_TERM_COLOR: 'never' } }, libtestCounts);
+}
+
+function wasmInBrowser() {
+  const driver = findChromedriver();
+  const args = ['test', '--headless', '--chrome', '--chromedriver', driver, 'wasm'];
+  const env = { CARGO_TERM_COLOR: 'never' };
+  return counted('wasm in browser', join(TOOLS_BIN, 'wasm-pack'), args, { env }, libtestCounts);
+}
+
+async function vitest(folder) {
+  return withReport((report) =>
+    counted(
+      folder,
+      npmBin('vitest'),
+      ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+      { cwd: join(ROOT, folder) },
+      () => vitestCounts(report),
+    ),
+  );
+}
+
+/** With the relay that the Rust tests have built already: the optimised one takes minutes and behaves the same. */
+async function endToEnd() {
+  return withReport((report) => {
+    const env = {
+      PLAYWRIGHT_JSON_OUTPUT_FILE: report,
+      GOSSIPSTORE_CHROMIUM: findChromium(),
+      GOSSIPSTORE_RELAY: relayBinary('dev'),
+    };
+    const args = ['test', '--reporter=list,json'];
+    return counted('end to end', npmBin('playwright'), args, { cwd: join(ROOT, 'e2e'), env }, () =>
+      playwrightCounts(report),
+    );
+  });
+}
+
+async function withReport(use) {
+  const folder = mkdtempSync(join(tmpdir(), 'gossipstore-'));
+  try {
+    return await use(join(folder, 'report.json'));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Prints the table; the last line is for machines and people alike. Returns the exit code. */
+function report(results) {
+  const total = sum(results);
+  heading('Tests');
+  for (const { title, passed, failed, why } of results) {
+    const mark = failed === 0 ? green('✓') : red('✗');
+    console.log(
+      `  ${mark} ${title.padEnd(20)} ${String(passed).padStart(5)} passed ${String(failed).padStart(4)} failed${why}`,
+    );
+  }
+  console.log(bold(`\n${results.map(({ title, passed }) => `${title} ${passed} passed`).join(', ')}`));
+  console.log(`${total.passed} passed, ${total.failed} failed`);
+  return total.failed === 0 ? 0 : 1;
+}
+
+function chosenKinds(args) {
+  const names = args.filter((arg) => !arg.startsWith('--'));
+  const unknown = names.find((name) => !(name in KINDS));
+  if (unknown !== undefined) {
+    throw new Failure(`there is no kind of test called '${unknown}'`, `choose from: ${Object.keys(KINDS).join(', ')}`);
+  }
+  return Object.keys(KINDS).filter((name) => names.length === 0 || names.includes(name));
+}
+
+async function test(args) {
+  const profile = args.includes('--dev') ? 'dev' : 'release';
+  const kinds = chosenKinds(args);
+  await setup({ tests: true });
+
+  const results = [];
+  let buildFailure;
+  for (const name of kinds) {
+    const kind = KINDS[name];
+    heading(kind.title);
+    let counts;
+    let why = '';
+    try {
+      if (kind.needs !== undefined) {
+        if (buildFailure !== undefined) throw buildFailure;
+        await build({ profile, ...kind.needs }).catch((error) => {
+          buildFailure = error;
+          throw error;
+        });
+      }
+      counts = await kind.run();
+      if (counts.passed + counts.failed === 0) {
+        counts = { passed: 0, failed: 1 };
+        why = '  (no test ran)';
+      }
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      console.error(`${red('✗')} ${error.message}`);
+      counts = { passed: 0, failed: 1 };
+      why = '  (could not run)';
+    }
+    results.push({ title: kind.title, ...counts, why });
+  }
+  return report(results);
+}
+
+if (isMain(import.meta.url)) {
+  await main(async (args) => {
+    try {
+      return await test(args);
+    } catch (error) {
+      console.error(error instanceof Failure ? `\n${red('✗')} ${error.message}` : error);
+      console.log('0 passed, 1 failed');
+      return 1;
+    }
+  });
+}

@@ -1,0 +1,13 @@
+// The exact versions of the tools that are not in a lock file. The crates' versions are in Cargo.toml and Cargo.lock, the
+// npm packages' in package-lock.json.
+
+/** Must equal the `wasm-bindgen` crate in Cargo.toml to the last digit: the tool refuses what another version compiled. */
+export const WASM_BINDGEN = '0.2.108';
+
+/** Runs the bindings' tests in a browser. Installed with cargo: the npm package of the same name downloads a binary. */
+export const WASM_PACK = '0.15.1';
+
+/** wasm32 is what a tab runs; core must build for the other, which has no operating system and no JavaScript. */
+export const RUST_TARGETS = ['wasm32-unknown-unknown', 'x86_64-unknown-none'];
+
+export const RUST_COMPONENTS = ['clippy', 'rustfmt'];

@@ -1,0 +1,244 @@
+// Wires the page to the store: what a person does becomes a call, what the store tells becomes a change on the screen. Nothing
+// here waits for the network; a list works the same without one.
+import { GossipStore, GossipStoreError } from '@gossipstore/core';
+import { byId, element, setText } from './dom.js';
+import { cleanText, type Item, newKey, PREFIX, parseItem } from './item.js';
+import { formatLink, type Link, OWN_LIST, parseLink } from './link.js';
+import { List } from './list.js';
+import { details, type Progress, showBadge } from './network.js';
+import { showError, showInfo } from './toast.js';
+
+declare global {
+  interface Window {
+    /** For the curious, in the browser's console: `await gossipstore.store.getSiblings(key)`. The tests use it too. */
+    gossipstore?: { store: GossipStore; GossipStore: typeof GossipStore };
+  }
+}
+
+const link = parseLink(location.hash);
+const input = byId('new-text', HTMLInputElement);
+
+/** Opens the list; when a relay's address in the link is wrong, the list is opened without relays and the page says why. */
+async function open({ name, relays }: Link): Promise<GossipStore> {
+  try {
+    return await GossipStore.open(name, { relays });
+  } catch (error) {
+    if (!(error instanceof GossipStoreError) || error.code !== 'InvalidRelayAddress') throw error;
+    showNotice(`This list is on this device only: ${error.message}`, true);
+    showAlone();
+    return GossipStore.open(name, { relays: [] });
+  }
+}
+
+function showNotice(text: string, problem = false): void {
+  const notice = byId('notice', HTMLElement);
+  notice.hidden = false;
+  notice.classList.toggle('problem', problem);
+  setText(notice, text);
+}
+
+/** Promises nothing that a list without relays cannot keep. */
+function showAlone(): void {
+  setText(byId('empty-text', HTMLElement), 'Add the first entry above. It stays in this tab.');
+}
+
+function run(store: GossipStore): void {
+  window.gossipstore = { store, GossipStore };
+  /** Does what a person asked for, and tells them when it failed. */
+  const attempt = async (what: string, action: () => Promise<unknown>): Promise<boolean> => {
+    try {
+      await action();
+      return true;
+    } catch (error) {
+      showError(what, error);
+      return false;
+    }
+  };
+
+  // ── The list ──
+
+  const list = new List(
+    byId('list', HTMLElement),
+    {
+      siblings: (key) => store.getSiblings(key),
+      save: async (key, item, context) => {
+        const saved = await attempt('Not saved', () => store.set(key, item, context === undefined ? {} : { context }));
+        // The screen showed the wish already; show what is true.
+        if (!saved) await refresh(key, false);
+      },
+      keepAll: async (key, items, context) => {
+        const [first, ...others] = items;
+        if (first === undefined) return;
+        await attempt('Not saved', async () => {
+          await store.setMany(others.map((item): [string, Item] => [newKey(), item]));
+          await store.set(key, first, { context });
+        });
+      },
+      remove: async (key, item) => {
+        if (!(await attempt('Not deleted', () => store.delete(key)))) return;
+        showInfo(`Deleted “${item.text}”`, {
+          label: 'Undo',
+          run: () => void attempt('Not restored', () => store.set(key, item)),
+        });
+      },
+    },
+    input,
+    countSoon,
+  );
+
+  /** Keys whose value is not an entry: another program's, or a newer version's. They are counted, not hidden. */
+  const unreadable = new Set<string>();
+
+  /** Shows what the store holds under `key` now, however many changes led there. */
+  async function refresh(key: string, remote: boolean): Promise<void> {
+    const { values } = await store.getSiblings(key);
+    const item = values.map(({ value }) => parseItem(value)).find((readable) => readable !== undefined);
+    if (item === undefined) {
+      list.remove(key);
+      if (values.length > 0) unreadable.add(key);
+      else unreadable.delete(key);
+      countSoon();
+    } else {
+      unreadable.delete(key);
+      list.put(key, item, { conflict: values.length > 1, remote });
+    }
+  }
+
+  let counting = false;
+  /** Counts once for a whole burst of changes. */
+  function countSoon(): void {
+    if (counting) return;
+    counting = true;
+    setTimeout(() => {
+      counting = false;
+      const { total, open, conflicts } = list.counts();
+      const parts = total === 0 ? [] : [`${open} of ${total} open`];
+      if (conflicts > 0) parts.push(`${conflicts} in conflict`);
+      setText(byId('count', HTMLElement), parts.join(' · '));
+      byId('empty', HTMLElement).hidden = total > 0;
+      byId('remove-ticked', HTMLElement).hidden = list.ticked().length === 0;
+      const note = byId('unreadable', HTMLElement);
+      note.hidden = unreadable.size === 0;
+      const entries = unreadable.size === 1 ? '1 entry is' : `${unreadable.size} entries are`;
+      setText(note, `${entries} not shown: written by another program or a newer version.`);
+    }, 0);
+  }
+
+  /** Follows the store until it is closed. */
+  async function follow(): Promise<void> {
+    // Started before the first read, so that no change falls between the two.
+    const following = (async () => {
+      for await (const { key, origin } of store.changes({ prefix: PREFIX })) {
+        refresh(key, origin === 'remote').catch(closedIsFine);
+      }
+    })();
+    for await (const key of store.keys({ prefix: PREFIX })) await refresh(key, false);
+    countSoon();
+    await following;
+  }
+
+  byId('add', HTMLFormElement).addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const typed = input.value;
+    const text = cleanText(typed);
+    if (text === '') return;
+    input.value = '';
+    input.focus();
+    const item: Item = { text, done: false };
+    const added = await attempt('Not added', () => store.set(newKey(), item));
+    // Nothing typed is lost, unless the person has gone on typing.
+    if (!added && input.value === '') input.value = typed;
+  });
+
+  byId('remove-ticked', HTMLButtonElement).addEventListener('click', async () => {
+    const ticked = list.ticked().map((key): [string, Item | undefined] => [key, list.get(key)]);
+    const removed = await attempt('Not removed', () => store.deleteMany(ticked.map(([key]) => key)));
+    if (!removed) return;
+    input.focus();
+    const back = ticked.filter((entry): entry is [string, Item] => entry[1] !== undefined);
+    showInfo(back.length === 1 ? 'Removed 1 entry' : `Removed ${back.length} entries`, {
+      label: 'Undo',
+      run: () => void attempt('Not restored', () => store.setMany(back)),
+    });
+  });
+
+  // ── The network ──
+
+  const badge = byId('badge', HTMLElement);
+  const panel = byId('details', HTMLElement);
+  const showStatus = (progress?: Progress) => {
+    showBadge(badge, byId('badge-text', HTMLElement), store.status, progress);
+    if (panel.matches(':popover-open')) panel.replaceChildren(...details(store.status));
+  };
+  store.addEventListener('status', () => showStatus());
+  store.addEventListener('progress', (progress) => showStatus(progress));
+  panel.addEventListener('beforetoggle', () => panel.replaceChildren(...details(store.status)));
+  showStatus();
+  // Failed exchanges with a peer are tried again by themselves; what a person can do something about is told.
+  store.addEventListener('error', ({ error }) => {
+    if (error.code !== 'SessionFailed') showError('The list has a problem', error);
+  });
+
+  // ── The page ──
+
+  // An entry that exists in this tab only is lost with it: ask before it closes.
+  window.addEventListener('beforeunload', (event) => {
+    const { storage, peers } = store.status;
+    const elsewhere = storage.kind !== 'memory' || peers.some((peer) => peer.inSync);
+    if (store.size > 0 && !elsewhere) event.preventDefault();
+  });
+  // Says good-bye, so that the others need not find out by waiting.
+  window.addEventListener('pagehide', () => void store.close());
+  // Back from the browser's cache of pages, where the store was closed.
+  window.addEventListener('pageshow', (event) => {
+    if (event.persisted) location.reload();
+  });
+
+  follow().catch((error) => closedIsFine(error, 'The list stopped following changes; reload the page'));
+}
+
+/** A store that was closed, as the page does when it is left, ends what reads from it. */
+function closedIsFine(error: unknown, what = 'An entry could not be read'): void {
+  if (error instanceof GossipStoreError && error.code === 'Closed') return;
+  showError(what, error);
+}
+
+byId('share', HTMLButtonElement).addEventListener('click', async () => {
+  const address = new URL(formatLink(link), location.href).href;
+  try {
+    await navigator.clipboard.writeText(address);
+    showInfo(
+      link.relays.length > 0
+        ? 'Link copied. Whoever opens it shares this list.'
+        : 'Link copied, but it names no relay: whoever opens it starts an empty list.',
+    );
+  } catch {
+    // No permission, or no secure page: the link can still be selected.
+    const field = element('input', { type: 'text', readonly: true, class: 'link', 'aria-label': 'Link to this list' });
+    field.value = address;
+    byId('notice', HTMLElement).replaceChildren('Copy this link: ', field);
+    byId('notice', HTMLElement).hidden = false;
+    field.select();
+  }
+});
+
+// Another link in the same tab is another list.
+window.addEventListener('hashchange', () => location.reload());
+
+const title = link.name === OWN_LIST ? 'My list' : link.name;
+setText(byId('title', HTMLElement), title);
+document.title = `${title} · GossipStore`;
+if (link.relays.length === 0) {
+  showAlone();
+  showNotice(
+    'This list is on this device only, since the page was opened without a relay. Open a shared link to meet others.',
+  );
+}
+
+try {
+  run(await open(link));
+  input.focus();
+} catch (error) {
+  setText(byId('badge-text', HTMLElement), 'Could not start');
+  showNotice(`The list could not be opened: ${error instanceof Error ? error.message : error}`, true);
+}
