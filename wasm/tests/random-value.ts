@@ -9,6 +9,8 @@ export interface Kinds {
   buffers?: boolean;
   /** With `__proto__` as a key. */
   proto?: boolean;
+  /** With the byte order mark, which may stand anywhere in a text. */
+  mark?: boolean;
   /** With whole numbers, and seconds of dates, beyond 32 bits. */
   wide?: boolean;
 }
@@ -98,8 +100,9 @@ export function randomValue(random: Random, kinds: Kinds = {}): unknown {
   return value === undefined ? null : value;
 }
 
-export function randomText(random: Random, { wellFormed = false }: Kinds = {}): string {
-  const characters = wellFormed || random() < 0.8 ? CHARACTERS : [...CHARACTERS, ...HALVES];
+export function randomText(random: Random, { wellFormed = false, mark = true }: Kinds = {}): string {
+  const known = mark ? CHARACTERS : CHARACTERS.filter((character) => character !== '\ufeff');
+  const characters = wellFormed || random() < 0.8 ? known : [...known, ...HALVES];
   const plain = random() < 0.5;
   const length = count(random, 100);
   return Array.from({ length }, () => (plain ? pick(random, ['a', 'b', 'c', 'd']) : pick(random, characters))).join('');

@@ -174,9 +174,10 @@ describe('round trips', () => {
     for (const seed of seeds(20)) {
       withSeed(seed, (random) => {
         for (let i = 0; i < 300; i++) {
-          // It reads all but these: it knows no WTF-8, makes views of all bytes, renames the key `__proto__`, and makes bigints of
-          // integers beyond 32 bits.
-          const value = randomValue(random, { wellFormed: true, buffers: false, proto: false, wide: false });
+          // It reads all but these: it knows no WTF-8, makes views of all bytes, renames the key `__proto__`, swallows the byte order
+          // mark at the start of a text (unless its native addon was built), and makes bigints of integers beyond 32 bits.
+          const kinds = { wellFormed: true, buffers: false, proto: false, mark: false, wide: false };
+          const value = randomValue(random, kinds);
           expectSame(reader.decode(encodeValue(value)), value);
         }
       });
