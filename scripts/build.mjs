@@ -35,8 +35,10 @@ export async function build({ profile = 'release', either = false, demo = true, 
 
   if (relay !== false) {
     // Cargo itself knows best whether there is something to do.
-    const flags = relay === 'dev' ? [] : ['--release'];
-    await run('relay', 'cargo', ['build', '--locked', '-p', 'gossipstore-relay', ...flags]);
+    // For tests the whole workspace is built as its tests are: the relay alone would have its libraries built anew, with
+    // fewer of their features.
+    const args = relay === 'dev' ? ['test', '--workspace', '--no-run'] : ['build', '--release', '-p', 'gossipstore-relay'];
+    await run('relay', 'cargo', [...args, '--locked']);
   }
 
   if (demo) {

@@ -46,16 +46,33 @@ impl fmt::Debug for Dot {
 
 /// Which store a replica is a copy of. Peers compare it before anything else is said.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StoreId(pub [u8; 32]);
+pub struct StoreId(pub [u8; 16]);
 
 impl StoreId {
     /// The id of the store that everybody who opens `name` shares.
     pub fn from_name(name: &str) -> Self {
-        Self(blake3::derive_key("gossipstore 1 store id", name.as_bytes()))
+        Self(half(blake3::derive_key("gossipstore 1 store id", name.as_bytes())))
     }
 }
 
 impl fmt::Debug for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0[..4])
+    }
+}
+
+/// The digest of a version vector, half a BLAKE3 hash: equal digests, equal stores.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 16]);
+
+impl Digest {
+    /// The digest that a finished hash gives.
+    pub(crate) fn of(hash: &blake3::Hash) -> Self {
+        Self(half(*hash.as_bytes()))
+    }
+}
+
+impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_hex(f, &self.0[..4])
     }
@@ -82,6 +99,13 @@ impl fmt::Debug for ContentHash {
 /// another number; nothing durable depends on it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Peer(pub u64);
+
+/// 128 bits: names that nobody gains by colliding, and a digest that two honest vectors do not share.
+fn half(hash: [u8; 32]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash[..16]);
+    half
+}
 
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

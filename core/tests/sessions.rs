@@ -159,6 +159,53 @@ fn what_is_written_while_a_session_runs_is_part_of_it() {
 }
 
 #[test]
+fn an_overwrite_does_not_repeat_a_key_that_the_receiver_knows() {
+    let long = "a key of some length ".repeat(20);
+    let (mut a, mut b) = (Driver::new(1), Driver::new(2));
+    a.set(&long, "1");
+    join(&mut a, &mut b);
+    settle(&mut a, &mut b);
+    cut(&mut a, &mut b);
+    a.set(&long, "2");
+    join(&mut a, &mut b);
+    let bytes = settle(&mut a, &mut b);
+    assert_eq!(b.get(&long), Some("2".into()));
+    assert!(bytes < 300, "{bytes} bytes");
+}
+
+#[test]
+fn a_key_left_out_that_is_not_known_is_asked_for() {
+    let (mut a, mut b, mut c) = (Driver::new(1), Driver::new(2), Driver::new(3));
+    a.set("k", "old");
+    for other in [&mut b, &mut c] {
+        join(&mut a, other);
+        settle(&mut a, other);
+        cut(&mut a, other);
+    }
+    // Both a and c supersede the old value. b learns c's event, by which it forgets whose key the old value had.
+    a.set("k", "a's");
+    c.set("k", "c's");
+    for other in [&mut b, &mut a] {
+        join(&mut c, other);
+        deliver(other, &mut c);
+        deliver(&mut c, other);
+        cut(&mut c, other);
+    }
+    assert_eq!(
+        (a.values("k"), b.values("k")),
+        (vec!["a's".into(), "c's".into()], vec!["c's".to_owned()])
+    );
+    join(&mut a, &mut b);
+    settle(&mut a, &mut b);
+    assert_eq!(b.values("k"), ["a's", "c's"]);
+    assert!(
+        !b.events
+            .iter()
+            .any(|event| matches!(event, Event::SessionFailed { .. }))
+    );
+}
+
+#[test]
 fn large_values_cross_in_pieces() {
     let (mut a, mut b) = (Driver::new(1), Driver::new(2));
     let sizes = [

@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, btree_map};
 use core::ops::Bound;
 
-use crate::id::{AuthorId, Dot};
+use crate::id::{AuthorId, Digest, Dot};
 
 /// Per author, how many of the author's events are in a state. Never has gaps: a state that holds an author's `n`th event
 /// holds all before it. 11 to 19 bytes an author on the wire.
@@ -87,14 +87,14 @@ impl VersionVector {
             .sum()
     }
 
-    /// BLAKE3 over the authors and counts in order. Two replicas are equal if and only if their digests are.
-    pub fn digest(&self) -> [u8; 32] {
+    /// Half of BLAKE3 over the authors and counts in order. Two replicas are equal if and only if their digests are.
+    pub fn digest(&self) -> Digest {
         let mut hasher = blake3::Hasher::new_derive_key("gossipstore 1 version vector");
         for (author, n) in self.iter() {
             hasher.update(&author.0);
             hasher.update(&n.to_le_bytes());
         }
-        *hasher.finalize().as_bytes()
+        Digest::of(&hasher.finalize())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     causality::VersionVector,
-    id::AuthorId,
+    id::{AuthorId, Digest},
     sync::{Incoming, Outgoing, SessionError},
     time::Timestamp,
     wire::{AUTHORS_MAX, Hello, WireError},
@@ -23,12 +23,14 @@ pub(super) struct Link {
     pub(super) heard_at: Timestamp,
     /// Whether a session should be opened as soon as there is room for one.
     pub(super) wanted: bool,
+    /// Whether the next session asks for every key.
+    pub(super) spell: bool,
     /// Sessions that failed in a row.
     pub(super) failures: u32,
     /// The digest that the peer told last, and when.
-    pub(super) digest: Option<([u8; 32], Timestamp)>,
+    pub(super) digest: Option<(Digest, Timestamp)>,
     /// The digest that we told last.
-    pub(super) told: Option<[u8; 32]>,
+    pub(super) told: Option<Digest>,
     /// What was last reported of the peer being in sync.
     pub(super) in_sync: Option<bool>,
 }
@@ -48,6 +50,7 @@ impl Link {
             incoming: None,
             heard_at: now,
             wanted: true,
+            spell: false,
             failures: 0,
             digest: None,
             told: None,
@@ -85,9 +88,6 @@ impl Link {
         if hello.more {
             self.request = Some(request);
             return Ok(None);
-        }
-        if request.vector.digest() != request.first.digest {
-            return Err(SessionError::WrongDigest);
         }
         Ok(Some(request.vector))
     }

@@ -30,7 +30,7 @@ use core::cell::OnceCell;
 
 use self::{early::Early, link::Link, merge::Merge, random::Random};
 use crate::{
-    id::{AuthorId, Dot, Peer},
+    id::{AuthorId, Digest, Dot, Peer},
     store::{Batch, Store, Touched},
     time::{Clock, Timestamp},
 };
@@ -80,7 +80,7 @@ pub struct Replica {
     /// When a session is to be opened for what early transactions lack.
     gap_at: Option<Timestamp>,
     anti_entropy_at: Timestamp,
-    digest: OnceCell<[u8; 32]>,
+    digest: OnceCell<Digest>,
 }
 
 impl Replica {
@@ -262,7 +262,7 @@ impl Replica {
     }
 
     /// The digest of the version vector: equal digests, equal stores.
-    pub fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self) -> Digest {
         *self.digest.get_or_init(|| self.store.vector().digest())
     }
 

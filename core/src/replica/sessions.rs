@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::{Event, Output, Replica, anti_entropy_after, link::Link, merge::Merge};
 use crate::{
-    id::Peer,
+    id::{Dot, Peer},
     sync::{Delta, Incoming, Outgoing, SessionError},
     time::Timestamp,
     wire::{Frame, Hello, Tag},
@@ -59,12 +59,13 @@ impl Replica {
             .iter_mut()
             .filter(|(_, link)| link.wanted && link.incoming.is_none());
         for (peer, link) in wanted.take(SESSIONS_MAX.saturating_sub(open)) {
-            let (tag, vector) = (Tag(self.random.number()), self.store.vector());
-            for frame in Hello::frames(self.config.store, tag, vector) {
+            let (tag, vector) = (Tag(self.random.number() as u32), self.store.vector());
+            for frame in Hello::frames(self.config.store, tag, link.spell, vector) {
                 self.outputs.push_back(Output::Send { peer: *peer, frame });
             }
             link.incoming = Some(Incoming::new(tag, vector.clone()));
             link.wanted = false;
+            link.spell = false;
             link.heard_at = now;
             link.told = Some(vector.digest());
         }
@@ -82,8 +83,10 @@ impl Replica {
             Ok(frame) => self.answered(peer, frame, now),
             Err(error) => Err(error.into()),
         };
-        if let Err(error) = outcome {
-            self.fail(peer, error, now);
+        match outcome {
+            Ok(()) => {}
+            Err(SessionError::UnknownKey(_)) => self.spell(peer, now),
+            Err(error) => self.fail(peer, error, now),
         }
     }
 
@@ -95,17 +98,17 @@ impl Replica {
         if hello.store != self.config.store {
             return Err(SessionError::WrongStore);
         }
-        let (tag, digest) = (hello.tag, hello.digest);
+        let (tag, spell) = (hello.tag, hello.spell);
         let Some(vector) = link.request(hello)? else {
             return Ok(());
         };
-        link.digest = Some((digest, now));
+        link.digest = Some((vector.digest(), now));
         // It holds something that is lacking here: ask in turn, unless that is under way.
         let lacking = !self.store.vector().dominates(&vector);
         link.wanted |= lacking && link.incoming.is_none();
         self.yield_author(&vector);
         if let Some(link) = self.links.get_mut(&peer) {
-            link.outgoing = Some(Outgoing::new(tag, vector));
+            link.outgoing = Some(Outgoing::new(tag, vector, spell));
         }
         self.report_sync();
         self.open_sessions(now);
@@ -150,7 +153,8 @@ impl Replica {
             return Ok(());
         };
         link.heard_at = now;
-        if let Some(delta) = incoming.receive(frame)? {
+        let key_of = |dot: &Dot| self.store.key_of(dot).cloned();
+        if let Some(delta) = incoming.receive(frame, key_of)? {
             link.incoming = None;
             link.failures = 0;
             self.commit_session(peer, delta, now);
@@ -184,6 +188,17 @@ impl Replica {
                 frame: Frame::digest(digest),
             });
         }
+    }
+
+    /// Opens a session in which every key is spelled. An honest peer leaves out a key that is not known here when what it should be
+    /// known by was removed since, or by two events at once.
+    fn spell(&mut self, peer: Peer, now: Timestamp) {
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.incoming = None;
+            link.spell = true;
+            link.wanted = true;
+        }
+        self.open_sessions(now);
     }
 
     fn fail(&mut self, peer: Peer, error: SessionError, now: Timestamp) {

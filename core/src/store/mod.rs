@@ -182,6 +182,12 @@ impl Store {
         slots.filter(|slot| self.is_visible(*slot)).map(|slot| self.entry(slot))
     }
 
+    /// The key of a live entry.
+    pub fn key_of(&self, dot: &Dot) -> Option<&Arc<str>> {
+        let slot = self.slot(dot).filter(|slot| self.is_visible(*slot))?;
+        Some(&self.keys.get(self.cells[slot].key).text)
+    }
+
     /// What a dead event removed; `None` when its record has left the ring.
     pub fn record(&self, dot: &Dot) -> Option<Dots> {
         let removes = self.ring.get(self.authors.number(&dot.author)?, dot.n)?;

@@ -19,10 +19,10 @@ pub enum SessionError {
         /// The place of the frame that came.
         received: u64,
     },
-    /// The peer announced a digest that is not that of its vector.
-    WrongDigest,
     /// An event that was not asked for, comes twice, or is beyond what the peer says it holds.
     UnexpectedEvent(Dot),
+    /// A key was left out that is not known here. The next session asks for every key.
+    UnknownKey(Dot),
     /// A large value came without its event, is longer than announced, or is still missing at the end.
     UnexpectedBody,
     /// A large value does not have the hash announced.
@@ -38,7 +38,10 @@ pub enum SessionError {
 
 impl From<WireError> for SessionError {
     fn from(error: WireError) -> Self {
-        Self::Wire(error)
+        match error {
+            WireError::UnknownKey(dot) => Self::UnknownKey(dot),
+            error => Self::Wire(error),
+        }
     }
 }
 
@@ -48,8 +51,8 @@ impl fmt::Display for SessionError {
             Self::Wire(error) => write!(f, "malformed frame: {error}"),
             Self::WrongStore => write!(f, "the peer holds another store"),
             Self::OutOfOrder { expected, received } => write!(f, "frame {received} came where {expected} was expected"),
-            Self::WrongDigest => write!(f, "the peer's digest is not that of its version vector"),
             Self::UnexpectedEvent(dot) => write!(f, "event {dot:?} is out of place"),
+            Self::UnknownKey(dot) => write!(f, "the key of {dot:?} was left out and is not known here"),
             Self::UnexpectedBody => write!(f, "a large value is out of place"),
             Self::WrongHash => write!(f, "a large value does not have its hash"),
             Self::StageFull { bytes } => write!(f, "the session brought {bytes} bytes, more than can be staged"),

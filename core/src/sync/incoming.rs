@@ -1,6 +1,6 @@
 //! The receiving end of a session: the stage.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 use super::SessionError;
 use crate::{
@@ -111,11 +111,15 @@ impl Incoming {
         }
     }
 
-    /// Takes the next frame. At the last one, gives what the session brought.
+    /// Takes the next frame; `key_of` gives the key of a live dot. At the last frame, gives what the session brought.
     ///
     /// # Errors
     /// When the frame is malformed or out of place. The session is then over and has changed nothing.
-    pub fn receive(&mut self, frame: Frame<'_>) -> Result<Option<Delta>, SessionError> {
+    pub fn receive(
+        &mut self,
+        frame: Frame<'_>,
+        key_of: impl Fn(&Dot) -> Option<Arc<str>>,
+    ) -> Result<Option<Delta>, SessionError> {
         let (Frame::Events { sequence, .. }
         | Frame::Body { sequence, .. }
         | Frame::Leaves { sequence, .. }
@@ -139,7 +143,7 @@ impl Incoming {
                 self.remaining = remaining;
                 let stage = &mut self.stage;
                 stage.events.push(Vec::new());
-                self.reader.read(events, |event| stage.push(event))?;
+                self.reader.read(events, key_of, |event| stage.push(event))?;
             }
             Frame::Body { bytes, .. } => self.stage.body(bytes)?,
             Frame::Leaves { leaves, .. } => {

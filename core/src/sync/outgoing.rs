@@ -43,6 +43,8 @@ pub struct Outgoing {
     /// Events still to be sent, as counted once.
     remaining: u64,
     counted: bool,
+    /// Whether each key is spelled, also where the receiver should know it.
+    spell: bool,
     /// Events for the next frame.
     events: Vec<u8>,
     /// A large value under way, and how much of it was sent.
@@ -50,8 +52,8 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Begins the answer to a HELLO that announced `asked`.
-    pub fn new(tag: Tag, asked: VersionVector) -> Self {
+    /// Begins the answer to a HELLO that announced `asked`, and may have asked to `spell` every key.
+    pub fn new(tag: Tag, asked: VersionVector, spell: bool) -> Self {
         let writer = EventWriter::new(AuthorTable::new(&asked), Hlc::default());
         Self {
             tag,
@@ -64,6 +66,7 @@ impl Outgoing {
             complete: true,
             remaining: 0,
             counted: false,
+            spell,
             events: Vec::new(),
             body: None,
         }
@@ -73,6 +76,8 @@ impl Outgoing {
     pub fn fill(&mut self, source: &impl Source, frames: &mut Vec<Vec<u8>>, frames_max: usize) -> bool {
         if !self.counted {
             self.counted = true;
+            // A receiver that has seen what is unknown here may have removed what its vector covers: then it knows no key by a dot.
+            self.spell |= !source.vector().dominates(&self.asked);
             self.remaining = source.vector().events_beyond(&self.sent);
         }
         while frames.len() < frames_max {
@@ -119,10 +124,11 @@ impl Outgoing {
             event.clear();
             let mut large = None;
             if dot.n == next_live {
-                if let Some(live) = live.next()
-                    && self.writer.live(&live, &mut event)
-                {
-                    large = Some(Value::clone(live.value));
+                if let Some(live) = live.next() {
+                    let key_known = !self.spell && live.removes.first().is_some_and(|dot| self.asked.covers(dot));
+                    if self.writer.live(&live, key_known, &mut event) {
+                        large = Some(Value::clone(live.value));
+                    }
                 }
             } else if let Some(removes) = self.records.then(|| source.record(&dot)).flatten() {
                 self.writer.dead(dot, &removes, &mut event);

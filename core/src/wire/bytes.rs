@@ -83,9 +83,18 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn signed(&mut self) -> Result<i64, WireError> {
-        let zigzag = self.varint()?;
-        Ok((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
+        Ok(unzigzag(self.varint()?))
     }
+}
+
+/// Signed numbers as unsigned ones, small for small distances from 0.
+pub(super) fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+/// Reverses [`zigzag`].
+pub(super) fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
 /// Writes to a growing vector.
@@ -102,7 +111,7 @@ pub(super) trait Writer {
     }
 
     fn signed(&mut self, value: i64) {
-        self.varint(((value << 1) ^ (value >> 63)) as u64);
+        self.varint(zigzag(value));
     }
 }
 

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::id::Dot;
+
 /// Why bytes are not a frame. Nothing was changed by reading them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -28,6 +30,8 @@ pub enum WireError {
     },
     /// A number that has no meaning where it stands.
     OutOfRange(&'static str),
+    /// A key was left out because the receiver should know it by this dot, and does not.
+    UnknownKey(Dot),
     /// Text that is not UTF-8.
     NotUtf8,
 }
@@ -47,6 +51,7 @@ impl fmt::Display for WireError {
             }
             Self::TooLong { what, length, max } => write!(f, "{what}: {length} is above the bound of {max}"),
             Self::OutOfRange(what) => write!(f, "{what} is out of range"),
+            Self::UnknownKey(dot) => write!(f, "the key of {dot:?} is not known here"),
             Self::NotUtf8 => write!(f, "a key is not UTF-8"),
         }
     }

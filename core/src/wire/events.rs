@@ -9,19 +9,23 @@
 //!   gap      numbers skipped since the previous event of the run
 //!   removes  how many dots the event superseded; 3 = a varint with the count follows
 //! run:     author, varint number before the run's first
-//! removes: per dot: author, then for the event's own author varint (event's number - number), else varint number
-//! live:    signed stamp difference to the previous live event, varint bytes shared with the previous key, varint length of the
-//!          rest, the rest, then varint length and bytes of the value, or varint length and 32 bytes of hash
+//! removes: per dot: author, then signed its number less that of the previous removed dot, if that has the same author, else of
+//!          the event, if that has the same author, else 0
+//! live:    stamp, key, varint length of the value, the value or (kind 1) 32 bytes of hash
+//! stamp:   varint zigzag(milliseconds less those of the previous live event) << 1 | c; c = 0: the counter is that of the previous
+//!          event and one if the milliseconds are the same, else 0; c = 1: a varint with the counter follows
+//! key:     0: that of the first removed dot, which the receiver holds; else varint 1 + bytes shared with the previous spelled key,
+//!          varint length of the rest, the rest
 //! ```
 //!
-//! so that a small put costs about ten bytes beyond its key and value, and a delete five. What "previous" refers to lives as
+//! so that a new key costs about six bytes beyond itself and its value, an overwrite eight beyond its value, a delete five. What "previous" refers to lives as
 //! long as the stream, across frames.
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 
 use super::{
     AuthorTable, DOT_NUMBER_MAX, INLINE_VALUE_BYTES_MAX, KEY_BYTES_MAX, REMOVES_MAX, VALUE_BYTES_MAX, WireError,
-    bytes::{Reader, Writer},
+    bytes::{Reader, Writer, unzigzag, zigzag},
     checked_dot,
 };
 use crate::{
@@ -108,8 +112,33 @@ const REMOVES_COUNTED: u64 = 3;
 struct Previous {
     event: Option<Dot>,
     key: String,
-    hlc: u64,
+    hlc: Hlc,
+    removed: Option<Dot>,
 }
+
+impl Previous {
+    fn new(hlc: Hlc) -> Self {
+        Self { hlc, ..Self::default() }
+    }
+
+    /// What the number of a removed dot is written relative to.
+    fn base(&self, event: Dot, removed: AuthorId) -> u64 {
+        match self.removed {
+            Some(previous) if previous.author == removed => previous.n,
+            _ if event.author == removed => event.n,
+            _ => 0,
+        }
+    }
+
+    /// The stamp that takes the fewest bytes at `millis`.
+    fn expected_counter(&self, millis: u64) -> u64 {
+        let same = self.hlc.timestamp().0 == millis;
+        if same { (self.hlc.0 + 1) & COUNTER_MASK } else { 0 }
+    }
+}
+
+/// The bits of a stamp that count within a millisecond.
+const COUNTER_MASK: u64 = 0xffff;
 
 /// Writes the events of one stream.
 #[derive(Clone, Debug)]
@@ -123,10 +152,7 @@ impl EventWriter {
     pub fn new(authors: AuthorTable, hlc: Hlc) -> Self {
         Self {
             authors,
-            previous: Previous {
-                hlc: hlc.0,
-                ..Previous::default()
-            },
+            previous: Previous::new(hlc),
         }
     }
 
@@ -135,8 +161,9 @@ impl EventWriter {
         &mut self.authors
     }
 
-    /// Appends a live event. Returns whether its value has to follow in frames of its own.
-    pub fn live(&mut self, event: &LiveEvent<'_>, out: &mut Vec<u8>) -> bool {
+    /// Appends a live event; its key is left out if the receiver holds the first dot that the event removes. Returns whether its value
+    /// has to follow in frames of its own.
+    pub fn live(&mut self, event: &LiveEvent<'_>, key_known: bool, out: &mut Vec<u8>) -> bool {
         let large = event.value.len() > INLINE_VALUE_BYTES_MAX;
         self.head(
             event.dot,
@@ -144,9 +171,12 @@ impl EventWriter {
             if large { kind::LARGE } else { kind::INLINE },
             out,
         );
-        out.signed(event.hlc.0.wrapping_sub(self.previous.hlc) as i64);
-        self.previous.hlc = event.hlc.0;
-        self.key(event.key, out);
+        self.stamp(event.hlc, out);
+        if key_known && !event.removes.is_empty() {
+            out.varint(0);
+        } else {
+            self.key(event.key, out);
+        }
         out.varint(event.value.len() as u64);
         if large {
             out.put(&ContentHash::of(event.value).0);
@@ -179,12 +209,23 @@ impl EventWriter {
         }
         for removed in removes {
             self.authors.write(removed.author, out);
-            out.varint(if removed.author == dot.author {
-                dot.n - removed.n
-            } else {
-                removed.n
-            });
+            let base = self.previous.base(dot, removed.author);
+            out.signed(removed.n.wrapping_sub(base) as i64);
+            self.previous.removed = Some(*removed);
         }
+    }
+
+    fn stamp(&mut self, hlc: Hlc, out: &mut Vec<u8>) {
+        let millis = hlc.timestamp().0;
+        let counter = hlc.0 & COUNTER_MASK;
+        let spelled = counter != self.previous.expected_counter(millis);
+        // 48 bits less 48 bits: the difference fits with room for the flag.
+        let difference = zigzag(millis.wrapping_sub(self.previous.hlc.timestamp().0) as i64);
+        out.varint(difference << 1 | u64::from(spelled));
+        if spelled {
+            out.varint(counter);
+        }
+        self.previous.hlc = hlc;
     }
 
     fn key(&mut self, key: &str, out: &mut Vec<u8>) {
@@ -193,7 +234,7 @@ impl EventWriter {
         // Split at a character, so that the remembered key stays text.
         let shared = (0..=shared).rev().find(|at| key.is_char_boundary(*at)).unwrap_or(0);
         let rest = &key[shared..];
-        out.varint(shared as u64);
+        out.varint(1 + shared as u64);
         out.varint(rest.len() as u64);
         out.put(rest.as_bytes());
         self.previous.key.truncate(shared);
@@ -213,10 +254,7 @@ impl EventReader {
     pub fn new(authors: AuthorTable, hlc: Hlc) -> Self {
         Self {
             authors,
-            previous: Previous {
-                hlc: hlc.0,
-                ..Previous::default()
-            },
+            previous: Previous::new(hlc),
         }
     }
 
@@ -225,18 +263,19 @@ impl EventReader {
         &mut self.authors
     }
 
-    /// Reads the events in one frame's worth of the stream, handing each to `take`.
+    /// Reads the events in one frame's worth of the stream, handing each to `take`. `key_of` gives the key of a live dot.
     ///
     /// # Errors
-    /// When the bytes are malformed, or what `take` returns. The stream cannot be continued then.
+    /// When the bytes are malformed, a key is unknown, or what `take` returns. The stream cannot be continued then.
     pub fn read<E: From<WireError>>(
         &mut self,
         bytes: &[u8],
+        key_of: impl Fn(&Dot) -> Option<Arc<str>>,
         mut take: impl FnMut(Described) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut from = Reader::new(bytes);
         while !from.is_empty() {
-            if let Some(event) = self.event(&mut from)? {
+            if let Some(event) = self.event(&mut from, &key_of)? {
                 take(event)?;
             }
         }
@@ -244,7 +283,11 @@ impl EventReader {
     }
 
     /// One event; `None` where a run begins.
-    fn event(&mut self, from: &mut Reader<'_>) -> Result<Option<Described>, WireError> {
+    fn event(
+        &mut self,
+        from: &mut Reader<'_>,
+        key_of: &impl Fn(&Dot) -> Option<Arc<str>>,
+    ) -> Result<Option<Described>, WireError> {
         let header = from.varint()?;
         let (kind, count, gap) = (header & 3, header >> 2 & 3, header >> 4);
         if kind == kind::RUN {
@@ -266,9 +309,14 @@ impl EventReader {
         if kind == kind::DEAD {
             return Ok(Some(Described::Dead { dot, removes }));
         }
-        let hlc = self.previous.hlc.wrapping_add(from.signed()? as u64);
-        self.previous.hlc = hlc;
-        let key = self.key(from)?;
+        let hlc = self.stamp(from)?;
+        let key = match from.length("shared part of a key", self.previous.key.len() + 1)? {
+            0 => {
+                let known = removes.first().ok_or(WireError::OutOfRange("key of a removed dot"))?;
+                key_of(known).ok_or(WireError::UnknownKey(*known))?
+            }
+            shared => self.key(shared - 1, from)?,
+        };
         let body = if kind == kind::INLINE {
             let length = from.length("inline value", INLINE_VALUE_BYTES_MAX)?;
             Body::Inline(Value::from(from.take(length)?))
@@ -286,7 +334,7 @@ impl EventReader {
             dot,
             key,
             body,
-            hlc: Hlc(hlc),
+            hlc,
             removes,
         }))
     }
@@ -299,23 +347,34 @@ impl EventReader {
         // Collected one by one: each dot takes two bytes at least, so the frame's end bounds them.
         let removed = (0..count).map(|_| {
             let author = self.authors.read(from)?;
-            let number = from.varint()?;
-            let n = if author == dot.author {
-                // An event supersedes what came before it.
-                dot.n
-                    .checked_sub(number)
-                    .filter(|n| *n < dot.n)
-                    .ok_or(WireError::OutOfRange("removed dot"))?
-            } else {
-                number
-            };
-            checked_dot(author, n)
+            let difference = from.signed()? as u64;
+            let removed = checked_dot(author, self.previous.base(dot, author).wrapping_add(difference))?;
+            // An event supersedes what came before it.
+            if removed.author == dot.author && removed.n >= dot.n {
+                return Err(WireError::OutOfRange("removed dot"));
+            }
+            self.previous.removed = Some(removed);
+            Ok(removed)
         });
         removed.collect()
     }
 
-    fn key(&mut self, from: &mut Reader<'_>) -> Result<Arc<str>, WireError> {
-        let shared = from.length("shared part of a key", self.previous.key.len())?;
+    fn stamp(&mut self, from: &mut Reader<'_>) -> Result<Hlc, WireError> {
+        let first = from.varint()?;
+        let difference = unzigzag(first >> 1) as u64;
+        let millis = self.previous.hlc.timestamp().0.wrapping_add(difference);
+        let counter = match first & 1 {
+            0 => self.previous.expected_counter(millis),
+            _ => from.varint()?,
+        };
+        if millis >> 48 != 0 || counter > COUNTER_MASK {
+            return Err(WireError::OutOfRange("stamp"));
+        }
+        self.previous.hlc = Hlc(millis << 16 | counter);
+        Ok(self.previous.hlc)
+    }
+
+    fn key(&mut self, shared: usize, from: &mut Reader<'_>) -> Result<Arc<str>, WireError> {
         if !self.previous.key.is_char_boundary(shared) {
             return Err(WireError::NotUtf8);
         }

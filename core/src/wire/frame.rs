@@ -1,14 +1,14 @@
 //! The frames of a session.
 //!
 //! ```text
-//! HELLO   1, version, store (32), tag (8), digest (32), flags (1 = more HELLO frames of this tag follow),
+//! HELLO   1, version, store (16), tag (4), flags (1 = more HELLO frames of this tag follow, 2 = spell every key),
 //!         then to the end: author (16), varint number
-//! EVENTS  2, tag (8), varint sequence, varint events still to come after this frame, events (see `events`)
-//! BODY    3, tag (8), varint sequence, bytes of the large value that the last event named
-//! LEAVES  4, tag (8), varint sequence, then to the end: author, varint block, bitmap
-//! END     5, tag (8), varint sequence, flags (1 = more END frames follow, 2 = the LEAVES frames name every live dot),
+//! EVENTS  2, tag (4), varint sequence, varint events still to come after this frame, events (see `events`)
+//! BODY    3, tag (4), varint sequence, bytes of the large value that the last event named
+//! LEAVES  4, tag (4), varint sequence, then to the end: author, varint block, bitmap
+//! END     5, tag (4), varint sequence, flags (1 = more END frames follow, 2 = the LEAVES frames name every live dot),
 //!         varint count, count x (author, varint number), then to the end: author, varint number
-//! DIGEST  6, digest (32)
+//! DIGEST  6, digest (16)
 //! bitmap  = 255: all 256 dots are live; else a length up to 32 and so many bytes, least significant bit first
 //! ```
 
@@ -21,12 +21,12 @@ use super::{
 };
 use crate::{
     causality::VersionVector,
-    id::{AuthorId, Dot, StoreId},
+    id::{AuthorId, Digest, Dot, StoreId},
 };
 
 /// Says which HELLO a frame answers, so that a late frame of an earlier session is not taken for one of the present.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Tag(pub u64);
+pub struct Tag(pub u32);
 
 /// One frame, its parts still in the bytes it came in where only the session knows how to read them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,7 +72,7 @@ pub enum Frame<'a> {
         end: &'a [u8],
     },
     /// The digest of what the sender holds now.
-    Digest([u8; 32]),
+    Digest(Digest),
 }
 
 /// The beginning of a session: what the receiver of events holds. A vector that does not fit one frame comes in several.
@@ -82,10 +82,10 @@ pub struct Hello {
     pub store: StoreId,
     /// Names the session in the frames of the answer.
     pub tag: Tag,
-    /// The digest of the whole vector.
-    pub digest: [u8; 32],
     /// Whether more frames with more of the vector follow.
     pub more: bool,
+    /// Whether every key is to be spelled, because one that was left out was not known.
+    pub spell: bool,
     /// A part of the vector.
     pub vector: Vec<(AuthorId, u64)>,
 }
@@ -123,16 +123,20 @@ const DIGEST: u8 = 6;
 
 const MORE: u8 = 1;
 const NAMED_BY_LEAVES: u8 = 2;
+const SPELL: u8 = 2;
 
 /// The most bytes that a varint takes.
 const VARINT_BYTES_MAX: usize = 10;
 /// Kind, tag and sequence.
-const HEAD_BYTES_MAX: usize = 1 + 8 + VARINT_BYTES_MAX;
+const HEAD_BYTES_MAX: usize = 1 + size_of::<Tag>() + VARINT_BYTES_MAX;
 /// Author reference and number, at their longest.
 const ITEM_BYTES_MAX: usize = 1 + AUTHOR_BYTES + VARINT_BYTES_MAX;
 
+/// Kind, version, store, tag and flags.
+const HELLO_HEAD_BYTES: usize = 2 + size_of::<StoreId>() + size_of::<Tag>() + 1;
+
 /// How many authors a HELLO frame can name.
-const HELLO_AUTHORS_MAX: usize = (FRAME_BYTES_MAX - 75) / (AUTHOR_BYTES + VARINT_BYTES_MAX);
+const HELLO_AUTHORS_MAX: usize = (FRAME_BYTES_MAX - HELLO_HEAD_BYTES) / (AUTHOR_BYTES + VARINT_BYTES_MAX);
 /// How many counts or dots an END frame can name.
 const END_ITEMS_MAX: usize = (FRAME_BYTES_MAX - HEAD_BYTES_MAX - 1 - VARINT_BYTES_MAX) / ITEM_BYTES_MAX;
 
@@ -155,12 +159,12 @@ impl<'a> Frame<'a> {
         match kind {
             HELLO => Hello::decode(from).map(Self::Hello),
             DIGEST => {
-                let digest = from.array()?;
+                let digest = Digest(from.array()?);
                 from.finish()?;
                 Ok(Self::Digest(digest))
             }
             EVENTS | BODY | LEAVES | END => {
-                let tag = Tag(u64::from_le_bytes(from.array()?));
+                let tag = Tag(u32::from_le_bytes(from.array()?));
                 let sequence = from.varint()?;
                 Ok(match kind {
                     EVENTS => Self::Events {
@@ -212,10 +216,10 @@ impl<'a> Frame<'a> {
     pub const BODY_BYTES_MAX: usize = FRAME_BYTES_MAX - HEAD_BYTES_MAX;
 
     /// The bytes of a DIGEST frame.
-    pub fn digest(digest: [u8; 32]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(33);
+    pub fn digest(digest: Digest) -> Vec<u8> {
+        let mut out = Vec::with_capacity(1 + size_of::<Digest>());
         out.byte(DIGEST);
-        out.put(&digest);
+        out.put(&digest.0);
         out
     }
 }
@@ -230,8 +234,7 @@ fn head(kind: u8, tag: Tag, sequence: u64, payload_bytes: usize) -> Vec<u8> {
 
 impl Hello {
     /// The frames that announce `vector`: one, unless it names more than about 2,500 authors.
-    pub fn frames(store: StoreId, tag: Tag, vector: &VersionVector) -> impl Iterator<Item = Vec<u8>> {
-        let digest = vector.digest();
+    pub fn frames(store: StoreId, tag: Tag, spell: bool, vector: &VersionVector) -> impl Iterator<Item = Vec<u8>> {
         let counts: Vec<_> = vector.iter().collect();
         let parts = counts.len().div_ceil(HELLO_AUTHORS_MAX).max(1);
         (0..parts).map(move |part| {
@@ -242,8 +245,8 @@ impl Hello {
             Self {
                 store,
                 tag,
-                digest,
                 more: part + 1 < parts,
+                spell,
                 vector: counts.collect(),
             }
             .encode()
@@ -255,8 +258,7 @@ impl Hello {
         out.put(&[HELLO, VERSION]);
         out.put(&self.store.0);
         out.put(&self.tag.0.to_le_bytes());
-        out.put(&self.digest);
-        out.byte(if self.more { MORE } else { 0 });
+        out.byte(if self.more { MORE } else { 0 } | if self.spell { SPELL } else { 0 });
         for (author, n) in &self.vector {
             out.put(&author.0);
             out.varint(*n);
@@ -270,13 +272,12 @@ impl Hello {
             other => return Err(WireError::Version(other)),
         }
         let store = StoreId(from.array()?);
-        let tag = Tag(u64::from_le_bytes(from.array()?));
-        let digest = from.array()?;
-        let more = match from.byte()? {
-            0 => false,
-            MORE => true,
-            _ => return Err(WireError::OutOfRange("flags of HELLO")),
-        };
+        let tag = Tag(u32::from_le_bytes(from.array()?));
+        let flags = from.byte()?;
+        if flags & !(MORE | SPELL) != 0 {
+            return Err(WireError::OutOfRange("flags of HELLO"));
+        }
+        let (more, spell) = (flags & MORE != 0, flags & SPELL != 0);
         let mut vector = Vec::new();
         while !from.is_empty() {
             let author = AuthorId(from.array()?);
@@ -289,8 +290,8 @@ impl Hello {
         Ok(Self {
             store,
             tag,
-            digest,
             more,
+            spell,
             vector,
         })
     }

@@ -113,6 +113,7 @@ fn encode_txn(txn: &Txn, out: &mut Vec<u8>) {
                         hlc: txn.hlc,
                         removes,
                     },
+                    false,
                     out,
                 );
             }
@@ -129,40 +130,44 @@ fn decode_txn(first: Dot, mut from: Reader<'_>) -> Result<Txn, WireError> {
         .map(|_| read_dot(&mut authors, &mut from))
         .collect::<Result<_, _>>()?;
     let mut events = Vec::new();
-    EventReader::new(authors, hlc).read(from.rest(), |described| {
-        let at = first.n + events.len() as u64;
-        if described.dot() != Dot::new(first.author, at) || events.len() >= TXN_EVENTS_MAX {
-            return Err(WireError::OutOfRange("dot within a transaction"));
-        }
-        events.push(match described {
-            Described::Live {
-                body: Body::Large { .. },
-                ..
-            } => {
-                return Err(WireError::OutOfRange("value by hash in a transaction"));
+    EventReader::new(authors, hlc).read(
+        from.rest(),
+        |_| None,
+        |described| {
+            let at = first.n + events.len() as u64;
+            if described.dot() != Dot::new(first.author, at) || events.len() >= TXN_EVENTS_MAX {
+                return Err(WireError::OutOfRange("dot within a transaction"));
             }
-            Described::Live { hlc: stamp, .. } if stamp != hlc => {
-                return Err(WireError::OutOfRange("stamp within a transaction"));
-            }
-            Described::Live {
-                key,
-                body: Body::Inline(value),
-                removes,
-                ..
-            } => Event {
-                op: Op::Put {
-                    key: Arc::clone(&key),
-                    value,
+            events.push(match described {
+                Described::Live {
+                    body: Body::Large { .. },
+                    ..
+                } => {
+                    return Err(WireError::OutOfRange("value by hash in a transaction"));
+                }
+                Described::Live { hlc: stamp, .. } if stamp != hlc => {
+                    return Err(WireError::OutOfRange("stamp within a transaction"));
+                }
+                Described::Live {
+                    key,
+                    body: Body::Inline(value),
+                    removes,
+                    ..
+                } => Event {
+                    op: Op::Put {
+                        key: Arc::clone(&key),
+                        value,
+                    },
+                    removes,
                 },
-                removes,
-            },
-            Described::Dead { removes, .. } => Event {
-                op: Op::Delete,
-                removes,
-            },
-        });
-        Ok(())
-    })?;
+                Described::Dead { removes, .. } => Event {
+                    op: Op::Delete,
+                    removes,
+                },
+            });
+            Ok(())
+        },
+    )?;
     if events.is_empty() {
         return Err(WireError::OutOfRange("number of events"));
     }

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Once, time::Duration};
 use futures::{Stream, StreamExt as _, channel::oneshot};
 use gossipstore_core::{
     causality::Context,
+    id::Digest,
     replica::{Change, Write},
 };
 use gossipstore_net::{Handle, NodeEvent, Options, RelayState, Status, open};
@@ -192,7 +193,7 @@ impl Member {
         (values, siblings.context)
     }
 
-    pub(crate) fn digest(&self) -> [u8; 32] {
+    pub(crate) fn digest(&self) -> Digest {
         self.handle.read(|replica| replica.digest())
     }
 
