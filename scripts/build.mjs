@@ -37,7 +37,8 @@ export async function build({ profile = 'release', either = false, demo = true, 
     // Cargo itself knows best whether there is something to do.
     // For tests the whole workspace is built as its tests are: the relay alone would have its libraries built anew, with
     // fewer of their features.
-    const args = relay === 'dev' ? ['test', '--workspace', '--no-run'] : ['build', '--release', '-p', 'gossipstore-relay'];
+    const args =
+      relay === 'dev' ? ['test', '--workspace', '--no-run'] : ['build', '--release', '-p', 'gossipstore-relay'];
     await run('relay', 'cargo', [...args, '--locked']);
   }
 
