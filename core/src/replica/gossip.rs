@@ -4,6 +4,7 @@ use super::{Event, Origin, Output, Replica, early::is_ready};
 use crate::{
     causality::{Op, Txn},
     id::Peer,
+    mutation::Mutation,
     sync::SessionError,
     time::Timestamp,
     wire::Gossip,
@@ -28,7 +29,7 @@ impl Replica {
         if seen.covers(&txn.last()) {
             return;
         }
-        if !is_ready(&txn, seen) {
+        if !is_ready(&txn, seen) && !self.config.mutated.is(Mutation::VectorOverGaps) {
             self.early.push(txn, peer, now);
             self.schedule_gap(now);
             return;
@@ -54,7 +55,9 @@ impl Replica {
         // What an event supersedes was visible to its author, hence is in its past, hence visible here. A transaction for which
         // that is not so was not made by an honest replica; applied, it would mean different things on different replicas.
         let removed = txn.events.iter().flat_map(|event| &event.removes);
-        if let Some(dot) = removed.into_iter().find(|dot| !self.store.vector().covers(dot)) {
+        if let Some(dot) = removed.into_iter().find(|dot| !self.store.vector().covers(dot))
+            && !self.config.mutated.is(Mutation::VectorOverGaps)
+        {
             return Err(SessionError::UnexpectedEvent(*dot));
         }
         if txn.events.iter().any(|event| matches!(event.op, Op::Put { .. })) {

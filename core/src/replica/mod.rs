@@ -89,7 +89,7 @@ impl Replica {
         let mut random = Random::new(config.seed);
         let anti_entropy_at = anti_entropy_after(&config, &mut random, now);
         Self {
-            store: Store::new(config.ring_records, random.number()),
+            store: Store::new(config.ring_records, random.number(), config.mutated),
             clock: Clock::default(),
             author: None,
             early: Early::new(config.buffered_transactions_max),
@@ -121,6 +121,20 @@ impl Replica {
             edit.finish();
         }
         replica
+    }
+
+    /// Goes on as this author, which the rules forbid.
+    #[cfg(feature = "mutations")]
+    pub fn resume_author(&mut self, author: Option<AuthorId>) {
+        self.author = author;
+    }
+
+    /// Forgets that an entry is live, which the rules forbid.
+    #[cfg(feature = "mutations")]
+    pub fn forget(&mut self, dot: &Dot) {
+        let mut edit = self.store.edit();
+        edit.remove(dot);
+        edit.finish();
     }
 
     /// Takes one input. Drain [`Self::poll_output`] until it is empty before the next.

@@ -6,14 +6,11 @@ use core::time::Duration;
 use super::{Event, Output, Replica, anti_entropy_after, link::Link, merge::Merge};
 use crate::{
     id::{Dot, Peer},
-    sync::{Delta, Incoming, Outgoing, SessionError},
+    mutation::Mutation,
+    sync::{Delta, Incoming, Manner, Outgoing, SessionError},
     time::Timestamp,
     wire::{Frame, Hello, Tag},
 };
-
-/// How many frames a peer's queue is given at a time: enough to keep a fast link busy for the time of one turn of the
-/// driver (512 KiB), few enough that a turn stays short.
-const FRAMES_PER_TURN: usize = 8;
 
 /// How many sessions receive at the same time. More would bring the same events several times; with one only, a peer that
 /// answers slowly would hold up the others.
@@ -107,8 +104,19 @@ impl Replica {
         let lacking = !self.store.vector().dominates(&vector);
         link.wanted |= lacking && link.incoming.is_none();
         self.yield_author(&vector);
+        if self.config.mutated.is(Mutation::ContextAtHello) {
+            let mut edit = self.store.edit();
+            vector.iter().for_each(|(author, n)| edit.advance(author, n));
+            edit.finish();
+            self.digest.take();
+        }
+        let manner = Manner {
+            spell,
+            event_bytes_max: self.config.event_bytes_max,
+            mutated: self.config.mutated,
+        };
         if let Some(link) = self.links.get_mut(&peer) {
-            link.outgoing = Some(Outgoing::new(tag, vector, spell));
+            link.outgoing = Some(Outgoing::new(tag, vector, manner));
         }
         self.report_sync();
         self.open_sessions(now);
@@ -130,7 +138,7 @@ impl Replica {
             return;
         };
         let mut frames = Vec::new();
-        if outgoing.fill(&self.store, &mut frames, FRAMES_PER_TURN) {
+        if outgoing.fill(&self.store, &mut frames, self.config.frames_per_turn.max(1)) {
             link.outgoing = None;
         }
         link.drained = frames.is_empty();
@@ -160,6 +168,10 @@ impl Replica {
             self.commit_session(peer, delta, now);
         } else {
             let progress = incoming.progress();
+            if self.config.mutated.is(Mutation::VisibleBeforeEnd) {
+                let staged = incoming.staged();
+                self.merge = Some(Merge::new(peer, staged));
+            }
             let event = Event::Progress {
                 peer,
                 done: progress.done,

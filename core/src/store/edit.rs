@@ -10,6 +10,7 @@ use super::{
 use crate::{
     causality::{Dots, Event, Frontier, Op, Txn, VersionVector},
     id::{AuthorId, Dot},
+    mutation::Mutation,
 };
 
 /// A step under way: what it adds and removes, none of it visible yet.
@@ -208,6 +209,15 @@ impl<'a> Edit<'a> {
         if let Some(frontier) = step.frontier.take() {
             store.frontier = frontier;
         }
+        if store.mutated.is(Mutation::AuthorForgotten) {
+            let live = |author| {
+                store
+                    .authors
+                    .number(&author)
+                    .is_some_and(|number| store.logs.contains_key(&number))
+            };
+            store.vector = store.vector.iter().filter(|(author, _)| live(*author)).collect();
+        }
         step.batch.frontier = store.frontier.clone();
         for change in &step.changes {
             match (change.before.value.is_some(), change.after.value.is_some()) {
@@ -224,7 +234,9 @@ impl<'a> Edit<'a> {
         for _ in 0..entries_max {
             if let Some(slot) = self.store.step.dying.pop() {
                 let cell = self.store.unlink(slot);
-                self.store.ring.push(cell.dot, cell.removes);
+                if !self.store.mutated.is(Mutation::RingOfDeletes) {
+                    self.store.ring.push(cell.dot, cell.removes);
+                }
             } else if let Some(slot) = self.store.step.born.pop() {
                 // Those that the step removed again are gone by now.
                 if let Some(cell) = self.store.cells.get_mut(slot) {

@@ -180,6 +180,15 @@ impl Incoming {
         Ok(None)
     }
 
+    /// What has come so far, as if it were all.
+    pub(crate) fn staged(&self) -> Delta {
+        Delta {
+            vector: self.stage.seen.clone(),
+            events: self.stage.events.clone(),
+            ..Delta::default()
+        }
+    }
+
     fn complete(&mut self) -> Result<Delta, SessionError> {
         let mut vector = core::mem::take(&mut self.asked);
         for (author, n) in self.end.vector.drain(..) {
