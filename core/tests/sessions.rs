@@ -7,11 +7,26 @@ use std::{sync::Arc, time::Duration};
 
 use gossipstore_core::{
     id::StoreId,
-    replica::{Config, Event, Input, Value, Write},
+    replica::{Command, CommandId, Config, Event, Input, Scan, Value, Write},
     sync::SessionError,
+    time::Timestamp,
     wire,
 };
 use support::{Driver, PEER, config, cut, deliver, join, put, settle};
+
+/// Delivers frames turn by turn until the second of two replicas begins to take a session in.
+fn until_merging(a: &mut Driver, b: &mut Driver) {
+    fn pass(from: &mut Driver, to: &mut Driver) {
+        while let Some((peer, frame)) = from.sent.pop_front() {
+            to.turn(Input::Received { peer, frame });
+        }
+        from.turn(Input::Drained { peer: PEER });
+    }
+    while b.replica.poll_timeout() != Some(Timestamp::default()) {
+        pass(a, b);
+        pass(b, a);
+    }
+}
 
 fn filled(seed: u8, keys: usize) -> Driver {
     let mut driver = Driver::new(seed);
@@ -202,6 +217,60 @@ fn a_key_left_out_that_is_not_known_is_asked_for() {
         !b.events
             .iter()
             .any(|event| matches!(event, Event::SessionFailed { .. }))
+    );
+}
+
+#[test]
+fn a_session_is_taken_in_by_slices_and_read_whole() {
+    let (mut a, mut b) = (
+        filled(1, 5_000),
+        Driver::with(Config {
+            slice_events: 100,
+            ..config(2)
+        }),
+    );
+    b.set("key 00000003", "mine");
+    join(&mut a, &mut b);
+    until_merging(&mut a, &mut b);
+    let mut turns = 0;
+    while b.replica.poll_timeout() == Some(Timestamp::default()) {
+        let seen = (
+            b.replica.len(),
+            b.replica.scan(&Scan::default()).count(),
+            b.values("key 00000003").len(),
+        );
+        assert!(
+            seen == (1, 1, 1) || seen == (5_000, 5_000, 2),
+            "{seen:?} after {turns} turns"
+        );
+        b.turn(Input::Tick);
+        turns += 1;
+    }
+    assert!(turns > 50, "{turns} turns");
+    assert_eq!(b.replica.len(), 5_000);
+}
+
+#[test]
+fn a_caller_reads_its_own_write_while_a_session_is_taken_in() {
+    let (mut a, mut b) = (
+        filled(1, 5_000),
+        Driver::with(Config {
+            slice_events: 100,
+            ..config(2)
+        }),
+    );
+    join(&mut a, &mut b);
+    until_merging(&mut a, &mut b);
+    assert!(b.replica.is_empty());
+    b.turn(Input::Command {
+        id: CommandId(1),
+        command: Command::Transact(vec![put("key 00000003", "mine")]),
+    });
+    assert_eq!(b.get("key 00000003"), Some("mine".into()));
+    assert_eq!(
+        (b.values("key 00000003").len(), b.replica.len()),
+        (1, 5_000),
+        "it supersedes what the session brought"
     );
 }
 

@@ -44,6 +44,10 @@ pub use crate::{
 /// How many waiting inputs one turn takes, so that a turn stays short.
 const INPUTS_PER_TURN: usize = 16;
 
+/// How many events of a merge a command is held up by, so that it is carried out before the call returns. They take some tens of
+/// milliseconds; a command that comes during a longer merge is carried out after it.
+const MERGED_FOR_COMMAND_MAX: usize = 20_000;
+
 /// One key of a scan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Item<'a> {
@@ -142,6 +146,12 @@ impl Replica {
         match input {
             Input::Persisted { id } => self.persisted(id, Ok(())),
             Input::PersistFailed { id, reason } => self.persisted(id, Err(CommandError::NotDurable { reason })),
+            // A caller reads what it wrote: a merge under way is ended first if little of it is left.
+            Input::Command { id, command } if !self.commands_wait() && self.merge_some(MERGED_FOR_COMMAND_MAX, now) => {
+                self.command(id, command, now);
+            }
+            // The time is looked at when the work is done; the driver comes again at once.
+            Input::Tick if self.has_work() => self.work(now),
             input => {
                 self.inputs.push_back(input);
                 self.work(now);
@@ -149,10 +159,19 @@ impl Replica {
         }
     }
 
+    /// Whether a merge is under way or inputs wait for one.
+    fn has_work(&self) -> bool {
+        self.merge.is_some() || !self.inputs.is_empty()
+    }
+
+    fn commands_wait(&self) -> bool {
+        self.inputs.iter().any(|input| matches!(input, Input::Command { .. }))
+    }
+
     /// Does one turn of work: a slice of a merge, or inputs that waited for one.
     fn work(&mut self, now: Timestamp) {
         for _ in 0..INPUTS_PER_TURN {
-            if !self.merge_slice(now) {
+            if !self.merge_some(self.config.slice_events.max(1), now) {
                 return;
             }
             let Some(input) = self.inputs.pop_front() else { return };
@@ -178,7 +197,7 @@ impl Replica {
     /// When the engine wants [`Input::Tick`], if nothing comes before. A time that has passed asks for it at once: there is work
     /// left, and the driver may see to other things in between.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        if self.merge.is_some() || !self.inputs.is_empty() {
+        if self.has_work() {
             return Some(Timestamp::default());
         }
         if self.links.is_empty() {

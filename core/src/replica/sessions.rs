@@ -185,7 +185,7 @@ impl Replica {
     fn commit_session(&mut self, peer: Peer, delta: Delta, now: Timestamp) {
         self.yield_author(&delta.vector);
         self.merge = Some(Merge::new(peer, delta));
-        self.merge_slice(now);
+        self.merge_some(self.config.slice_events.max(1), now);
     }
 
     /// Tells a peer what is held here now, if it was not told.
