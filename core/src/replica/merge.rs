@@ -101,7 +101,16 @@ impl Replica {
 
     /// A session's events are visible.
     fn merged(&mut self, peer: Peer, now: Timestamp) {
-        self.apply_early(now);
+        self.apply_early(None, now);
+        let digest = self.digest();
+        for (other, link) in &mut self.links {
+            if *other == peer {
+                link.compared = link.digest.map(|(theirs, _)| (digest, theirs));
+            }
+            // While the merge was under way, nobody could be heard.
+            link.heard_at = now;
+        }
+        self.report_sync(now);
         self.outputs.push_back(super::Output::Emit(Event::Received { peer }));
         self.tell(peer);
         self.open_sessions(now);
@@ -159,9 +168,9 @@ fn remove(edit: &mut Edit<'_>, events: &mut Vec<Vec<Described>>, left: &mut usiz
             };
         };
         match event {
-            Described::Live { removes, .. } => remove_all(edit, &removes),
+            Described::Live { removes, .. } => remove_all(edit, &removes, left),
             Described::Dead { dot, removes } => {
-                remove_all(edit, &removes);
+                remove_all(edit, &removes, left);
                 if !edit.store().vector().covers(&dot) {
                     edit.record(dot, removes);
                 }
@@ -171,7 +180,8 @@ fn remove(edit: &mut Edit<'_>, events: &mut Vec<Vec<Described>>, left: &mut usiz
     false
 }
 
-fn remove_all(edit: &mut Edit<'_>, dots: &Dots) {
+fn remove_all(edit: &mut Edit<'_>, dots: &Dots, left: &mut usize) {
+    *left = left.saturating_sub(dots.len());
     for dot in dots {
         edit.remove(dot);
     }

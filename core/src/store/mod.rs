@@ -197,8 +197,8 @@ impl Store {
         Some(self.expand(removes))
     }
 
-    /// Which dots are live, as bitmaps of the blocks that hold any: author, index of the block, bitmap. Not while a step is under
-    /// way.
+    /// Which dots are live, as bitmaps of the blocks that hold any: author, index of the block, bitmap. While a step is under
+    /// way, with those that it adds or takes out.
     pub fn blocks(&self) -> impl Iterator<Item = (AuthorId, u64, Bitmap)> + '_ {
         self.logs.iter().flat_map(|(author, log)| {
             log.blocks()
