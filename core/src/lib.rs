@@ -8,6 +8,8 @@
 //! is a bounded map that knows nothing of the rest; [`store`] keeps the live entries; [`wire`] is every byte that crosses
 //! between peers; [`sync`] is a session; [`replica`] joins them into the engine.
 //!
+//! [`mutation`] holds deliberate bugs for the tests; every room may ask for them.
+//!
 //! Architecture invariant: `store` and `sync` never meet; `replica` adapts one to the other.
 //! Architecture invariant: nothing here needs an operating system.
 
@@ -20,6 +22,7 @@ extern crate std;
 pub mod cache;
 pub mod causality;
 pub mod id;
+pub mod mutation;
 pub mod replica;
 #[cfg(feature = "sim")]
 pub mod sim;

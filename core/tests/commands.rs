@@ -203,3 +203,29 @@ fn the_later_of_two_writes_wins_even_when_the_clock_stands() {
     assert_eq!(one.get("a"), Some("3".into()));
     assert_eq!(one.values("a"), ["1", "2", "3"]);
 }
+
+#[test]
+fn after_a_batch_was_refused_storage_is_given_no_other() {
+    let mut one = Driver::new(1);
+    one.durable = false;
+    for (id, key) in [(1, "a"), (2, "b")] {
+        one.feed(Input::Command {
+            id: CommandId(id),
+            command: Command::Transact(vec![put(key, "1")]),
+        });
+    }
+    let reason: Arc<str> = Arc::from("disk full");
+    one.feed(Input::PersistFailed {
+        id: gossipstore_core::replica::BatchId(0),
+        reason: Arc::clone(&reason),
+    });
+    let refused = Err(CommandError::NotDurable { reason });
+    assert_eq!(
+        one.replies,
+        [refused.clone(), refused.clone()],
+        "what follows a refused batch is not durable either"
+    );
+    let batches = one.batches.len();
+    assert_eq!(one.transact([put("c", "1")]), refused);
+    assert_eq!((one.get("c"), one.batches.len()), (Some("1".into()), batches));
+}

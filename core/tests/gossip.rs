@@ -200,3 +200,42 @@ fn a_replica_whose_author_id_is_used_elsewhere_takes_another() {
     a.set("k", "2");
     assert_ne!(a.replica.author(), Some(author));
 }
+
+#[test]
+fn a_transaction_whose_past_nobody_has_is_dropped_and_keeps_no_other_waiting() {
+    let (mut a, mut b) = joined();
+    let mut orphan = first_write();
+    orphan.first = 2;
+    b.feed(Input::Gossiped {
+        peer: Some(PEER),
+        message: Gossip::encode(&orphan, 1_000),
+    });
+    for _ in 0..300 {
+        b.pass(Duration::from_secs(1));
+        a.pass(Duration::from_secs(1));
+        settle(&mut a, &mut b);
+    }
+    a.set("lost", "1");
+    a.gossip.clear();
+    a.set("kept", "2");
+    gossip(&mut a, &mut b);
+    b.pass(config(2).gap_patience);
+    settle(&mut a, &mut b);
+    assert_eq!(b.get("kept"), Some("2".into()));
+}
+
+#[test]
+fn an_author_id_that_is_announced_elsewhere_is_not_used_again() {
+    let (mut a, _) = joined();
+    a.set("k", "1");
+    let author = a.replica.author().expect("it has written");
+    let mut copy = first_write();
+    (copy.author, copy.first) = (author, 9);
+    // Early: what comes before it is not here.
+    a.feed(Input::Gossiped {
+        peer: Some(PEER),
+        message: Gossip::encode(&copy, 1_000),
+    });
+    a.set("k", "2");
+    assert_ne!(a.replica.author(), Some(author));
+}

@@ -7,6 +7,7 @@ use gossipstore_core::{
     id::Peer,
     replica::{Event, Input},
     sync::SessionError,
+    wire::Frame,
 };
 use proptest::prelude::*;
 use support::{Driver, PEER, join, settle};
@@ -152,6 +153,19 @@ fn a_frame_above_the_bound_is_refused() {
             ..
         }
     )));
+    assert_works(b);
+}
+
+#[test]
+fn counts_beyond_all_measure_do_not_overflow() {
+    let (mut b, frames) = recorded();
+    let Ok(Frame::Events {
+        tag, sequence, events, ..
+    }) = Frame::parse(&frames[1])
+    else {
+        panic!("not EVENTS")
+    };
+    receive(&mut b, &Frame::events(tag, sequence, u64::MAX, events));
     assert_works(b);
 }
 

@@ -7,11 +7,26 @@ use std::{sync::Arc, time::Duration};
 
 use gossipstore_core::{
     id::StoreId,
-    replica::{Config, Event, Input, Value, Write},
+    replica::{Command, CommandId, Config, Event, Input, Scan, Value, Write},
     sync::SessionError,
+    time::Timestamp,
     wire,
 };
 use support::{Driver, PEER, config, cut, deliver, join, put, settle};
+
+/// Delivers frames turn by turn until the second of two replicas begins to take a session in.
+fn until_merging(a: &mut Driver, b: &mut Driver) {
+    fn pass(from: &mut Driver, to: &mut Driver) {
+        while let Some((peer, frame)) = from.sent.pop_front() {
+            to.turn(Input::Received { peer, frame });
+        }
+        from.turn(Input::Drained { peer: PEER });
+    }
+    while b.replica.poll_timeout() != Some(Timestamp::default()) {
+        pass(a, b);
+        pass(b, a);
+    }
+}
 
 fn filled(seed: u8, keys: usize) -> Driver {
     let mut driver = Driver::new(seed);
@@ -203,6 +218,130 @@ fn a_key_left_out_that_is_not_known_is_asked_for() {
             .iter()
             .any(|event| matches!(event, Event::SessionFailed { .. }))
     );
+}
+
+#[test]
+fn a_session_is_taken_in_by_slices_and_read_whole() {
+    let (mut a, mut b) = (
+        filled(1, 5_000),
+        Driver::with(Config {
+            slice_events: 100,
+            ..config(2)
+        }),
+    );
+    b.set("key 00000003", "mine");
+    join(&mut a, &mut b);
+    until_merging(&mut a, &mut b);
+    let mut turns = 0;
+    while b.replica.poll_timeout() == Some(Timestamp::default()) {
+        let seen = (
+            b.replica.len(),
+            b.replica.scan(&Scan::default()).count(),
+            b.values("key 00000003").len(),
+        );
+        assert!(
+            seen == (1, 1, 1) || seen == (5_000, 5_000, 2),
+            "{seen:?} after {turns} turns"
+        );
+        b.turn(Input::Tick);
+        turns += 1;
+    }
+    assert!(turns > 50, "{turns} turns");
+    assert_eq!(b.replica.len(), 5_000);
+}
+
+#[test]
+fn a_caller_reads_its_own_write_while_a_session_is_taken_in() {
+    let (mut a, mut b) = (
+        filled(1, 5_000),
+        Driver::with(Config {
+            slice_events: 100,
+            ..config(2)
+        }),
+    );
+    join(&mut a, &mut b);
+    until_merging(&mut a, &mut b);
+    assert!(b.replica.is_empty());
+    b.turn(Input::Command {
+        id: CommandId(1),
+        command: Command::Transact(vec![put("key 00000003", "mine")]),
+    });
+    assert_eq!(b.get("key 00000003"), Some("mine".into()));
+    // What the session brought was not seen by the writer: it stays, as a sibling.
+    assert_eq!((b.values("key 00000003").len(), b.replica.len()), (2, 5_000));
+}
+
+#[test]
+fn commands_that_wait_for_a_long_merge_mean_what_their_callers_saw() {
+    let (mut a, mut b) = (
+        filled(1, 30_000),
+        Driver::with(Config {
+            slice_events: 100,
+            ..config(2)
+        }),
+    );
+    b.set("mine", "old");
+    join(&mut a, &mut b);
+    until_merging(&mut a, &mut b);
+    let transact = |writes: Vec<Write>| Command::Transact(writes);
+    let commands = [
+        transact(vec![put("key 00000003", "first")]),
+        transact(vec![put("key 00000003", "second")]),
+        Command::Clear,
+        transact(vec![put("mine", "new")]),
+    ];
+    for (id, command) in (1..).zip(commands) {
+        b.turn(Input::Command {
+            id: CommandId(id),
+            command,
+        });
+    }
+    assert_eq!((b.replica.len(), b.replica.pending()), (1, 4), "they wait");
+    b.feed(Input::Tick);
+    assert_eq!(b.replica.pending(), 0);
+    // The second write supersedes the first, which the same caller made, and not what the session brought. What was cleared is what
+    // was there when it was asked for.
+    assert_eq!(b.values("key 00000003"), [format!("{:050}", 3), "second".into()]);
+    assert_eq!((b.replica.len(), b.values("mine")), (30_001, vec!["new".into()]));
+}
+
+#[test]
+fn a_peer_that_differs_does_not_keep_the_engine_busy_while_all_places_are_taken() {
+    use gossipstore_core::id::Peer;
+    let mut b = Driver::new(2);
+    let mut other = filled(1, 3);
+    for number in [0, 1, 7] {
+        b.feed(Input::PeerUp { peer: Peer(number) });
+    }
+    other.feed(Input::PeerUp { peer: PEER });
+    // The third peer says what it holds; two others are slow to answer.
+    deliver(&mut other, &mut b);
+    b.pass(Duration::from_secs(5));
+    assert!(b.replica.poll_timeout().is_none_or(|due| due > b.now));
+    assert_eq!(
+        b.sent.iter().filter(|(peer, _)| *peer == PEER).count(),
+        1,
+        "it is answered, and asked later"
+    );
+}
+
+#[test]
+fn sessions_that_bring_nothing_are_not_repeated() {
+    let (mut a, mut b) = (filled(1, 3), Driver::new(2));
+    join(&mut a, &mut b);
+    settle(&mut a, &mut b);
+    b.set("lagging", "1");
+    b.gossip.clear();
+    b.pass(Duration::from_millis(500));
+    // a hears that b differs, and asks once; b holds more, but a's question is answered as if it held the same as before.
+    deliver(&mut b, &mut a);
+    let batches = a.batches.len();
+    a.pass(Duration::from_secs(5));
+    assert_eq!(a.sent.len(), 1, "asked once");
+    settle(&mut a, &mut b);
+    assert_eq!(a.batches.len(), batches + 1);
+    a.pass(Duration::from_secs(60));
+    assert!(a.sent.is_empty());
 }
 
 #[test]

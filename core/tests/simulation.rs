@@ -4,7 +4,7 @@
 //! `GOSSIPSTORE_SEED=42 cargo test -p gossipstore-core --test simulation` runs one seed;
 //! `GOSSIPSTORE_SCHEDULES=100000` runs more of them. The seeds of a run are printed.
 
-use std::{env, thread};
+use std::{env, io::Write as _, thread};
 
 use gossipstore_core::sim::{self, Outcome, Violation};
 
@@ -20,11 +20,16 @@ fn run_all(seeds: std::ops::Range<u64>) -> Result<Vec<Outcome>, Violation> {
     seeds.map(sim::run).collect()
 }
 
+/// Prints even when the test passes, of which the harness would otherwise show nothing.
+fn say(line: &str) {
+    writeln!(std::io::stdout(), "{line}").expect("standard output is open");
+}
+
 #[test]
 fn every_schedule_satisfies_the_oracle() {
     if let Some(seed) = variable("GOSSIPSTORE_SEED") {
         let outcome = sim::run(seed).unwrap_or_else(|violation| panic!("{violation}"));
-        println!("seed {seed}: {outcome:?}");
+        say(&format!("seed {seed}: {outcome:?}"));
         return;
     }
     let schedules = variable("GOSSIPSTORE_SCHEDULES").unwrap_or(SCHEDULES);
@@ -44,7 +49,9 @@ fn every_schedule_satisfies_the_oracle() {
     });
     let events: usize = outcomes.iter().map(|outcome| outcome.events).sum();
     let sessions: usize = outcomes.iter().map(|outcome| outcome.sessions).sum();
-    println!("seeds 0..{schedules}: {events} events, {sessions} sessions, no violation");
+    say(&format!(
+        "simulation: seeds 0..{schedules}: {events} events, {sessions} sessions, no violation"
+    ));
     // A simulation in which nothing happens proves nothing.
     assert!(
         events as u64 > schedules * 20 && sessions as u64 > schedules * 10,

@@ -84,7 +84,7 @@ impl VersionVector {
     pub fn events_beyond(&self, other: &Self) -> u64 {
         self.iter()
             .map(|(author, n)| n.saturating_sub(other.get(&author)))
-            .sum()
+            .fold(0, u64::saturating_add)
     }
 
     /// Half of BLAKE3 over the authors and counts in order. Two replicas are equal if and only if their digests are.

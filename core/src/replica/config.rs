@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::id::StoreId;
+use crate::{id::StoreId, mutation::Mutated, wire::Frame};
 
 /// The settings of one replica. [`Config::new`] gives the defaults that suit a browser tab; the fields are public so that a
 /// simulation can sweep them.
@@ -28,9 +28,16 @@ pub struct Config {
     pub beacon_after: Duration,
     /// How often a session is opened with one random peer even though nothing seems amiss.
     pub anti_entropy_every: Duration,
+    /// The most bytes of events in a frame of a session.
+    pub event_bytes_max: usize,
+    /// How many frames a peer's queue is given at a time: enough to keep a fast link busy for the time of one turn of the
+    /// driver (512 KiB), few enough that a turn stays short.
+    pub frames_per_turn: usize,
     /// How many events of a session one turn takes into the store: the longer, the less overhead; the shorter, the sooner a tab's
     /// thread is free again. 1,000 take two or three milliseconds.
     pub slice_events: usize,
+    /// A deliberate bug, for the tests of the tests.
+    pub mutated: Mutated,
     /// A session in which nothing has arrived for this long is given up.
     pub session_patience: Duration,
 }
@@ -48,7 +55,10 @@ impl Config {
             repair_after: Duration::from_millis(1_500),
             beacon_after: Duration::from_millis(150),
             anti_entropy_every: Duration::from_secs(180),
+            event_bytes_max: Frame::EVENT_BYTES_MAX,
+            frames_per_turn: 8,
             slice_events: 1_000,
+            mutated: Mutated::default(),
             session_patience: Duration::from_secs(30),
         }
     }

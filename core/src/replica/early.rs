@@ -1,16 +1,21 @@
 //! Transactions that arrived before what they depend on.
 
 use alloc::{collections::BTreeMap, vec::Vec};
+use core::time::Duration;
 
 use crate::{
-    causality::{Op, Txn, VersionVector},
-    id::{AuthorId, Peer},
+    causality::{Event, Op, Txn, VersionVector},
+    id::{AuthorId, Dot, Peer},
     time::Timestamp,
 };
 
-/// The most bytes of values in the buffer, whatever the number of transactions. What does not fit is not lost: a session
+/// The most bytes in the buffer, whatever the number of transactions. What does not fit is not lost: a session
 /// brings it.
 const EARLY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How long an early transaction is kept. What it lacks should have come by a session long before; if nobody has it, or it was
+/// invented, the transaction must not keep others out.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// A bounded buffer of early transactions, by author and first number.
 #[derive(Clone, Debug)]
@@ -37,40 +42,60 @@ impl Early {
         }
     }
 
+    /// Keeps a transaction. When there is no room, those that have waited longest make it.
     pub(super) fn push(&mut self, txn: Txn, from: Option<Peer>, now: Timestamp) {
-        let bytes = txn.events.iter().map(|event| match &event.op {
-            Op::Put { key, value } => key.len() + value.len(),
-            Op::Delete => 0,
+        let events = txn.events.iter().map(|event| {
+            let held = match &event.op {
+                Op::Put { key, value } => key.len() + value.len(),
+                Op::Delete => 0,
+            };
+            held + size_of::<Event>() + size_of_val(&*event.removes)
         });
-        let bytes: usize = bytes.sum();
+        let bytes = size_of::<Waiting>() + size_of_val(&*txn.deps) + events.sum::<usize>();
         let place = (txn.author, txn.first);
-        if self.txns.len() < self.capacity && self.bytes + bytes <= EARLY_BYTES_MAX && !self.txns.contains_key(&place) {
-            self.bytes += bytes;
-            self.txns.insert(
-                place,
-                Waiting {
-                    txn,
-                    bytes,
-                    since: now,
-                    from,
-                },
-            );
+        if self.capacity == 0 || bytes > EARLY_BYTES_MAX || self.txns.contains_key(&place) {
+            return;
         }
-    }
-
-    /// Takes out a transaction whose turn has come, dropping those that the vector covers by now.
-    pub(super) fn pop_ready(&mut self, seen: &VersionVector) -> Option<Txn> {
-        let covered: Vec<_> = self
-            .txns
-            .iter()
-            .filter(|(_, waiting)| seen.covers(&waiting.txn.last()))
-            .map(|(place, _)| *place)
-            .collect();
-        for place in covered {
+        while self.txns.len() >= self.capacity || self.bytes + bytes > EARLY_BYTES_MAX {
+            let Some((place, _)) = self.txns.iter().min_by_key(|(_, waiting)| waiting.since) else {
+                break;
+            };
+            let place = *place;
             self.remove(&place);
         }
-        let place = *self.txns.iter().find(|(_, waiting)| is_ready(&waiting.txn, seen))?.0;
+        self.bytes += bytes;
+        let waiting = Waiting {
+            txn,
+            bytes,
+            since: now,
+            from,
+        };
+        self.txns.insert(place, waiting);
+    }
+
+    /// Takes out a transaction whose turn has come. `after` is the last dot applied, whose author most likely goes on.
+    pub(super) fn pop_ready(&mut self, seen: &VersionVector, after: Option<Dot>) -> Option<Txn> {
+        let next = after.map(|dot| (dot.author, dot.n + 1));
+        let ready = |place: &(AuthorId, u64)| self.txns.get(place).is_some_and(|waiting| is_ready(&waiting.txn, seen));
+        let place = match next.filter(ready) {
+            Some(place) => place,
+            None => *self.txns.iter().find(|(_, waiting)| is_ready(&waiting.txn, seen))?.0,
+        };
         self.remove(&place)
+    }
+
+    /// Drops those that the vector covers, and those that have waited longer than [`WAIT_MAX`].
+    pub(super) fn prune(&mut self, seen: &VersionVector, now: Timestamp) {
+        let done = |waiting: &Waiting| seen.covers(&waiting.txn.last()) || waiting.since + WAIT_MAX <= now;
+        let places: Vec<_> = self
+            .txns
+            .iter()
+            .filter(|(_, waiting)| done(waiting))
+            .map(|(place, _)| *place)
+            .collect();
+        for place in places {
+            self.remove(&place);
+        }
     }
 
     /// The one that has waited longest: since when, and who handed it to us.

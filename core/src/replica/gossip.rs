@@ -1,13 +1,19 @@
 //! Gossiped transactions: applied in causal order, or kept until they can be.
 
+use core::time::Duration;
+
 use super::{Event, Origin, Output, Replica, early::is_ready};
 use crate::{
     causality::{Op, Txn},
-    id::Peer,
+    id::{Dot, Peer},
+    mutation::Mutation,
     sync::SessionError,
     time::Timestamp,
-    wire::Gossip,
+    wire::{AUTHORS_MAX, Gossip},
 };
+
+/// The longest wait between two sessions for what early transactions lack.
+const GAP_WAIT_MAX: Duration = Duration::from_secs(10);
 
 impl Replica {
     pub(super) fn gossiped(&mut self, peer: Option<Peer>, message: &[u8], now: Timestamp) {
@@ -15,6 +21,7 @@ impl Replica {
         match Gossip::decode(message) {
             Ok(Gossip::Txn(txn)) => self.heard_of(txn, peer, now),
             Ok(Gossip::Announce(last)) => {
+                self.heard_author(&last);
                 if !self.store.vector().covers(&last) {
                     self.want_session(peer, now);
                 }
@@ -28,7 +35,9 @@ impl Replica {
         if seen.covers(&txn.last()) {
             return;
         }
-        if !is_ready(&txn, seen) {
+        self.heard_author(&txn.last());
+        let seen = self.store.vector();
+        if !is_ready(&txn, seen) && !self.config.mutated.is(Mutation::VectorOverGaps) {
             self.early.push(txn, peer, now);
             self.schedule_gap(now);
             return;
@@ -37,32 +46,43 @@ impl Replica {
             self.refuse(peer, error);
             return;
         }
-        self.apply_early(now);
+        self.apply_early(Some(txn.last()), now);
+    }
+
+    /// Somebody has made an event that is not visible here. If it is said to be ours, somebody else writes under our author id: write
+    /// as a new author from now on.
+    fn heard_author(&mut self, dot: &Dot) {
+        if self.author == Some(dot.author) && !self.store.vector().covers(dot) {
+            self.author = None;
+        }
     }
 
     /// Applies the early transactions whose turn has come.
-    pub(super) fn apply_early(&mut self, now: Timestamp) {
-        while let Some(txn) = self.early.pop_ready(self.store.vector()) {
+    pub(super) fn apply_early(&mut self, mut after: Option<Dot>, now: Timestamp) {
+        while let Some(txn) = self.early.pop_ready(self.store.vector(), after) {
             if let Err(error) = self.apply(&txn, now) {
                 self.refuse(None, error);
             }
+            after = Some(txn.last());
         }
+        self.early.prune(self.store.vector(), now);
         self.schedule_gap(now);
     }
 
     fn apply(&mut self, txn: &Txn, now: Timestamp) -> Result<(), SessionError> {
+        if self.store.vector().get(&txn.author) == 0 && self.store.vector().len() >= AUTHORS_MAX {
+            return Err(SessionError::TooManyAuthors);
+        }
         // What an event supersedes was visible to its author, hence is in its past, hence visible here. A transaction for which
         // that is not so was not made by an honest replica; applied, it would mean different things on different replicas.
         let removed = txn.events.iter().flat_map(|event| &event.removes);
-        if let Some(dot) = removed.into_iter().find(|dot| !self.store.vector().covers(dot)) {
+        if let Some(dot) = removed.into_iter().find(|dot| !self.store.vector().covers(dot))
+            && !self.config.mutated.is(Mutation::VectorOverGaps)
+        {
             return Err(SessionError::UnexpectedEvent(*dot));
         }
         if txn.events.iter().any(|event| matches!(event.op, Op::Put { .. })) {
             self.clock.observe(txn.hlc, now);
-        }
-        if self.author == Some(txn.author) {
-            // Not made here, so somebody else writes under this id.
-            self.author = None;
         }
         let mut edit = self.store.edit();
         edit.apply(txn);
@@ -74,18 +94,21 @@ impl Replica {
     /// Sees to it that a session is opened if early transactions wait too long.
     fn schedule_gap(&mut self, now: Timestamp) {
         let oldest = self.early.oldest().map(|(since, _)| since + self.config.gap_patience);
-        self.gap_at = oldest.map(|at| at.max(self.gap_at.unwrap_or(at)).max(now));
+        self.gap_at = oldest.map(|at| self.gap_at.unwrap_or(at).max(now));
     }
 
     /// Opens a session for what early transactions lack, and waits longer before the next.
     pub(super) fn fill_gap(&mut self, now: Timestamp) {
+        self.early.prune(self.store.vector(), now);
         let Some((since, from)) = self.early.oldest() else {
             self.gap_at = None;
             return;
         };
-        // Twice as long each time: what one session did not bring, another a moment later will not bring either.
-        let waited = core::time::Duration::from_millis(now.0.saturating_sub(since.0));
-        self.gap_at = Some(now + waited.max(self.config.gap_patience));
+        // Twice as long each time: what one session did not bring, another a moment later will not bring either. And from somebody
+        // else: who handed the transaction on may lack the same.
+        let waited = Duration::from_millis(now.0.saturating_sub(since.0));
+        self.gap_at = Some(now + waited.clamp(self.config.gap_patience, GAP_WAIT_MAX));
+        let from = from.filter(|_| waited < self.config.gap_patience * 3);
         self.want_session(from, now);
     }
 

@@ -41,6 +41,9 @@ pub enum Write {
 }
 
 /// What a caller asks the engine to do. Each is answered by one [`Output::Reply`].
+///
+/// A command is carried out before [`super::Replica::handle`] returns, unless a long session is just being taken in: then it follows
+/// that, and supersedes what was visible when it came, not what the session brought.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
     /// Make all the writes one transaction: seen whole or not at all, here and on every replica. When a key is written twice,
@@ -96,7 +99,9 @@ pub enum Input {
         /// The id of the [`Output::Persist`].
         id: BatchId,
     },
-    /// A batch could not be stored. What it held is visible and gossiped, but not durable: the commands that wait for it fail.
+    /// A batch could not be stored. What it held is visible and gossiped, but not durable: the commands that wait for it or for a
+    /// later batch fail, and so do later ones, until the store is opened anew. The driver must not store any later batch: the disk
+    /// would hold a vector that covers events it does not hold.
     PersistFailed {
         /// The id of the [`Output::Persist`].
         id: BatchId,

@@ -2,7 +2,7 @@
 
 use crate::{
     causality::VersionVector,
-    id::{AuthorId, Digest},
+    id::Digest,
     sync::{Incoming, Outgoing, SessionError},
     time::Timestamp,
     wire::{AUTHORS_MAX, Hello, WireError},
@@ -23,12 +23,17 @@ pub(super) struct Link {
     pub(super) heard_at: Timestamp,
     /// Whether a session should be opened as soon as there is room for one.
     pub(super) wanted: bool,
-    /// Whether the next session asks for every key.
+    /// Whether the next session asks for every key, and whether the present one does.
     pub(super) spell: bool,
+    pub(super) spelled: bool,
     /// Sessions that failed in a row.
     pub(super) failures: u32,
     /// The digest that the peer told last, and when.
     pub(super) digest: Option<(Digest, Timestamp)>,
+    /// Our digest and the peer's when a session last ended: as long as neither changes, another would bring nothing.
+    pub(super) compared: Option<(Digest, Digest)>,
+    /// Since when the peer's digest is known to differ from ours.
+    pub(super) differs_since: Option<Timestamp>,
     /// The digest that we told last.
     pub(super) told: Option<Digest>,
     /// What was last reported of the peer being in sync.
@@ -51,8 +56,11 @@ impl Link {
             heard_at: now,
             wanted: true,
             spell: false,
+            spelled: false,
             failures: 0,
             digest: None,
+            compared: None,
+            differs_since: None,
             told: None,
             in_sync: None,
         }
@@ -82,7 +90,6 @@ impl Link {
             .into());
         }
         for (author, n) in hello.vector {
-            let author: AuthorId = author;
             request.vector.set(author, n);
         }
         if hello.more {

@@ -48,57 +48,69 @@ impl Merge {
 }
 
 impl Replica {
-    /// Does a slice of the merge under way. Returns whether there is none any more.
-    pub(super) fn merge_slice(&mut self, now: Timestamp) -> bool {
-        let Some(merge) = &mut self.merge else { return true };
-        let slice = self.config.slice_events.max(1);
-        let mut edit = self.store.edit();
-        match merge.phase {
-            Phase::Put(frame, event) => {
-                if frame == 0 && event == 0 {
-                    edit.reserve(merge.delta.events.iter().map(Vec::len).sum());
-                }
-                let clock = &mut self.clock;
-                merge.phase = put(&mut edit, &merge.delta.events, (frame, event), slice, |hlc| {
-                    clock.observe(hlc, now)
-                });
-            }
-            Phase::Remove => {
-                if remove(&mut edit, &mut merge.delta.events, slice) {
-                    merge.phase = Phase::Unnamed(0);
-                }
-            }
-            Phase::Unnamed(done) => {
-                let leaves = merge.delta.leaves.as_ref();
-                let left = leaves.and_then(|leaves| remove_unnamed(&mut edit, leaves, &merge.delta, done, slice));
-                merge.phase = left.map_or(Phase::Compare, Phase::Unnamed);
-            }
-            Phase::Compare => {
-                if edit.compare(slice) {
-                    edit.merge_frontier(&merge.delta.frontier, &merge.delta.vector);
-                    for (author, n) in merge.delta.vector.iter() {
-                        edit.advance(author, n);
+    /// Works on the merge under way, up to about `left` events. Returns whether there is none any more.
+    pub(super) fn merge_some(&mut self, mut left: usize, now: Timestamp) -> bool {
+        while left > 0 {
+            let Some(merge) = &mut self.merge else { return true };
+            let mut edit = self.store.edit();
+            match merge.phase {
+                Phase::Put(frame, event) => {
+                    if frame == 0 && event == 0 {
+                        edit.reserve(merge.delta.events.iter().map(Vec::len).sum());
                     }
-                    let (batch, touched) = edit.publish();
-                    merge.phase = Phase::Clean;
-                    self.settle(batch, touched, Origin::Remote, now);
+                    let clock = &mut self.clock;
+                    let observe = |hlc| clock.observe(hlc, now);
+                    merge.phase = put(&mut edit, &merge.delta.events, (frame, event), &mut left, observe);
                 }
-            }
-            Phase::Clean => {
-                if edit.clean(slice) {
-                    let peer = merge.peer;
-                    self.merge = None;
-                    self.merged(peer, now);
-                    return true;
+                Phase::Remove => {
+                    if remove(&mut edit, &mut merge.delta.events, &mut left) {
+                        merge.phase = Phase::Unnamed(0);
+                    }
+                }
+                Phase::Unnamed(done) => {
+                    let leaves = merge.delta.leaves.as_ref();
+                    let undone =
+                        leaves.and_then(|leaves| remove_unnamed(&mut edit, leaves, &merge.delta, done, &mut left));
+                    merge.phase = undone.map_or(Phase::Compare, Phase::Unnamed);
+                }
+                Phase::Compare => {
+                    if edit.compare(&mut left) {
+                        edit.merge_frontier(&merge.delta.frontier, &merge.delta.vector);
+                        for (author, n) in merge.delta.vector.iter() {
+                            edit.advance(author, n);
+                        }
+                        let (batch, touched) = edit.publish();
+                        merge.phase = Phase::Clean;
+                        // A peer may have had nothing that was not seen.
+                        if !batch.is_empty() {
+                            self.settle(batch, touched, Origin::Remote, now);
+                        }
+                    }
+                }
+                Phase::Clean => {
+                    if edit.clean(&mut left) {
+                        let peer = merge.peer;
+                        self.merge = None;
+                        self.merged(peer, now);
+                    }
                 }
             }
         }
-        false
+        self.merge.is_none()
     }
 
     /// A session's events are visible.
     fn merged(&mut self, peer: Peer, now: Timestamp) {
-        self.apply_early(now);
+        self.apply_early(None, now);
+        let digest = self.digest();
+        for (other, link) in &mut self.links {
+            if *other == peer {
+                link.compared = link.digest.map(|(theirs, _)| (digest, theirs));
+            }
+            // While the merge was under way, nobody could be heard.
+            link.heard_at = now;
+        }
+        self.report_sync(now);
         self.outputs.push_back(super::Output::Emit(Event::Received { peer }));
         self.tell(peer);
         self.open_sessions(now);
@@ -109,10 +121,11 @@ fn put(
     edit: &mut Edit<'_>,
     events: &[Vec<Described>],
     (mut frame, mut at): (usize, usize),
-    slice: usize,
+    left: &mut usize,
     mut observe: impl FnMut(Hlc),
 ) -> Phase {
-    for _ in 0..slice {
+    while *left > 0 {
+        *left -= 1;
         while events.get(frame).is_some_and(|events| at >= events.len()) {
             (frame, at) = (frame + 1, 0);
         }
@@ -144,8 +157,9 @@ fn put(
 }
 
 /// After all entries were added: what one event adds, another may supersede.
-fn remove(edit: &mut Edit<'_>, events: &mut Vec<Vec<Described>>, slice: usize) -> bool {
-    for _ in 0..slice {
+fn remove(edit: &mut Edit<'_>, events: &mut Vec<Vec<Described>>, left: &mut usize) -> bool {
+    while *left > 0 {
+        *left -= 1;
         let event = loop {
             let Some(frame) = events.last_mut() else { return true };
             match frame.pop() {
@@ -154,9 +168,9 @@ fn remove(edit: &mut Edit<'_>, events: &mut Vec<Vec<Described>>, slice: usize) -
             };
         };
         match event {
-            Described::Live { removes, .. } => remove_all(edit, &removes),
+            Described::Live { removes, .. } => remove_all(edit, &removes, left),
             Described::Dead { dot, removes } => {
-                remove_all(edit, &removes);
+                remove_all(edit, &removes, left);
                 if !edit.store().vector().covers(&dot) {
                     edit.record(dot, removes);
                 }
@@ -166,7 +180,8 @@ fn remove(edit: &mut Edit<'_>, events: &mut Vec<Vec<Described>>, slice: usize) -
     false
 }
 
-fn remove_all(edit: &mut Edit<'_>, dots: &Dots) {
+fn remove_all(edit: &mut Edit<'_>, dots: &Dots, left: &mut usize) {
+    *left = left.saturating_sub(dots.len());
     for dot in dots {
         edit.remove(dot);
     }
@@ -174,9 +189,10 @@ fn remove_all(edit: &mut Edit<'_>, dots: &Dots) {
 
 /// Takes out what the sender has seen and does not name. What is live there and dead here stays dead. Returns how many blocks
 /// are done, if there are more.
-fn remove_unnamed(edit: &mut Edit<'_>, leaves: &Leaves, delta: &Delta, done: usize, slice: usize) -> Option<usize> {
+fn remove_unnamed(edit: &mut Edit<'_>, leaves: &Leaves, delta: &Delta, done: usize, left: &mut usize) -> Option<usize> {
     // A block holds 256 dots; at least one block is taken.
-    let count = slice.div_ceil(BLOCK_DOTS as usize);
+    let count = left.div_ceil(BLOCK_DOTS as usize).max(1);
+    *left = left.saturating_sub(count * BLOCK_DOTS as usize);
     let blocks: Vec<_> = edit.store().blocks().skip(done).take(count).collect();
     for (author, block, live) in &blocks {
         let named = leaves.get(&(*author, *block)).copied().unwrap_or_default();

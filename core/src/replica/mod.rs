@@ -28,7 +28,7 @@ use alloc::{
 };
 use core::cell::OnceCell;
 
-use self::{early::Early, link::Link, merge::Merge, random::Random};
+use self::{commands::Wish, early::Early, link::Link, merge::Merge, random::Random};
 use crate::{
     id::{AuthorId, Digest, Dot, Peer},
     store::{Batch, Store, Touched},
@@ -43,6 +43,14 @@ pub use crate::{
 
 /// How many waiting inputs one turn takes, so that a turn stays short.
 const INPUTS_PER_TURN: usize = 16;
+
+/// The most bytes of frames and messages that wait for a merge. Beyond it the merge is ended in one turn: rather one long turn than
+/// memory without a bound.
+const INPUT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// How many events of a merge a command is held up by, so that it is carried out before the call returns. They take some tens of
+/// milliseconds; a command that comes during a longer merge is carried out after it.
+const MERGED_FOR_COMMAND_MAX: usize = 20_000;
 
 /// One key of a scan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +78,13 @@ pub struct Replica {
     /// What a session brought, on its way into the store. Until it is there, inputs wait.
     merge: Option<Merge>,
     inputs: VecDeque<Input>,
+    /// The bytes of frames and messages among them.
+    input_bytes: usize,
+    /// Commands that wait for the merge.
+    wishes: VecDeque<Wish>,
+    /// Why storage takes no more batches. A batch that was not stored must not be followed by others: the disk would hold a vector
+    /// that covers events it has not, which reads as their deletion.
+    refused: Option<Arc<str>>,
     next_batch: u64,
     /// The commands that a batch makes durable.
     waiting: VecDeque<(BatchId, CommandId)>,
@@ -89,7 +104,7 @@ impl Replica {
         let mut random = Random::new(config.seed);
         let anti_entropy_at = anti_entropy_after(&config, &mut random, now);
         Self {
-            store: Store::new(config.ring_records, random.number()),
+            store: Store::new(config.ring_records, random.number(), config.mutated),
             clock: Clock::default(),
             author: None,
             early: Early::new(config.buffered_transactions_max),
@@ -97,6 +112,9 @@ impl Replica {
             outputs: VecDeque::new(),
             merge: None,
             inputs: VecDeque::new(),
+            input_bytes: 0,
+            wishes: VecDeque::new(),
+            refused: None,
             next_batch: 0,
             waiting: VecDeque::new(),
             changed_at: now,
@@ -123,35 +141,71 @@ impl Replica {
         replica
     }
 
+    /// Goes on as this author, which the rules forbid.
+    #[cfg(feature = "mutations")]
+    pub fn resume_author(&mut self, author: Option<AuthorId>) {
+        self.author = author;
+    }
+
+    /// Forgets that an entry is live, which the rules forbid.
+    #[cfg(feature = "mutations")]
+    pub fn forget(&mut self, dot: &Dot) {
+        let mut edit = self.store.edit();
+        edit.remove(dot);
+        edit.finish();
+    }
+
     /// Takes one input. Drain [`Self::poll_output`] until it is empty before the next.
     pub fn handle(&mut self, input: Input, now: Timestamp) {
         match input {
             Input::Persisted { id } => self.persisted(id, Ok(())),
-            Input::PersistFailed { id, reason } => self.persisted(id, Err(CommandError::NotDurable { reason })),
+            Input::PersistFailed { reason, .. } => self.persist_failed(&reason),
+            Input::Command { id, command } => self.command(id, command, now),
+            // The time is looked at when the work is done; the driver comes again at once.
+            Input::Tick if self.has_work() => self.work(now),
             input => {
+                if let Input::Received { frame: bytes, .. } | Input::Gossiped { message: bytes, .. } = &input {
+                    self.input_bytes += bytes.len();
+                }
                 self.inputs.push_back(input);
+                if self.input_bytes > INPUT_BYTES_MAX {
+                    self.merge_some(usize::MAX, now);
+                }
                 self.work(now);
             }
         }
     }
 
-    /// Does one turn of work: a slice of a merge, or inputs that waited for one.
+    /// Whether a merge is under way, or something waits for one.
+    fn has_work(&self) -> bool {
+        self.merge.is_some() || !self.inputs.is_empty() || !self.wishes.is_empty()
+    }
+
+    /// Does one turn of work: a slice of a merge, or what waited for one.
     fn work(&mut self, now: Timestamp) {
         for _ in 0..INPUTS_PER_TURN {
-            if !self.merge_slice(now) {
+            if !self.merge_some(self.config.slice_events.max(1), now) {
                 return;
+            }
+            if self.carry_out_next(now) {
+                continue;
             }
             let Some(input) = self.inputs.pop_front() else { return };
             match input {
-                Input::Command { id, command } => self.command(id, command, now),
                 Input::PeerUp { peer } => self.peer_up(peer, now),
                 Input::PeerDown { peer } => self.peer_down(peer, now),
-                Input::Received { peer, frame } => self.received(peer, &frame, now),
+                Input::Received { peer, frame } => {
+                    self.input_bytes -= frame.len();
+                    self.received(peer, &frame, now);
+                }
                 Input::Drained { peer } => self.drained(peer),
-                Input::Gossiped { peer, message } => self.gossiped(peer, &message, now),
+                Input::Gossiped { peer, message } => {
+                    self.input_bytes -= message.len();
+                    self.gossiped(peer, &message, now);
+                }
                 Input::Tick => self.tick(now),
-                // Never waits.
-                Input::Persisted { .. } | Input::PersistFailed { .. } => {}
+                // These do not wait here.
+                Input::Command { .. } | Input::Persisted { .. } | Input::PersistFailed { .. } => {}
             }
         }
     }
@@ -164,7 +218,7 @@ impl Replica {
     /// When the engine wants [`Input::Tick`], if nothing comes before. A time that has passed asks for it at once: there is work
     /// left, and the driver may see to other things in between.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        if self.merge.is_some() || !self.inputs.is_empty() {
+        if self.has_work() {
             return Some(Timestamp::default());
         }
         if self.links.is_empty() {
@@ -232,9 +286,9 @@ impl Replica {
         Some(digest == self.digest())
     }
 
-    /// Commands that wait to become durable.
+    /// Commands that wait to be carried out or to become durable.
     pub fn pending(&self) -> usize {
-        self.waiting.len()
+        self.wishes.len() + self.waiting.len()
     }
 
     /// The author of this opening's writes, once it has written.
@@ -285,13 +339,15 @@ impl Replica {
             });
             self.outputs.push_back(Output::Emit(Event::Changed(changes.collect())));
         }
-        self.outputs.push_back(Output::Persist { id, batch });
+        if self.refused.is_none() {
+            self.outputs.push_back(Output::Persist { id, batch });
+        }
         self.digest.take();
         self.changed_at = now;
         if !self.links.is_empty() && self.beacon_at.is_none() {
             self.beacon_at = Some(now + self.config.beacon_after);
         }
-        self.report_sync();
+        self.doubt_sync();
         id
     }
 
@@ -304,6 +360,17 @@ impl Replica {
                     result: result.clone(),
                 });
             }
+        }
+    }
+
+    /// Storage has refused a batch, and will not be given any that follow it.
+    fn persist_failed(&mut self, reason: &Arc<str>) {
+        self.refused.get_or_insert_with(|| Arc::clone(reason));
+        for (_, id) in self.waiting.drain(..) {
+            let result = Err(CommandError::NotDurable {
+                reason: Arc::clone(reason),
+            });
+            self.outputs.push_back(Output::Reply { id, result });
         }
     }
 

@@ -6,18 +6,18 @@ use core::time::Duration;
 use super::{Event, Output, Replica, anti_entropy_after, link::Link, merge::Merge};
 use crate::{
     id::{Dot, Peer},
-    sync::{Delta, Incoming, Outgoing, SessionError},
+    mutation::Mutation,
+    sync::{Delta, Incoming, Manner, Outgoing, SessionError},
     time::Timestamp,
-    wire::{Frame, Hello, Tag},
+    wire::{AUTHORS_MAX, Frame, Hello, Tag},
 };
-
-/// How many frames a peer's queue is given at a time: enough to keep a fast link busy for the time of one turn of the
-/// driver (512 KiB), few enough that a turn stays short.
-const FRAMES_PER_TURN: usize = 8;
 
 /// How many sessions receive at the same time. More would bring the same events several times; with one only, a peer that
 /// answers slowly would hold up the others.
 const SESSIONS_MAX: usize = 2;
+
+/// How long a peer's digest may differ from ours before a session is opened although one of both keeps changing.
+const DIFFERENCE_MAX: Duration = Duration::from_secs(10);
 
 /// The longest wait before a peer whose sessions fail is asked again.
 const RETRY_MAX: Duration = Duration::from_secs(60);
@@ -51,23 +51,25 @@ impl Replica {
         self.links.keys().nth(at as usize).copied()
     }
 
-    /// Opens the sessions that are wanted, as far as there is room.
+    /// Opens the sessions that are wanted, as far as there is room, with those first that were heard of longest ago.
     pub(super) fn open_sessions(&mut self, now: Timestamp) {
         let open = self.links.values().filter(|link| link.incoming.is_some()).count();
         let wanted = self
             .links
             .iter_mut()
             .filter(|(_, link)| link.wanted && link.incoming.is_none());
-        for (peer, link) in wanted.take(SESSIONS_MAX.saturating_sub(open)) {
+        let mut wanted: Vec<_> = wanted.collect();
+        wanted.sort_by_key(|(_, link)| link.heard_at);
+        for (peer, link) in wanted.into_iter().take(SESSIONS_MAX.saturating_sub(open)) {
             let (tag, vector) = (Tag(self.random.number() as u32), self.store.vector());
             for frame in Hello::frames(self.config.store, tag, link.spell, vector) {
                 self.outputs.push_back(Output::Send { peer: *peer, frame });
             }
             link.incoming = Some(Incoming::new(tag, vector.clone()));
             link.wanted = false;
-            link.spell = false;
+            link.spelled = core::mem::take(&mut link.spell);
             link.heard_at = now;
-            link.told = Some(vector.digest());
+            link.told = Some(*self.digest.get_or_init(|| vector.digest()));
         }
     }
 
@@ -77,7 +79,7 @@ impl Replica {
             Ok(Frame::Hello(hello)) => self.hello(peer, hello, now),
             Ok(Frame::Digest(digest)) => {
                 link.digest = Some((digest, now));
-                self.report_sync();
+                self.report_sync(now);
                 Ok(())
             }
             Ok(frame) => self.answered(peer, frame, now),
@@ -85,7 +87,9 @@ impl Replica {
         };
         match outcome {
             Ok(()) => {}
-            Err(SessionError::UnknownKey(_)) => self.spell(peer, now),
+            Err(SessionError::UnknownKey(_)) if self.links.get(&peer).is_some_and(|link| !link.spelled) => {
+                self.spell(peer, now);
+            }
             Err(error) => self.fail(peer, error, now),
         }
     }
@@ -103,14 +107,25 @@ impl Replica {
             return Ok(());
         };
         link.digest = Some((vector.digest(), now));
-        // It holds something that is lacking here: ask in turn, unless that is under way.
+        // It holds something that is lacking here: ask in turn, unless that is under way, or has failed and is due later.
         let lacking = !self.store.vector().dominates(&vector);
-        link.wanted |= lacking && link.incoming.is_none();
+        link.wanted |= lacking && link.incoming.is_none() && link.failures == 0;
         self.yield_author(&vector);
-        if let Some(link) = self.links.get_mut(&peer) {
-            link.outgoing = Some(Outgoing::new(tag, vector, spell));
+        if self.config.mutated.is(Mutation::ContextAtHello) {
+            let mut edit = self.store.edit();
+            vector.iter().for_each(|(author, n)| edit.advance(author, n));
+            edit.finish();
+            self.digest.take();
         }
-        self.report_sync();
+        let manner = Manner {
+            spell,
+            event_bytes_max: self.config.event_bytes_max,
+            mutated: self.config.mutated,
+        };
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.outgoing = Some(Outgoing::new(tag, vector, manner));
+        }
+        self.report_sync(now);
         self.open_sessions(now);
         self.fill(peer);
         Ok(())
@@ -130,7 +145,7 @@ impl Replica {
             return;
         };
         let mut frames = Vec::new();
-        if outgoing.fill(&self.store, &mut frames, FRAMES_PER_TURN) {
+        if outgoing.fill(&self.store, &mut frames, self.config.frames_per_turn.max(1)) {
             link.outgoing = None;
         }
         link.drained = frames.is_empty();
@@ -157,9 +172,21 @@ impl Replica {
         if let Some(delta) = incoming.receive(frame, key_of)? {
             link.incoming = None;
             link.failures = 0;
+            link.digest = Some((delta.vector.digest(), now));
+            let beyond = delta
+                .vector
+                .iter()
+                .filter(|(author, _)| self.store.vector().get(author) == 0);
+            if self.store.vector().len() + beyond.count() > AUTHORS_MAX {
+                return Err(SessionError::TooManyAuthors);
+            }
             self.commit_session(peer, delta, now);
         } else {
             let progress = incoming.progress();
+            if self.config.mutated.is(Mutation::VisibleBeforeEnd) {
+                let staged = incoming.staged();
+                self.merge = Some(Merge::new(peer, staged));
+            }
             let event = Event::Progress {
                 peer,
                 done: progress.done,
@@ -173,7 +200,7 @@ impl Replica {
     fn commit_session(&mut self, peer: Peer, delta: Delta, now: Timestamp) {
         self.yield_author(&delta.vector);
         self.merge = Some(Merge::new(peer, delta));
-        self.merge_slice(now);
+        self.merge_some(self.config.slice_events.max(1), now);
     }
 
     /// Tells a peer what is held here now, if it was not told.
@@ -204,7 +231,8 @@ impl Replica {
     fn fail(&mut self, peer: Peer, error: SessionError, now: Timestamp) {
         if let Some(link) = self.links.get_mut(&peer) {
             link.incoming = None;
-            link.failures = link.failures.saturating_add(1);
+            // Silence has cost its time already.
+            link.failures += u32::from(error != SessionError::Silent);
             link.heard_at = now;
         }
         self.refuse(Some(peer), error);
@@ -218,19 +246,28 @@ impl Replica {
             .map(|_| link.heard_at + self.config.session_patience)
     }
 
-    /// When a session is due because the peer's digest differs from ours and both were quiet since.
+    /// When a session is due because the peer's digest differs from ours: once both were quiet for a while, or have differed for so
+    /// long that they will not be.
     pub(super) fn repair_at(&self, link: &Link) -> Option<Timestamp> {
-        let (_, told_at) = link.digest?;
-        if link.incoming.is_some() || link.in_sync == Some(true) {
+        if link.incoming.is_some() || link.wanted || link.in_sync == Some(true) {
             return None;
         }
-        let quiet_since = told_at.max(self.changed_at).max(link.heard_at);
-        let patience = self
+        let told_at = match link.digest {
+            Some((theirs, _)) if link.compared == Some((self.digest(), theirs)) => return None,
+            Some((_, told_at)) => told_at,
+            // Not known to differ; but a session failed, so nothing is known.
+            None if link.failures > 0 => link.heard_at,
+            None => return None,
+        };
+        let again = self
             .config
             .repair_after
             .saturating_mul(1 << link.failures.min(16))
             .min(RETRY_MAX);
-        Some(quiet_since + patience.max(self.config.repair_after))
+        let again = again.max(self.config.repair_after);
+        let quiet = told_at.max(self.changed_at) + again;
+        let ceiling = link.differs_since.map_or(quiet, |since| since + DIFFERENCE_MAX);
+        Some(quiet.min(ceiling).max(link.heard_at + again))
     }
 
     pub(super) fn tick(&mut self, now: Timestamp) {
@@ -255,6 +292,7 @@ impl Replica {
         }
         if due(self.beacon_at) {
             self.beacon_at = None;
+            self.report_sync(now);
             for peer in self.links.keys().copied().collect::<Vec<_>>() {
                 self.tell(peer);
             }
@@ -265,14 +303,29 @@ impl Replica {
         }
     }
 
+    /// Something has changed here: who was in sync is not, as far as is known. Whether that is so is found out when the digest is
+    /// told, not at each change.
+    pub(super) fn doubt_sync(&mut self) {
+        for (peer, link) in &mut self.links {
+            if link.in_sync == Some(true) {
+                link.in_sync = Some(false);
+                self.outputs.push_back(Output::Emit(Event::SyncChanged { peer: *peer }));
+            }
+        }
+    }
+
     /// Tells callers of each peer of which another thing is known than before.
-    pub(super) fn report_sync(&mut self) {
+    pub(super) fn report_sync(&mut self, now: Timestamp) {
         if self.links.is_empty() {
             return;
         }
         let digest = self.digest();
         for (peer, link) in &mut self.links {
             let in_sync = link.digest.map(|(theirs, _)| theirs == digest);
+            link.differs_since = match in_sync {
+                Some(false) => link.differs_since.or(Some(now)),
+                _ => None,
+            };
             if in_sync != link.in_sync {
                 link.in_sync = in_sync;
                 self.outputs.push_back(Output::Emit(Event::SyncChanged { peer: *peer }));

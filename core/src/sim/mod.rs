@@ -17,4 +17,4 @@ mod run;
 
 pub use oracle::Violation;
 pub use profile::Profile;
-pub use run::{Outcome, run};
+pub use run::{Outcome, run, run_mutated};

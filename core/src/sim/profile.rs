@@ -3,7 +3,11 @@
 use core::time::Duration;
 
 use super::random::Random;
-use crate::{id::StoreId, replica::Config};
+use crate::{
+    id::StoreId,
+    mutation::{Mutated, Mutation},
+    replica::Config,
+};
 
 /// The parameters of a run, drawn from its seed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,6 +24,10 @@ pub struct Profile {
     pub gossip_bytes_max: usize,
     /// How many early transactions are kept.
     pub buffered_transactions_max: usize,
+    /// Bytes of events in a frame; small ones make long sessions, to be cut anywhere.
+    pub event_bytes_max: usize,
+    /// Frames that a peer's queue is given at a time.
+    pub frames_per_turn: usize,
     /// Events of a session taken in one turn.
     pub slice_events: usize,
     /// Gossip messages lost, in percent.
@@ -30,6 +38,8 @@ pub struct Profile {
     pub mishaps_per_mille: usize,
     /// Values too large to travel inside an event, in percent.
     pub large_percent: usize,
+    /// The deliberate bug that the replicas have.
+    pub mutation: Option<Mutation>,
 }
 
 impl Profile {
@@ -41,12 +51,19 @@ impl Profile {
             ring_records: random.pick(&[0, 4, 65_536]),
             gossip_bytes_max: random.pick(&[0, 150, 48 * 1024]),
             buffered_transactions_max: random.pick(&[0, 2, 4_096]),
+            event_bytes_max: random.pick(&[1, 100, 65_536]),
+            frames_per_turn: random.pick(&[1, 8]),
             slice_events: random.pick(&[1, 3, 1_000]),
             loss_percent: random.pick(&[0, 20, 60, 100]),
             duplicate_percent: random.pick(&[0, 20]),
             mishaps_per_mille: random.pick(&[0, 30, 120]),
+            mutation: None,
             large_percent: random.pick(&[0, 0, 0, 0, 0, 0, 0, 5]),
         }
+    }
+
+    pub(super) fn is(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
     }
 
     pub(super) fn config(&self, seed: [u8; 32]) -> Config {
@@ -54,7 +71,10 @@ impl Profile {
             ring_records: self.ring_records,
             gossip_bytes_max: self.gossip_bytes_max,
             buffered_transactions_max: self.buffered_transactions_max,
+            event_bytes_max: self.event_bytes_max,
+            frames_per_turn: self.frames_per_turn,
             slice_events: self.slice_events,
+            mutated: Mutated::by(self.mutation),
             anti_entropy_every: Duration::from_secs(20),
             ..Config::new(StoreId::from_name("simulation"), seed)
         }

@@ -11,6 +11,7 @@ use alloc::{
 use super::{Profile, Violation, network::Network, oracle::Oracle, random::Random};
 use crate::{
     id::{Dot, Peer},
+    mutation::Mutation,
     replica::{BatchId, Command, CommandId, Context, Input, Output, Replica, Value, VersionVector, Write},
     store::Batch,
     time::Timestamp,
@@ -37,8 +38,19 @@ const HEALING_TURNS_MAX: usize = 200_000;
 /// # Errors
 /// When a replica did what it must not.
 pub fn run(seed: u64) -> Result<Outcome, Violation> {
+    run_mutated(seed, None)
+}
+
+/// Runs the schedule of a seed with replicas that have a deliberate bug.
+///
+/// # Errors
+/// When a replica did what it must not.
+pub fn run_mutated(seed: u64, mutation: Option<Mutation>) -> Result<Outcome, Violation> {
     let mut random = Random::new(seed);
-    let profile = Profile::draw(&mut random);
+    let profile = Profile {
+        mutation,
+        ..Profile::draw(&mut random)
+    };
     let mut run = Run::new(profile, random);
     run.whole().map_err(|what| Violation {
         seed,
@@ -141,6 +153,9 @@ impl Run {
                 3 => self.restore_backup(node),
                 _ => self.clone_profile(node, other),
             };
+        }
+        if self.profile.is(Mutation::DotEvicted) && self.random.percent(2) {
+            return self.evict(node);
         }
         match self.random.below(100) {
             0..25 => self.write(node),
@@ -321,6 +336,16 @@ impl Run {
         Ok(())
     }
 
+    /// The bug that [`Mutation::DotEvicted`] names. The oracle is asked after whatever comes next.
+    fn evict(&mut self, at: usize) -> Result<(), String> {
+        let replica = &mut self.nodes[at].replica;
+        let dot = replica.live_dots().next();
+        if let Some(dot) = dot {
+            replica.forget(&dot);
+        }
+        Ok(())
+    }
+
     /// The process dies; what was not flushed is gone. It is opened again from its disk.
     fn crash(&mut self, at: usize) -> Result<(), String> {
         for other in 0..self.nodes.len() {
@@ -333,7 +358,11 @@ impl Run {
         node.unflushed.clear();
         node.awaiting_drain.clear();
         node.stale = None;
+        let author = node.replica.author();
         node.replica = Replica::restore(config, Timestamp(self.now.0 + node.skew), node.disk.iter().cloned());
+        if self.profile.is(Mutation::AuthorResumed) {
+            node.replica.resume_author(author);
+        }
         node.seen = node.replica.vector().clone();
         self.oracle
             .judge(&node.replica)
@@ -353,7 +382,12 @@ impl Run {
             return Ok(());
         }
         self.nodes[to].disk = self.nodes[from].disk.clone();
-        self.crash(to)
+        self.crash(to)?;
+        if self.profile.is(Mutation::AuthorCloned) {
+            let author = self.nodes[from].replica.author();
+            self.nodes[to].replica.resume_author(author);
+        }
+        Ok(())
     }
 
     /// Joins all in a ring and delivers until nothing is left to do.

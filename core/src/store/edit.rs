@@ -10,6 +10,7 @@ use super::{
 use crate::{
     causality::{Dots, Event, Frontier, Op, Txn, VersionVector},
     id::{AuthorId, Dot},
+    mutation::Mutation,
 };
 
 /// A step under way: what it adds and removes, none of it visible yet.
@@ -171,9 +172,9 @@ impl<'a> Edit<'a> {
         self.store.step.frontier = Some(batch.frontier);
     }
 
-    /// Compares how touched keys read before and after the step, up to `keys_max` of them. Returns whether all are done; nothing
+    /// Compares how touched keys read before and after the step, up to `left` of them. Returns whether all are done; nothing
     /// may be added to the step from the first call on.
-    pub fn compare(&mut self, keys_max: usize) -> bool {
+    pub fn compare(&mut self, left: &mut usize) -> bool {
         let step = &mut self.store.step;
         if !step.comparing {
             step.comparing = true;
@@ -181,10 +182,11 @@ impl<'a> Edit<'a> {
             step.touched.dedup();
             step.changes.reserve_exact(step.touched.len());
         }
-        for _ in 0..keys_max {
+        while *left > 0 {
             let Some(key) = self.store.step.touched.pop() else {
                 break;
             };
+            *left -= 1;
             let (before, after) = (self.store.reading(key, false), self.store.reading(key, true));
             if before != after {
                 let key = Arc::clone(&self.store.keys.get(key).text);
@@ -208,6 +210,15 @@ impl<'a> Edit<'a> {
         if let Some(frontier) = step.frontier.take() {
             store.frontier = frontier;
         }
+        if store.mutated.is(Mutation::AuthorForgotten) {
+            let live = |author| {
+                store
+                    .authors
+                    .number(&author)
+                    .is_some_and(|number| store.logs.contains_key(&number))
+            };
+            store.vector = store.vector.iter().filter(|(author, _)| live(*author)).collect();
+        }
         step.batch.frontier = store.frontier.clone();
         for change in &step.changes {
             match (change.before.value.is_some(), change.after.value.is_some()) {
@@ -219,12 +230,15 @@ impl<'a> Edit<'a> {
         (mem::take(&mut step.batch), mem::take(&mut step.changes))
     }
 
-    /// Clears away what the published step has left behind, up to `entries_max` entries. Returns whether all is done.
-    pub fn clean(&mut self, entries_max: usize) -> bool {
-        for _ in 0..entries_max {
+    /// Clears away what the published step has left behind, up to `left` entries. Returns whether all is done.
+    pub fn clean(&mut self, left: &mut usize) -> bool {
+        while *left > 0 {
+            *left -= 1;
             if let Some(slot) = self.store.step.dying.pop() {
                 let cell = self.store.unlink(slot);
-                self.store.ring.push(cell.dot, cell.removes);
+                if !self.store.mutated.is(Mutation::RingOfDeletes) {
+                    self.store.ring.push(cell.dot, cell.removes);
+                }
             } else if let Some(slot) = self.store.step.born.pop() {
                 // Those that the step removed again are gone by now.
                 if let Some(cell) = self.store.cells.get_mut(slot) {
@@ -240,9 +254,10 @@ impl<'a> Edit<'a> {
 
     /// Ends a short step at once.
     pub fn finish(mut self) -> (Batch, Vec<Touched>) {
-        self.compare(usize::MAX);
+        let mut all = usize::MAX;
+        self.compare(&mut all);
         let published = self.publish();
-        self.clean(usize::MAX);
+        self.clean(&mut all);
         published
     }
 }

@@ -39,6 +39,7 @@ use self::{
 use crate::{
     causality::{Context, Dots, Frontier, Value, VersionVector},
     id::{AuthorId, Dot},
+    mutation::Mutated,
     time::Hlc,
 };
 
@@ -81,12 +82,13 @@ pub struct Store {
     len: usize,
     ring: Ring,
     step: Step,
+    mutated: Mutated,
 }
 
 impl Store {
     /// An empty store that keeps up to `ring_records` records of dead events. `hash_seed` must not be known to those who choose
     /// keys.
-    pub fn new(ring_records: usize, hash_seed: u64) -> Self {
+    pub fn new(ring_records: usize, hash_seed: u64, mutated: Mutated) -> Self {
         Self {
             vector: VersionVector::new(),
             frontier: Frontier::default(),
@@ -97,6 +99,7 @@ impl Store {
             len: 0,
             ring: Ring::new(ring_records),
             step: Step::default(),
+            mutated,
         }
     }
 
@@ -194,8 +197,8 @@ impl Store {
         Some(self.expand(removes))
     }
 
-    /// Which dots are live, as bitmaps of the blocks that hold any: author, index of the block, bitmap. Not while a step is under
-    /// way.
+    /// Which dots are live, as bitmaps of the blocks that hold any: author, index of the block, bitmap. While a step is under
+    /// way, with those that it adds or takes out.
     pub fn blocks(&self) -> impl Iterator<Item = (AuthorId, u64, Bitmap)> + '_ {
         self.logs.iter().flat_map(|(author, log)| {
             log.blocks()

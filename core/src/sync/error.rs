@@ -32,6 +32,8 @@ pub enum SessionError {
         /// How many bytes were staged.
         bytes: usize,
     },
+    /// With what the peer holds, the vector would name more authors than [`crate::wire::AUTHORS_MAX`].
+    TooManyAuthors,
     /// Nothing came for as long as [`crate::replica::Config::session_patience`].
     Silent,
 }
@@ -56,6 +58,7 @@ impl fmt::Display for SessionError {
             Self::UnexpectedBody => write!(f, "a large value is out of place"),
             Self::WrongHash => write!(f, "a large value does not have its hash"),
             Self::StageFull { bytes } => write!(f, "the session brought {bytes} bytes, more than can be staged"),
+            Self::TooManyAuthors => write!(f, "the version vector would name too many authors"),
             Self::Silent => write!(f, "the peer fell silent"),
         }
     }

@@ -107,7 +107,7 @@ impl Incoming {
     pub fn progress(&self) -> Progress {
         Progress {
             done: self.stage.done,
-            expected: self.stage.done + self.remaining,
+            expected: self.stage.done.saturating_add(self.remaining),
         }
     }
 
@@ -139,6 +139,7 @@ impl Incoming {
             return Err(SessionError::UnexpectedBody);
         }
         match frame {
+            Frame::Events { events: [], .. } => return Err(WireError::Truncated.into()),
             Frame::Events { remaining, events, .. } => {
                 self.remaining = remaining;
                 let stage = &mut self.stage;
@@ -180,6 +181,15 @@ impl Incoming {
         Ok(None)
     }
 
+    /// What has come so far, as if it were all.
+    pub(crate) fn staged(&self) -> Delta {
+        Delta {
+            vector: self.stage.seen.clone(),
+            events: self.stage.events.clone(),
+            ..Delta::default()
+        }
+    }
+
     fn complete(&mut self) -> Result<Delta, SessionError> {
         let mut vector = core::mem::take(&mut self.asked);
         for (author, n) in self.end.vector.drain(..) {
@@ -214,7 +224,7 @@ impl Stage {
         if self.body.is_some() {
             return Err(SessionError::UnexpectedBody);
         }
-        self.done += dot.n - self.seen.get(&dot.author);
+        self.done = self.done.saturating_add(dot.n - self.seen.get(&dot.author));
         self.seen.advance(dot.author, dot.n);
         let bytes = match &event {
             Described::Live {
@@ -241,10 +251,11 @@ impl Stage {
         for removed in removes {
             self.mentioned.advance(removed.author, removed.n);
         }
+        let removed = size_of_val(&**removes);
         if let Some(frame) = self.events.last_mut() {
             frame.push(event);
         }
-        self.charge(STAGED_EVENT_BYTES + bytes)
+        self.charge(STAGED_EVENT_BYTES + removed + bytes)
     }
 
     fn body(&mut self, bytes: &[u8]) -> Result<(), SessionError> {

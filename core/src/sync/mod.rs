@@ -18,4 +18,4 @@ mod outgoing;
 
 pub use error::SessionError;
 pub use incoming::{Delta, Incoming, Leaves, Progress};
-pub use outgoing::{Outgoing, Source};
+pub use outgoing::{Manner, Outgoing, Source};

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::{
     causality::{Dots, Frontier, Value, VersionVector},
     id::{AuthorId, Dot},
+    mutation::{Mutated, Mutation},
     time::Hlc,
     wire::{AuthorTable, End, EventWriter, Frame, Leaf, LeafWriter, LiveEvent, Tag},
 };
@@ -21,6 +22,17 @@ pub trait Source {
     fn record(&self, dot: &Dot) -> Option<Dots>;
     /// All live dots, by block.
     fn leaves(&self) -> impl Iterator<Item = Leaf>;
+}
+
+/// How a HELLO is answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Whether each key is spelled, also where the receiver should know it.
+    pub spell: bool,
+    /// The most bytes of events in a frame; an event that is longer has one for itself.
+    pub event_bytes_max: usize,
+    /// A deliberate bug, for the tests of the tests.
+    pub mutated: Mutated,
 }
 
 /// Answers one HELLO. Frames are made as the link takes them, so that a large store is never held as frames in memory.
@@ -43,8 +55,9 @@ pub struct Outgoing {
     /// Events still to be sent, as counted once.
     remaining: u64,
     counted: bool,
-    /// Whether each key is spelled, also where the receiver should know it.
-    spell: bool,
+    manner: Manner,
+    /// All that a bug sends.
+    frozen: Option<VersionVector>,
     /// Events for the next frame.
     events: Vec<u8>,
     /// A large value under way, and how much of it was sent.
@@ -52,8 +65,8 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Begins the answer to a HELLO that announced `asked`, and may have asked to `spell` every key.
-    pub fn new(tag: Tag, asked: VersionVector, spell: bool) -> Self {
+    /// Begins the answer to a HELLO that announced `asked`.
+    pub fn new(tag: Tag, asked: VersionVector, manner: Manner) -> Self {
         let writer = EventWriter::new(AuthorTable::new(&asked), Hlc::default());
         Self {
             tag,
@@ -66,7 +79,8 @@ impl Outgoing {
             complete: true,
             remaining: 0,
             counted: false,
-            spell,
+            manner,
+            frozen: None,
             events: Vec::new(),
             body: None,
         }
@@ -76,8 +90,13 @@ impl Outgoing {
     pub fn fill(&mut self, source: &impl Source, frames: &mut Vec<Vec<u8>>, frames_max: usize) -> bool {
         if !self.counted {
             self.counted = true;
+            self.frozen = self
+                .manner
+                .mutated
+                .is(Mutation::NoCatchUp)
+                .then(|| source.vector().clone());
             // A receiver that has seen what is unknown here may have removed what its vector covers: then it knows no key by a dot.
-            self.spell |= !source.vector().dominates(&self.asked);
+            self.manner.spell |= !source.vector().dominates(&self.asked);
             self.remaining = source.vector().events_beyond(&self.sent);
         }
         while frames.len() < frames_max {
@@ -96,6 +115,7 @@ impl Outgoing {
     }
 
     fn next_author(&mut self, vector: &VersionVector) -> Option<(AuthorId, u64)> {
+        let vector = self.frozen.as_ref().unwrap_or(vector);
         let unsent = |(author, n): &(AuthorId, u64)| *n > self.sent.get(author);
         let found = vector
             .iter_from(self.cursor)
@@ -125,13 +145,16 @@ impl Outgoing {
             let mut large = None;
             if dot.n == next_live {
                 if let Some(live) = live.next() {
-                    let key_known = !self.spell && live.removes.first().is_some_and(|dot| self.asked.covers(dot));
+                    let key_known =
+                        !self.manner.spell && live.removes.first().is_some_and(|dot| self.asked.covers(dot));
                     if self.writer.live(&live, key_known, &mut event) {
                         large = Some(Value::clone(live.value));
                     }
                 }
             } else if let Some(removes) = self.records.then(|| source.record(&dot)).flatten() {
                 self.writer.dead(dot, &removes, &mut event);
+            } else if self.manner.mutated.is(Mutation::RingOfDeletes) {
+                // Passed over in silence.
             } else {
                 // The leaves will tell what is not described, and then no record is needed any more.
                 (self.complete, self.records) = (false, false);
@@ -139,7 +162,7 @@ impl Outgoing {
                 at = next_live - 1;
                 continue;
             }
-            if self.events.len() + event.len() > Frame::EVENT_BYTES_MAX {
+            if self.events.len() + event.len() > self.manner.event_bytes_max.min(Frame::EVENT_BYTES_MAX) {
                 self.flush(frames);
             }
             at = dot.n;

@@ -61,7 +61,8 @@ impl Driver {
         }
     }
 
-    fn turn(&mut self, input: Input) {
+    /// Feeds an input once.
+    pub fn turn(&mut self, input: Input) {
         self.replica.handle(input, self.now);
         while let Some(output) = self.replica.poll_output() {
             match output {
