@@ -24,14 +24,14 @@ use crate::{
     clock::Clock,
     error::StoreError,
     events::{Audience, Events, NodeEvent},
-    gossip::QUEUED_MESSAGES_MAX,
     status::{self, Path, PeerStatus, RelayStatus, Role, Status, StorageKind, StorageStatus},
     storage::MemoryStorage,
 };
 
-/// How many messages wait for the node. As many as then wait for each member; a program that writes more in one go
-/// leaves the rest to the sessions, which carry much better what is much.
-const BROADCASTS_WAITING_MAX: usize = QUEUED_MESSAGES_MAX;
+/// How many bytes of messages wait for the node: tens of thousands of small writes, or a hundred of the largest that are
+/// gossiped at all. A program that writes more in one go leaves the rest to the sessions, which carry much better what is
+/// much.
+const BROADCAST_BYTES_WAITING_MAX: usize = 4 * 1024 * 1024;
 
 /// What the node has to carry to others.
 #[derive(PartialEq, Eq, Debug)]
@@ -87,7 +87,7 @@ struct State {
     closers: Vec<oneshot::Sender<()>>,
     /// What waits for the node. Frames are bounded by the replica: a burst for each peer.
     outgoing: VecDeque<Outgoing>,
-    broadcasts_waiting: usize,
+    broadcast_bytes_waiting: usize,
     audience: Audience,
     peers: BTreeMap<Peer, Linked>,
     relays: Vec<RelayStatus>,
@@ -109,7 +109,7 @@ impl Engine {
                 replies: HashMap::new(),
                 closers: Vec::new(),
                 outgoing: VecDeque::new(),
-                broadcasts_waiting: 0,
+                broadcast_bytes_waiting: 0,
                 audience: Audience::default(),
                 peers: BTreeMap::new(),
                 relays,
@@ -188,11 +188,19 @@ impl Engine {
         self.lock().replica.poll_timeout()
     }
 
+    /// Whether the replica has work left that it goes on with at the next [`Input::Tick`], which says a time before all
+    /// others. A moment that has merely passed can wait a little: what it is for may have to wait for something else.
+    pub(crate) fn has_work_left(&self) -> bool {
+        self.timeout() == Some(Timestamp::default())
+    }
+
     /// The next thing to carry to others.
     pub(crate) fn next_outgoing(&self) -> Option<Outgoing> {
         let mut state = self.lock();
         let next = state.outgoing.pop_front();
-        state.broadcasts_waiting -= usize::from(matches!(next, Some(Outgoing::Broadcast { .. })));
+        if let Some(Outgoing::Broadcast { message }) = &next {
+            state.broadcast_bytes_waiting -= message.len();
+        }
         next
     }
 
@@ -263,7 +271,7 @@ impl Engine {
         state.peers.clear();
         state.relays.clear();
         state.outgoing.clear();
-        state.broadcasts_waiting = 0;
+        state.broadcast_bytes_waiting = 0;
         state.replies.clear();
         state.closers.clear();
         state.audience.tell(&NodeEvent::StatusChanged);
@@ -313,8 +321,9 @@ impl State {
 
     fn broadcast(&mut self, message: Vec<u8>) {
         // Whoever is linked later gets it in a session.
-        if !self.peers.is_empty() && self.broadcasts_waiting < BROADCASTS_WAITING_MAX {
-            self.broadcasts_waiting += 1;
+        let bytes = self.broadcast_bytes_waiting + message.len();
+        if !self.peers.is_empty() && bytes <= BROADCAST_BYTES_WAITING_MAX {
+            self.broadcast_bytes_waiting = bytes;
             self.outgoing.push_back(Outgoing::Broadcast { message });
         }
     }
@@ -381,5 +390,63 @@ impl State {
             relays: self.relays.clone(),
             pending: self.replica.pending(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gossipstore_core::{id::StoreId, replica::Write, wire::INLINE_VALUE_BYTES_MAX};
+
+    use super::*;
+
+    fn engine_with_a_peer() -> Engine {
+        let engine = Engine::new(Config::new(StoreId::from_name("engine"), [1; 32]), Vec::new());
+        let linked = Linked {
+            id: PeerId::random(),
+            path: Path::Direct,
+            rtt: None,
+            bytes_in: 0,
+            bytes_out: 0,
+        };
+        engine.peer_up(Peer(0), linked);
+        engine
+    }
+
+    fn write(engine: &Engine, key: usize) {
+        let write = Write::Put {
+            key: format!("key {key}").as_str().into(),
+            value: vec![0; INLINE_VALUE_BYTES_MAX].into(),
+            context: None,
+        };
+        // Fed eagerly; in memory it is durable at once, so nobody has to wait.
+        drop(engine.command(Command::Transact(vec![write])));
+    }
+
+    /// The bytes of the messages that wait, which are taken.
+    fn broadcast_bytes(engine: &Engine) -> usize {
+        std::iter::from_fn(|| engine.next_outgoing())
+            .map(|outgoing| match outgoing {
+                Outgoing::Broadcast { message } => message.len(),
+                Outgoing::Send { .. } => 0,
+            })
+            .sum()
+    }
+
+    #[test]
+    fn messages_that_nobody_carries_are_bounded_by_their_bytes() {
+        let engine = engine_with_a_peer();
+        let writes = 2 * BROADCAST_BYTES_WAITING_MAX / INLINE_VALUE_BYTES_MAX;
+        for round in 0..3 {
+            for key in 0..writes {
+                write(&engine, round * writes + key);
+            }
+            let bytes = broadcast_bytes(&engine);
+            assert!(bytes <= BROADCAST_BYTES_WAITING_MAX, "{bytes}");
+            assert!(
+                bytes > BROADCAST_BYTES_WAITING_MAX - 2 * INLINE_VALUE_BYTES_MAX,
+                "what has left makes room: {bytes}"
+            );
+        }
+        assert_eq!(engine.read(|replica| replica.len()), 3 * writes, "nothing else is lost");
     }
 }

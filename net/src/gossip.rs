@@ -36,9 +36,10 @@ const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// it sooner.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
-/// How many messages wait for one member before further ones are dropped (sessions repair that): enough for a program
-/// that writes a thousand keys in one go.
-pub(crate) const QUEUED_MESSAGES_MAX: usize = 4_096;
+/// How many messages wait for one member before further ones are dropped, which sessions repair. The node hands over a
+/// few at a time (`node::BROADCASTS_PER_TURN`), so only a member that is slower than what is written gets near; and
+/// all of the longest are 16 MiB.
+const QUEUED_MESSAGES_MAX: usize = 256;
 
 /// What happened.
 #[derive(Debug)]
@@ -141,7 +142,10 @@ impl Gossip {
     }
 }
 
-/// The name under which members meet and gossip. Says nothing about the store to who does not know it.
+/// The name under which members meet and gossip. It does not tell the store's name (one that is guessed can be checked).
+/// But it is no secret: whoever can reach a relay can ask it for all names that are registered there, and whoever
+/// subscribes to one and speaks the sync protocol reads and writes the store as any member does. Invitations and
+/// encryption, which come later, will keep others out; until then the relay is what keeps a store private.
 pub(crate) fn topic_name(store: StoreId) -> String {
     let hash = blake3::derive_key("gossipstore 1 topic", &store.0);
     hash[..16]

@@ -12,13 +12,14 @@
 //! a `/gossipstore/sync/1` stream (`links`) and subscribe to the store's topic (`gossip`). When both stand, the
 //! replica is told `PeerUp`; from then on gossip carries what is new and a session what is old.
 //!
-//! Architecture invariant: only `transport`, the executor in `swarm` and the addresses that `address` takes depend on
+//! Architecture invariant: only `transport`, the executor in `swarm`, `breath` and the addresses that `address` takes depend on
 //! whether this is a browser.
 //! Architecture invariant: no state machine here reads a clock or draws randomness; `node` hands both in.
 //! Architecture invariant: being offline is no error. Nothing but `OpenError` keeps a replica from working.
 
 mod address;
 mod behaviour;
+mod breath;
 mod clock;
 mod discovery;
 mod engine;

@@ -33,6 +33,7 @@ use rand::{SeedableRng as _, rngs::SmallRng};
 use crate::{
     address,
     behaviour::{Behaviour, BehaviourEvent},
+    breath::Breath,
     discovery::{Discovery, DiscoveryAction, MEMBERS_ASKED},
     engine::{Engine, Linked, Outgoing, Taken},
     error::OpenError,
@@ -52,6 +53,10 @@ const LINK_PATIENCE: Duration = Duration::from_secs(15);
 /// After how many refused frames a peer is hung up on. One may be a misfortune, such as a session that it gave up; the
 /// replica copes with any number, but has better things to do.
 const FAULTS_MAX: u32 = 8;
+
+/// How many messages are gossiped in one turn, so that what a program has written in one go leaves the members' queues
+/// while more of it is put in.
+const BROADCASTS_PER_TURN: usize = 64;
 
 /// How long a node that is closed still carries what was written last and says good-bye to its relays.
 const FAREWELL: Duration = Duration::from_millis(150);
@@ -102,6 +107,7 @@ pub fn open(options: Options) -> Result<(Node, Handle), OpenError> {
         next_peer: 0,
         random: SmallRng::seed_from_u64(u64::from_le_bytes(own_seed)),
         timer: Timer::default(),
+        breath: Breath::default(),
         attend: true,
     };
     Ok((node, Handle::new(engine)))
@@ -120,6 +126,7 @@ pub struct Node {
     next_peer: u64,
     random: SmallRng,
     timer: Timer,
+    breath: Breath,
     /// Whether something happened that relays or discovery may have to act on.
     attend: bool,
 }
@@ -187,14 +194,21 @@ impl Node {
         self.leave().await;
     }
 
+    /// Waits for something to do. When there is work left, others get their turn first and then one event of the
+    /// network: long work keeps neither the page nor the network waiting.
     async fn woken(&mut self, leaving: bool) -> Woken {
+        let work_left = self.breath.is_drawing();
         poll_fn(|cx| {
-            if self.engine.poll_work(cx, leaving) || self.timer.poll(cx).is_ready() {
+            if self.breath.poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if let Poll::Ready(event) = self.swarm.poll_next_unpin(cx) {
+                return Poll::Ready(Woken::Network(Box::new(event.expect("a swarm never ends"))));
+            }
+            if work_left || self.engine.poll_work(cx, leaving) || self.timer.poll(cx).is_ready() {
                 return Poll::Ready(Woken::Other);
             }
-            self.swarm
-                .poll_next_unpin(cx)
-                .map(|event| Woken::Network(Box::new(event.expect("a swarm never ends"))))
+            Poll::Pending
         })
         .await
     }
@@ -222,8 +236,12 @@ impl Node {
             self.engine.show_relays(self.relays.status());
         }
         self.carry();
+        let work_left = self.engine.has_work_left();
+        if work_left {
+            self.breath.draw();
+        }
         let times = [
-            self.engine.timeout(),
+            self.engine.timeout().filter(|_| !work_left),
             self.relays.timeout(),
             self.discovery.timeout(),
             self.impatience(),
@@ -231,8 +249,9 @@ impl Node {
         self.timer.set(times.into_iter().flatten().min(), now);
     }
 
-    /// Carries what the replica wants sent.
+    /// Carries what the replica wants sent, as much of it as belongs in one turn.
     fn carry(&mut self) {
+        let mut broadcasts = 0;
         while let Some(outgoing) = self.engine.next_outgoing() {
             match outgoing {
                 Outgoing::Send { peer, frame } => {
@@ -245,6 +264,11 @@ impl Node {
                 Outgoing::Broadcast { message } => {
                     self.engine.note_published(message.len());
                     self.swarm.behaviour_mut().gossip.publish(message);
+                    broadcasts += 1;
+                    if broadcasts == BROADCASTS_PER_TURN {
+                        self.breath.draw();
+                        return;
+                    }
                 }
             }
         }

@@ -36,6 +36,12 @@ pub(crate) fn build(
         .boxed())
 }
 
+/// How many bytes of a WebSocket message are waited for at once: room for them is made when its first 14 bytes announce
+/// them, before the other side has said who it is. A relay writes what noise has gathered, 128 KiB and one message of 64
+/// KiB at most; more than twice that leaves room for one that gathers more. In a tab the browser sees to it.
+#[cfg(not(target_arch = "wasm32"))]
+const WEBSOCKET_MESSAGE_BYTES_MAX: usize = 512 * 1024;
+
 #[cfg(target_arch = "wasm32")]
 fn sockets() -> io::Result<crate::websocket::Transport> {
     Ok(crate::websocket::Transport)
@@ -43,7 +49,9 @@ fn sockets() -> io::Result<crate::websocket::Transport> {
 
 #[cfg(not(target_arch = "wasm32"))]
 fn sockets() -> io::Result<OrTransport<libp2p::websocket::Config<Tcp>, Tcp>> {
-    Ok(OrTransport::new(libp2p::websocket::Config::new(tcp()), tcp()))
+    let mut websocket = libp2p::websocket::Config::new(tcp());
+    websocket.set_max_data_size(WEBSOCKET_MESSAGE_BYTES_MAX);
+    Ok(OrTransport::new(websocket, tcp()))
 }
 
 #[cfg(not(target_arch = "wasm32"))]

@@ -8,6 +8,8 @@
 
 mod identity;
 mod limits;
+mod places;
+mod registrations;
 mod server;
 
 pub use identity::{Identity, IdentityError};

@@ -4,6 +4,8 @@ use std::{num::NonZeroU32, time::Duration};
 
 use libp2p::{connection_limits::ConnectionLimits, relay, rendezvous};
 
+use crate::places::Places;
+
 /// How many members a relay serves, and how far.
 ///
 /// The defaults of libp2p's circuits (128 KiB and two minutes) are made for a handshake after which both sides connect
@@ -53,12 +55,25 @@ const BURST_PER_PEER: NonZeroU32 = NonZeroU32::new(128).unwrap();
 const REFILL_PER_PEER: Duration = Duration::from_secs(1);
 
 /// For how long a member may register, in seconds. Short ones are welcome: they are how the living are told from the
-/// dead.
+/// dead. Members ask for five minutes; what is registered again in the meantime is kept for as long as this.
 const REGISTRATION_SECONDS_MIN: u64 = 60;
-const REGISTRATION_SECONDS_MAX: u64 = 24 * 60 * 60;
+const REGISTRATION_SECONDS_MAX: u64 = 10 * 60;
 
 /// Namespaces of one member: one for each of its open stores.
-const REGISTRATIONS_PER_PEER: usize = 32;
+const REGISTRATIONS_PER_PEER: usize = 16;
+
+/// How often one member may register in a minute. It does so once for each store every few minutes, and once more for
+/// each after it has lost its connection.
+pub(crate) const REGISTRATIONS_PER_MINUTE: u32 = 32;
+
+/// How many bytes the addresses of one member may take. It has one for each of its relays, about 100 bytes each; what
+/// libp2p takes is a message of up to 1 MiB.
+pub(crate) const RECORD_BYTES_MAX: usize = 4 * 1024;
+
+/// How many bytes of a WebSocket message a relay waits for at once: room for them is made when a message's first 14
+/// bytes announce them, before anybody has said who they are. Members write what noise has gathered, 128 KiB and one
+/// message of 64 KiB at most; more than twice that leaves room for those who gather more.
+pub(crate) const WEBSOCKET_MESSAGE_BYTES_MAX: usize = 512 * 1024;
 
 /// Connections whose handshake is under way. More at once are a flood.
 const HANDSHAKES_MAX: u32 = 512;
@@ -67,9 +82,10 @@ const HANDSHAKES_MAX: u32 = 512;
 const CONNECTIONS_PER_PEER: u32 = 4;
 
 impl Limits {
-    pub(crate) fn relay(&self) -> relay::Config {
+    pub(crate) fn relay(&self, places: &Places) -> relay::Config {
         let config = relay::Config {
-            max_reservations: self.reservations,
+            // More than there can be connections: `places` is the limit.
+            max_reservations: self.established() as usize + 1,
             max_reservations_per_peer: RESERVATIONS_PER_PEER,
             reservation_duration: RESERVATION_DURATION,
             reservation_rate_limiters: Vec::new(),
@@ -79,11 +95,14 @@ impl Limits {
             max_circuit_bytes: self.circuit_bytes,
             circuit_src_rate_limiters: Vec::new(),
         };
-        config
+        let mut config = config
             .reservation_rate_per_ip(BURST_PER_ADDRESS, REFILL_PER_ADDRESS)
             .reservation_rate_per_peer(BURST_PER_PEER, REFILL_PER_PEER)
             .circuit_src_per_ip(BURST_PER_ADDRESS, REFILL_PER_ADDRESS)
-            .circuit_src_per_peer(BURST_PER_PEER, REFILL_PER_PEER)
+            .circuit_src_per_peer(BURST_PER_PEER, REFILL_PER_PEER);
+        // Last, since it is asked only when all before it have agreed: who is refused takes no place.
+        config.reservation_rate_limiters.push(Box::new(places.clone()));
+        config
     }
 
     pub(crate) fn rendezvous(&self) -> rendezvous::server::Config {
@@ -96,11 +115,16 @@ impl Limits {
     }
 
     pub(crate) fn connections(&self) -> ConnectionLimits {
-        // Twice the reservations, so that somebody may also come only to dial others.
-        let established = u32::try_from(self.reservations.saturating_mul(2)).unwrap_or(u32::MAX);
         ConnectionLimits::default()
             .with_max_pending_incoming(Some(HANDSHAKES_MAX))
-            .with_max_established_incoming(Some(established.max(CONNECTIONS_PER_PEER)))
+            .with_max_established_incoming(Some(self.established()))
             .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER))
+    }
+
+    /// Connections at the same time: twice the reservations, so that somebody may also come only to dial others.
+    fn established(&self) -> u32 {
+        u32::try_from(self.reservations.saturating_mul(2))
+            .unwrap_or(u32::MAX)
+            .max(CONNECTIONS_PER_PEER)
     }
 }

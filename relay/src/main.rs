@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Parser, builder::RangedU64ValueParser};
 use gossipstore_relay::{Identity, Limits, Options, Relay};
 use libp2p::{Multiaddr, multiaddr::Protocol};
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,6 +16,9 @@ use tracing_subscriber::EnvFilter;
 
 /// What a start that failed exits with, as usage errors do.
 const EXIT_NOT_STARTED: u8 = 2;
+
+/// The most that can be asked for of anything that is counted. No machine carries so much; it catches slips.
+const COUNT_MAX: u64 = 1_000_000;
 
 /// A relay for GossipStore: members of a store find each other here, and meet here until they have a direct path.
 ///
@@ -39,15 +42,15 @@ struct Arguments {
     external: Vec<Multiaddr>,
 
     /// How many members can be reached through the relay at the same time.
-    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().reservations)]
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().reservations, value_parser = count())]
     max_reservations: usize,
 
     /// How many circuits it carries at the same time.
-    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().circuits)]
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().circuits, value_parser = count())]
     max_circuits: usize,
 
     /// How many circuits one member may have.
-    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().circuits_per_peer)]
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().circuits_per_peer, value_parser = count())]
     max_circuits_per_peer: usize,
 
     /// After how many minutes a circuit is closed. Members open another by themselves.
@@ -146,10 +149,17 @@ fn print_addresses(relay: &Relay, external: &[Multiaddr]) -> io::Result<()> {
     out.flush()
 }
 
+fn count() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=COUNT_MAX)
+}
+
 fn external_address(text: &str) -> Result<Multiaddr, String> {
     let address: Multiaddr = text
         .parse()
         .map_err(|error| format!("it is no multiaddress: {error}"))?;
+    if address.is_empty() {
+        return Err("it is empty; give the address that the proxy answers at, or leave the option out".into());
+    }
     if address
         .iter()
         .any(|part| matches!(part, Protocol::P2p(_) | Protocol::P2pCircuit))

@@ -1,6 +1,11 @@
 //! The relay's swarm and its loop.
 
-use std::{error::Error, fmt, io, net::SocketAddr, time::Duration};
+use std::{
+    error::Error,
+    fmt, io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use futures::{FutureExt as _, StreamExt as _, future::Either};
 use libp2p::{
@@ -14,7 +19,12 @@ use libp2p::{
     tcp, websocket, yamux,
 };
 
-use crate::{identity::Identity, limits::Limits};
+use crate::{
+    identity::Identity,
+    limits::{Limits, WEBSOCKET_MESSAGE_BYTES_MAX},
+    places::Places,
+    registrations::Registrations,
+};
 
 /// How often and how patiently members are pinged. One that vanished without a word keeps its place until the second
 /// ping in a row has gone unanswered, and until then circuits to it lead nowhere, also when it has long come back.
@@ -108,6 +118,8 @@ struct Behaviour {
 pub struct Relay {
     swarm: Swarm<Behaviour>,
     addresses: Vec<Multiaddr>,
+    places: Places,
+    registrations: Registrations,
 }
 
 impl fmt::Debug for Relay {
@@ -125,7 +137,8 @@ impl Relay {
     /// When it cannot listen on one of its addresses.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let keypair = options.identity.into_keypair();
-        let mut swarm = build(&keypair, &options.limits).map_err(|error| StartError::Transport { error })?;
+        let places = Places::new(options.limits.reservations);
+        let mut swarm = build(&keypair, &options.limits, &places).map_err(|error| StartError::Transport { error })?;
         for &address in &options.listen_ws {
             swarm
                 .listen_on(websocket_address(address))
@@ -141,6 +154,8 @@ impl Relay {
         let mut relay = Self {
             swarm,
             addresses: Vec::new(),
+            places,
+            registrations: Registrations::new(Instant::now()),
         };
         // Reservations carry these addresses; without any, members could not use them.
         options
@@ -224,6 +239,27 @@ impl Relay {
                 tracing::debug!(%peer, %error, "a connection is dead");
                 self.swarm.close_connection(connection);
             }
+            SwarmEvent::ConnectionEstablished {
+                peer_id, connection_id, ..
+            } if self.registrations.is_refused(&peer_id, Instant::now()) => {
+                self.swarm.close_connection(connection_id);
+            }
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                num_established: 0,
+                ..
+            } => self.places.free(&peer_id),
+            SwarmEvent::Behaviour(BehaviourEvent::Rendezvous(rendezvous::server::Event::PeerRegistered {
+                peer,
+                registration,
+            })) => {
+                tracing::debug!(%peer, namespace = %registration.namespace, "registered");
+                if self.registrations.count(peer, &registration.record, Instant::now()) {
+                    tracing::info!(%peer, "a member registers too often or too much; hanging up");
+                    // Having gone by itself is as good.
+                    let _ = self.swarm.disconnect_peer_id(peer);
+                }
+            }
             SwarmEvent::Behaviour(BehaviourEvent::Relay(event)) => tracing::debug!(?event, "circuits"),
             SwarmEvent::Behaviour(BehaviourEvent::Rendezvous(event)) => tracing::debug!(?event, "rendezvous"),
             event => tracing::trace!(?event, "network"),
@@ -231,9 +267,11 @@ impl Relay {
     }
 }
 
-fn build(keypair: &Keypair, limits: &Limits) -> io::Result<Swarm<Behaviour>> {
+fn build(keypair: &Keypair, limits: &Limits, places: &Places) -> io::Result<Swarm<Behaviour>> {
     let peer = keypair.public().to_peer_id();
-    let transport = websocket::Config::new(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true)))
+    let mut sockets = websocket::Config::new(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true)));
+    sockets.set_max_data_size(WEBSOCKET_MESSAGE_BYTES_MAX);
+    let transport = sockets
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keypair).map_err(io::Error::other)?)
         .multiplex(yamux::Config::default())
@@ -243,7 +281,7 @@ fn build(keypair: &Keypair, limits: &Limits) -> io::Result<Swarm<Behaviour>> {
         .with_agent_version(concat!("gossipstore-relay/", env!("CARGO_PKG_VERSION")).into());
     let behaviour = Behaviour {
         limits: connection_limits::Behaviour::new(limits.connections()),
-        relay: relay::Behaviour::new(peer, limits.relay()),
+        relay: relay::Behaviour::new(peer, limits.relay(places)),
         rendezvous: rendezvous::server::Behaviour::new(limits.rendezvous()),
         identify: identify::Behaviour::new(identify),
         ping: ping::Behaviour::new(

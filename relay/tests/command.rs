@@ -203,12 +203,63 @@ fn wrong_arguments_exit_with_2_and_name_the_argument() {
             ],
             "leave out /p2p",
         ),
+        (&["--external", ""], "it is empty"),
         (&["--max-circuit-minutes", "0"], "--max-circuit-minutes"),
+        (&["--max-reservations", "0"], "--max-reservations"),
+        (&["--max-reservations", "1000001"], "--max-reservations"),
+        (&["--max-circuits", "0"], "--max-circuits"),
+        (&["--max-circuits-per-peer", "0"], "--max-circuits-per-peer"),
         (&["--no-such-thing"], "--no-such-thing"),
     ] {
         let output = command(arguments).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(named), "{said}");
+        assert!(output.stdout.is_empty());
     }
+}
+
+/// What a process has used at most, in KiB.
+#[cfg(target_os = "linux")]
+fn peak_memory(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_message_that_announces_too_much_is_hung_up_on_and_costs_no_memory() {
+    use std::{io::Write as _, net::TcpStream, time::Duration};
+
+    let relay = Running::start(&[]);
+    let mut socket = TcpStream::connect(("127.0.0.1", relay.port())).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let request = [
+        "GET / HTTP/1.1",
+        "Host: relay",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "\r\n",
+    ];
+    socket.write_all(request.join("\r\n").as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        socket.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101"));
+
+    // Binary, final, masked, 200 MiB long; the bytes themselves never come.
+    let mut header = vec![0x82, 0xff];
+    header.extend((200_u64 * 1024 * 1024).to_be_bytes());
+    header.extend([0; 4]);
+    socket.write_all(&header).unwrap();
+    // A reset is a hanging up as well.
+    let _ = socket.read_to_end(&mut Vec::new());
+    let peak = peak_memory(relay.child.id());
+    assert!(peak < 100 * 1024, "{peak} KiB");
 }

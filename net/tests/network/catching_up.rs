@@ -3,7 +3,7 @@
 use futures::StreamExt as _;
 use gossipstore_net::NodeEvent;
 
-use crate::support::{Member, RunningRelay, next_changes};
+use crate::support::{Member, PATIENCE, RunningRelay, next_changes, put};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newcomer_gets_everything_in_one_step() {
@@ -17,6 +17,35 @@ async fn a_newcomer_gets_everything_in_one_step() {
     assert_eq!(new.len(), 1_000);
     new.until_in_sync_with(1).await;
     old.until_in_sync_with(1).await;
+}
+
+/// One thread, as in a tab: whatever takes long there keeps all else waiting.
+#[tokio::test]
+async fn a_large_store_is_taken_in_while_callers_are_answered() {
+    const KEYS: usize = 50_000;
+    let relay = RunningRelay::start().await;
+    let old = Member::open("large", &[&relay]);
+    for first in (0..KEYS).step_by(1_000) {
+        let writes = (first..first + 1_000).map(|key| put(&format!("key {key:05}"), &format!("value {key}"), None));
+        old.handle.transact(writes.collect()).await.unwrap();
+    }
+
+    let new = Member::open("large", &[&relay]);
+    let mut answered = 0;
+    let whole = tokio::time::timeout(PATIENCE, async {
+        until_progress(&new).await;
+        while new.len() < KEYS {
+            new.put(&format!("meanwhile {answered}"), "value").await;
+            answered += 1;
+            // No event tells of each step of taking in: others' turns, one after the other, do.
+            tokio::task::yield_now().await;
+        }
+    });
+    whole.await.expect("the large store comes");
+    assert!(answered > 1, "{answered} answered while it came");
+    old.until("what was written meanwhile", |member| member.len() == new.len())
+        .await;
+    new.until_in_sync_with(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
