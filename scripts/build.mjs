@@ -8,7 +8,8 @@ import { DEMO_DIST, npmBin, PACKAGE_DIST, ROOT, relayBinary } from './paths.mjs'
 import { setup } from './setup.mjs';
 import { fingerprint, unlessBuilt } from './stamp.mjs';
 
-const RUST_SOURCES = ['Cargo.toml', 'Cargo.lock', 'rust-toolchain.toml', 'core', 'net'];
+const RUST_SOURCES = ['Cargo.toml', 'Cargo.lock', 'core', 'net'];
+const LICENCES = ['LICENSE-MIT', 'LICENSE-APACHE'];
 
 const PROFILES = ['release', 'dev'];
 
@@ -21,7 +22,7 @@ const PROFILES = ['release', 'dev'];
 export async function build({ profile = 'release', either = false, demo = true, relay = profile } = {}) {
   heading(profile === 'dev' ? 'Building (not optimised for size)' : 'Building');
   const prints = [profile, ...(either ? PROFILES : [])].map((name) =>
-    fingerprint([...RUST_SOURCES, 'wasm', 'package-lock.json'], name),
+    fingerprint([...RUST_SOURCES, ...LICENCES, 'wasm', 'package-lock.json'], name),
   );
   const unchanged = (label) => console.log(`  ${green('✓')} ${label} ${dim('unchanged')}`);
 

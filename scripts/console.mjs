@@ -9,6 +9,8 @@ import { childEnv, ROOT } from './paths.mjs';
 const HEARTBEAT_MS = 30_000;
 /** How often the line of a running step is redrawn in a terminal. */
 const REDRAW_MS = 200;
+/** How long a program that took too long may take to end after it was asked to; then it is killed. */
+const END_PATIENCE_MS = 5_000;
 /** How much of a quiet program's output is kept, to be shown when it fails. */
 const TAIL_LINES_MAX = 60;
 
@@ -48,12 +50,37 @@ export function heading(text) {
 
 /** Every child still running, so that an interrupted script leaves none behind. */
 const children = new Set();
+/** Those that lead a group. */
+const groups = new WeakSet();
 
 /** @param {import('node:child_process').ChildProcess} child */
 function track(child) {
   children.add(child);
   child.once('close', () => children.delete(child));
   child.once('error', () => children.delete(child));
+}
+
+/** Signals a child, and when it leads a group of its own, all that it has started. */
+function signal(child, name) {
+  if (child.pid === undefined) return;
+  try {
+    if (groups.has(child) && process.platform !== 'win32') process.kill(-child.pid, name);
+    else child.kill(name);
+  } catch (error) {
+    // It has ended meanwhile.
+    if (error.code !== 'ESRCH') throw error;
+  }
+}
+
+/** Ends a child, at last by force; what still holds its output after that is not waited for. */
+function end(child) {
+  signal(child, 'SIGTERM');
+  const timer = setTimeout(() => {
+    signal(child, 'SIGKILL');
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+  }, END_PATIENCE_MS);
+  child.once('close', () => clearTimeout(timer));
 }
 
 /**
@@ -70,6 +97,7 @@ export function start(command, args, options = {}) {
     env: childEnv(options.env),
   });
   track(child);
+  if (options.detached) groups.add(child);
   return child;
 }
 
@@ -80,16 +108,26 @@ export function start(command, args, options = {}) {
  * @param {string} label what is being done, for the person
  * @param {string} command
  * @param {string[]} args
- * @param {{ cwd?: string, env?: Record<string, string>, show?: boolean, remedy?: string, onLine?: (line: string) => void, mayFail?: boolean }} [options]
- * @returns {Promise<{ code: number, output: string }>} `output` holds both streams
+ * @param {{ cwd?: string, env?: Record<string, string>, show?: boolean, remedy?: string, onLine?: (line: string) => void, mayFail?: boolean, limitMs?: number }} [options]
+ * `limitMs`: after this long the program and what it started are ended, and it has failed
+ * @returns {Promise<{ code: number, output: string, timedOut: boolean }>} `output` holds both streams
  */
 export async function run(label, command, args, options = {}) {
-  const { cwd = ROOT, env, show = false, remedy, onLine, mayFail = false } = options;
+  const { cwd = ROOT, env, show = false, remedy, onLine, mayFail = false, limitMs } = options;
   const began = Date.now();
   const lines = [];
   let output = '';
   let last = '';
-  const child = start(command, args, { cwd, env });
+  // Its own group, so that what it started can be ended with it.
+  const child = start(command, args, { cwd, env, detached: limitMs !== undefined });
+  let timedOut = false;
+  const limit =
+    limitMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          timedOut = true;
+          end(child);
+        }, limitMs);
 
   const draw = () => {
     const width = (process.stdout.columns || 100) - 1;
@@ -125,18 +163,20 @@ export async function run(label, command, args, options = {}) {
         error.code === 'ENOENT' ? new Failure(`${label}: the program \`${command}\` was not found`, remedy) : error,
       );
     });
-    child.once('close', (status, signal) => resolve(status ?? (signal ? 1 : 0)));
+    child.once('close', (status, signal) => resolve(timedOut ? 1 : (status ?? (signal ? 1 : 0))));
   }).finally(() => {
     clearInterval(timer);
+    clearTimeout(limit);
     if (!show && tty) process.stdout.write('\r\x1b[2K');
   });
 
+  if (timedOut) console.error(red(`✗ ${label}: ended after ${duration(limitMs)}, which is more than it may take`));
   if (code !== 0 && !mayFail) {
     if (!show) console.error(lines.join('\n'));
     throw new Failure(`${label} failed (\`${[command, ...args].join(' ')}\` ended with code ${code})`, remedy);
   }
   if (!show && code === 0) console.log(`  ${green('✓')} ${label} ${dim(duration(Date.now() - began))}`);
-  return { code, output };
+  return { code, output, timedOut };
 }
 
 /** What a program prints, or `undefined` when it is missing or fails. For short questions such as `--version`. */
@@ -161,12 +201,12 @@ export function handleInterruption(handler) {
 
 /** Runs a script's main function; turns what it throws into an exit code and, for a [`Failure`], into two plain lines. */
 export async function main(run) {
-  for (const [signal, code] of [
+  for (const [name, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ]) {
-    process.on(signal, () => {
-      for (const child of children) child.kill(signal);
+    process.on(name, () => {
+      for (const child of children) signal(child, name);
       onInterruption(code);
     });
   }
@@ -177,7 +217,7 @@ export async function main(run) {
     process.exitCode = 1;
   }
   // A script that failed half-way leaves nothing running.
-  for (const child of children) child.kill();
+  for (const child of children) signal(child, 'SIGTERM');
 }
 
 /** Whether this module is the one that was started, not imported by another. */

@@ -6,6 +6,8 @@ import { Failure, start } from './console.mjs';
 const START_PATIENCE_MS = 20_000;
 /** How long a relay may take to end after it was asked to; then it is killed. */
 const STOP_PATIENCE_MS = 5_000;
+/** How much of what a relay said is kept: it may run for weeks, and what is asked for is its last words. */
+const LOG_CHARS_MAX = 64 * 1024;
 /** The relay's exit code when it cannot start: a taken port, an unreadable key. */
 const EXIT_CANNOT_START = 2;
 
@@ -37,11 +39,13 @@ export function freePort() {
  * Starts a relay on this machine and waits for its address.
  * @param {{ binary: string, port: number, identity: string }} options `identity`: the key file, made when it is not there; with
  * the same file a relay has the same address after a restart
- * @returns {Promise<{ address: string, exited: Promise<number | null>, stop(): Promise<void>, log(): string }>}
+ * @returns {Promise<{ address: string, exited: Promise<number | null>, stop(): Promise<void>, log(): string }>} `log`: the end of
+ * what it has said
  */
 export function startRelay({ binary, port, identity }) {
   const child = start(binary, ['--listen-ws', `127.0.0.1:${port}`, '--identity', identity]);
   let output = '';
+  let reached = false;
   let ended = false;
   const exited = new Promise((resolve) => {
     child.once('error', () => resolve(null));
@@ -67,9 +71,11 @@ export function startRelay({ binary, port, identity }) {
       fail(`the relay did not say its address within ${START_PATIENCE_MS / 1000} s`);
     }, START_PATIENCE_MS);
     const listen = (chunk) => {
-      output += chunk;
+      output = (output + chunk).slice(-LOG_CHARS_MAX);
+      if (reached) return;
       const address = ADDRESS.exec(output)?.[0];
       if (address === undefined) return;
+      reached = true;
       clearTimeout(timer);
       resolve({ address, exited, stop, log: () => output });
     };

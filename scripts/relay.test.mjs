@@ -42,6 +42,18 @@ test('a relay that cannot start: its own words and the remedy', async () => {
   await assert.rejects(starting, /port 9091 is taken.*RELAY_PORT/s);
 });
 
+test('of a long log the end is kept', async () => {
+  const relay = await startScript('talkative', [
+    `echo 'listening on ${ADDRESS}'`,
+    `i=0; while [ $i -lt 4000 ]; do echo "line $i: ${'x'.repeat(50)}"; i=$((i+1)); done`,
+    'echo last words',
+  ]);
+  await relay.exited;
+  assert.equal(relay.address, ADDRESS);
+  assert.match(relay.log(), /line 3999: x+\nlast words\n$/);
+  assert.ok(relay.log().length <= 64 * 1024, `${relay.log().length} characters are kept`);
+});
+
 test('a relay that was never built', async () => {
   const starting = startRelay({ binary: join(folder, 'absent'), port: 1, identity: 'key' });
   await assert.rejects(starting, /npm run build/);

@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize, sep } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 
 /** Browsers compile wasm while it loads only when it comes as this type. */
 const TYPES = {
@@ -52,9 +53,8 @@ export function serve(folder, port = 0) {
       'x-content-type-options': 'nosniff',
     });
     if (request.method === 'HEAD') return response.end();
-    createReadStream(file)
-      .on('error', () => response.destroy())
-      .pipe(response);
+    // Closes the file however the answer ends; a visitor who left is no error of ours.
+    pipeline(createReadStream(file), response).catch(() => {});
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);

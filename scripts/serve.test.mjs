@@ -1,11 +1,14 @@
 // The server gives out the folder it was given and nothing else.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { resolveRequest, serve } from './serve.mjs';
+
+/** What this process has open, on Linux. */
+const OPEN_FILES = '/proc/self/fd';
 
 let parent;
 let page;
@@ -25,6 +28,15 @@ after(async () => {
   await page.close();
   rmSync(parent, { recursive: true, force: true });
 });
+
+/** What a descriptor leads to; it may be closed while we look. */
+function targetOf(descriptor) {
+  try {
+    return readlinkSync(descriptor);
+  } catch {
+    return undefined;
+  }
+}
 
 /** A request whose path is sent as it is written; `fetch` would resolve the dots. */
 function get(path, method = 'GET') {
@@ -79,6 +91,26 @@ test('what is outside, absent, malformed or written to is refused', async () => 
     assert.doesNotMatch(body, /secret/, path);
   }
   assert.equal((await get('/', 'POST')).status, 405);
+});
+
+test('a download that is broken off leaves no file open', { skip: !existsSync(OPEN_FILES) }, async () => {
+  const large = join(parent, 'site', 'large.bin');
+  writeFileSync(large, Buffer.alloc(32 << 20));
+  // Read from the system, since a leaked stream shows nowhere else.
+  const isOpen = () => readdirSync(OPEN_FILES).some((descriptor) => targetOf(join(OPEN_FILES, descriptor)) === large);
+  await new Promise((resolve, reject) => {
+    const asked = request({ host: '127.0.0.1', port: page.port, path: '/large.bin' }, (response) => {
+      response.once('data', () => {
+        assert.ok(isOpen());
+        response.once('close', resolve).on('error', () => {});
+        asked.destroy();
+      });
+    });
+    asked.on('error', reject).end();
+  });
+  const deadline = Date.now() + 10_000;
+  while (isOpen() && Date.now() < deadline) await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(!isOpen(), 'the file is still open');
 });
 
 test('a sibling folder with the same beginning is outside', () => {

@@ -20,12 +20,13 @@ export async function setup({ tests = true } = {}) {
   heading('Setting up');
   await needNode();
   needMatchingPins();
+  // What a person may have to install by hand comes first: nobody should wait for a compiler to be told of it.
   await needLinker();
+  if (tests) await needBrowser();
   await needRust();
   await needCargoTool('wasm-bindgen', 'wasm-bindgen-cli', WASM_BINDGEN);
   if (tests) await needCargoTool('wasm-pack', 'wasm-pack', WASM_PACK);
   await needNpmPackages();
-  if (tests) await needBrowser();
   console.log(`  ${green('✓')} ready ${dim(duration(Date.now() - began))}`);
 }
 
@@ -61,7 +62,7 @@ async function needRust() {
     throw new Failure('rustup was not found', 'install Rust with the command at https://rustup.rs');
   }
   if ((await ask('cargo', ['--version'])) === undefined) {
-    await run('the Rust toolchain', 'rustup', ['toolchain', 'install'], { remedy: RETRY });
+    await run('the Rust toolchain', 'rustup', ['default', 'stable'], { remedy: RETRY });
   }
   const [targets, components] = await Promise.all([
     ask('rustup', ['target', 'list', '--installed']),

@@ -6,11 +6,16 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from './build.mjs';
-import { bold, Failure, green, heading, isMain, main, red, run } from './console.mjs';
+import { bold, duration, Failure, green, heading, isMain, main, red, run } from './console.mjs';
 import { libtestCounts, nodeTestCounts, playwrightCounts, sum, vitestCounts } from './counts.mjs';
 import { findChromedriver, findChromium, npmBin, ROOT, relayBinary, TOOLS_BIN } from './paths.mjs';
 import { setup } from './setup.mjs';
 import { RUST_TARGETS } from './versions.mjs';
+
+/** How long the tests of one kind may take: many times what they do on a busy machine, so that only what hangs is ended. */
+const LIMIT_MS = 20 * 60_000;
+/** The same where everything is compiled first. */
+const RUST_LIMIT_MS = 40 * 60_000;
 
 /**
  * The kinds, in the order they run: what is quick to fail comes first.
@@ -28,8 +33,10 @@ const KINDS = {
 
 /** Runs a program with its output shown; its own counts decide, and a program that failed without any counts as one failure. */
 async function counted(label, command, args, options, count) {
-  const { code, output } = await run(label, command, args, { show: true, mayFail: true, ...options });
+  const settings = { show: true, mayFail: true, limitMs: LIMIT_MS, ...options };
+  const { code, output, timedOut } = await run(label, command, args, settings);
   const counts = count(output);
+  if (timedOut) return { ...counts, failed: counts.failed + 1, why: `  (ended after ${duration(settings.limitMs)})` };
   if (code !== 0 && counts.failed === 0) return { ...counts, failed: 1 };
   return counts;
 }
@@ -49,7 +56,7 @@ async function targets() {
       `core for ${target}`,
       'cargo',
       ['build', '--locked', '-p', 'gossipstore-core', '--target', target],
-      { show: true, mayFail: true },
+      { show: true, mayFail: true, limitMs: RUST_LIMIT_MS },
     );
     counts.push(code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 });
   }
@@ -58,7 +65,8 @@ async function targets() {
 
 function rust() {
   const args = ['test', '--locked', '--workspace', '--no-fail-fast'];
-  return counted('Rust', 'cargo', args, { env: { CARGO_TERM_COLOR: 'never' } }, libtestCounts);
+  const options = { env: { CARGO_TERM_COLOR: 'never' }, limitMs: RUST_LIMIT_MS };
+  return counted('Rust', 'cargo', args, options, libtestCounts);
 }
 
 function wasmInBrowser() {
@@ -159,7 +167,7 @@ async function test(args) {
       counts = { passed: 0, failed: 1 };
       why = '  (could not run)';
     }
-    results.push({ title: kind.title, ...counts, why });
+    results.push({ title: kind.title, why, ...counts });
   }
   return report(results);
 }

@@ -8,6 +8,8 @@ import { npmBin, PACKAGE_DIST, ROOT, TARGET, TOOLS_BIN } from '../scripts/paths.
 import { WASM_BINDGEN } from '../scripts/versions.mjs';
 
 const HERE = join(ROOT, 'wasm');
+/** Both licences ask that their text goes wherever the code goes. */
+const LICENCES = ['LICENSE-MIT', 'LICENSE-APACHE'];
 
 async function build(args) {
   const profile = args.includes('--dev') ? 'dev' : 'npm';
@@ -37,6 +39,7 @@ async function build(args) {
   await run('facade', npmBin('tsc'), ['--project', join(HERE, 'tsconfig.build.json'), '--outDir', fresh]);
   copyFileSync(join(HERE, 'ts', 'gossipstore.d.ts'), join(fresh, 'gossipstore.d.ts'));
   copyFileSync(join(HERE, 'README.md'), join(fresh, 'README.md'));
+  for (const licence of LICENCES) copyFileSync(join(ROOT, licence), join(fresh, licence));
   writeFileSync(join(fresh, 'package.json'), `${JSON.stringify(manifest(), undefined, 2)}\n`);
   report(join(fresh, 'gossipstore_bg.wasm'));
   rmSync(PACKAGE_DIST, { recursive: true, force: true });
@@ -65,7 +68,7 @@ function manifest() {
         : Object.fromEntries(Object.entries(target).map(([condition, path]) => [condition, inside(path)])),
     ]),
   );
-  return { ...published, exports, files: ['*.js', '*.d.ts', '*.wasm'] };
+  return { ...published, exports, files: ['*.js', '*.d.ts', '*.wasm', ...LICENCES] };
 }
 
 /** How much a visitor downloads. */

@@ -112,9 +112,22 @@ test('everything can be done with the keyboard', async ({ join }) => {
 
 test('a refused write is told on the page, and the tab stays usable', async ({ join }) => {
   const ada = await join('Ada', { fragment: '' });
+  await ada.add('bread');
   await ada.page.evaluate(() => window.gossipstore?.store.close());
   await ada.newText.fill('milk');
   await ada.newText.press('Enter');
   await expect(ada.page.getByRole('alert')).toContainText('Not added');
   await expect(ada.newText).toHaveValue('milk');
+
+  // The row goes back to what is true; that no promise was left to fail alone is checked of every page.
+  const bread = ada.row('bread');
+  const refused = ada.page.getByRole('alert').filter({ hasText: 'Not saved' });
+  await bread.getByRole('checkbox').click();
+  await expect(refused).toHaveCount(1);
+  await expect(bread.getByRole('checkbox')).not.toBeChecked();
+  await bread.locator('.text').click();
+  await ada.page.locator('.editor').fill('rye bread');
+  await ada.page.locator('.editor').press('Enter');
+  await expect(refused).toHaveCount(2);
+  await expect(bread).toBeVisible();
 });

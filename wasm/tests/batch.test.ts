@@ -1,4 +1,5 @@
 /** Many writes in one call: cut into transactions, checked as a whole, stoppable, with progress. */
+import type { GossipStore } from '@gossipstore/core';
 import { describe, expect, it } from 'vitest';
 import { transactions, type Write } from '../ts/batch.js';
 import { collect, failure, open } from './store.js';
@@ -98,6 +99,26 @@ it('lets the page have its turns meanwhile', async () => {
   await store.setMany(Array.from({ length: 30_000 }, (_, n) => [`k${n}`, n]));
   running = false;
   expect(turns).toBeGreaterThan(2);
+});
+
+it.each<[string, (store: GossipStore<never>) => unknown, RegExp]>([
+  ['setMany(null)', (store) => store.setMany(null as never), /setMany: expected entries.*not null/],
+  ['setMany of a string', (store) => store.setMany('ab' as never), /expected entries.*not of type string/],
+  ['setMany of an object', (store) => store.setMany({ milk: 1 } as never), /expected entries.*not of type object/],
+  ['setMany([null])', (store) => store.setMany([null] as never), /entry 0 is null.*key and a value/],
+  ['setMany with a string for an entry', (store) => store.setMany(['ab'] as never), /entry 0 is of type string/],
+  ['setMany with an entry of one', (store) => store.setMany([['a']] as never), /entry 0 is an array of 1/],
+  ['getMany(5)', (store) => store.getMany(5 as never), /getMany: expected keys.*not of type number/],
+  ['getMany of a string', (store) => store.getMany('ab'), /getMany: expected keys.*not of type string/],
+  ['getMany()', (store) => store.getMany(undefined as never), /not undefined/],
+  ['deleteMany of a string', (store) => store.deleteMany('milk'), /deleteMany: expected keys.*not of type string/],
+  ['deleteMany(null)', (store) => store.deleteMany(null as never), /not null/],
+])('refuses %s, says what it expects, and changes nothing', async (_, call, why) => {
+  const store = await open<string>();
+  await store.setMany(Array.from('milk', (key) => [key, key]));
+  const error = await failure('InvalidOptions', () => call(store as unknown as GossipStore<never>));
+  expect(error.message).toMatch(why);
+  expect(store.size).toBe(4);
 });
 
 it('checks its options', async () => {

@@ -6,7 +6,33 @@
  */
 import { beforeEach, expect, it, vi } from 'vitest';
 import type { Bindings } from '../ts/engine.js';
-import type { HostEvent } from '../ts/host.js';
+import type { HostEvent, Status } from '../ts/host.js';
+
+const ADDRESS = '/ip4/127.0.0.1/tcp/1/ws/p2p/x';
+
+const CONNECTED: Status = {
+  role: 'leader',
+  network: 'relayed',
+  peers: [{ id: 'peer', path: 'relayed', inSync: false, bytesIn: 1, bytesOut: 2 }],
+  storage: { kind: 'memory', persisted: false, usedBytes: 7 },
+  relays: [{ address: ADDRESS, state: 'connected' }],
+  pending: 1,
+};
+
+/** The last status of an engine that is gone. */
+function left(why: string): HostEvent {
+  return {
+    event: 'status',
+    status: {
+      role: 'leader',
+      network: 'offline',
+      peers: [],
+      storage: { kind: 'memory', persisted: false, usedBytes: 0 },
+      relays: [{ address: ADDRESS, state: 'waiting', error: expect.stringContaining(why) }],
+      pending: 0,
+    },
+  };
+}
 
 /** An engine that never answers a write, and traps when it is read. */
 class StuckEngine {
@@ -16,8 +42,8 @@ class StuckEngine {
     return new StuckEngine();
   }
 
-  status(): object {
-    return {};
+  status(): Status {
+    return CONNECTED;
   }
 
   transact(): Promise<undefined> {
@@ -59,7 +85,7 @@ it('fails what waits when the engine panics, and tells of it once', async () => 
   reportDefect('and again');
   await expect(stuck).rejects.toEqual(internal);
   await expect(stuck).rejects.toMatchObject({ message: expect.stringContaining('panicked at somewhere') });
-  expect(events).toEqual([{ event: 'error', failure: internal }]);
+  expect(events).toEqual([left('defect'), { event: 'error', failure: internal }]);
 
   await expect(host.call({ call: 'clear' })).rejects.toEqual(internal);
   await expect(host.call({ call: 'close' })).rejects.toEqual(internal);
@@ -75,13 +101,13 @@ it('takes a trap for a defect, and fails the other stores of the page too', asyn
 
   await expect(host.call({ call: 'get', keys: ['k'] })).rejects.toEqual(internal);
   await expect(stuck).rejects.toEqual(internal);
-  expect(events).toHaveLength(1);
+  expect(events).toHaveLength(2);
 });
 
 it('lets a closed store be', async () => {
   const { host, events, reportDefect } = await openHost();
   await host.call({ call: 'close' });
   reportDefect('panicked at somewhere');
-  expect(events).toEqual([]);
+  expect(events).toEqual([left('closed')]);
   await expect(host.call({ call: 'clear' })).rejects.toMatchObject({ code: 'Closed' });
 });

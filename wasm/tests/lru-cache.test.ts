@@ -457,14 +457,60 @@ describe('sizes by estimate', () => {
     expect(cache.memoryUsage).toBe(ENTRY_BYTES + estimateSize('key') + estimateSize('value'));
   });
 
-  it('without a byte limit the usage is estimated when it is asked for', () => {
-    const cache = new LRUCache<string, unknown[]>({ maxItems: 10 });
-    const value: unknown[] = [];
-    cache.set('a', value);
-    const before = cache.memoryUsage;
-    value.push(1, 2);
-    expect(cache.memoryUsage).toBe(before + 16);
-    cache.delete('a');
-    expect(cache.memoryUsage).toBe(0);
+  it.each([
+    ['by entries', { maxItems: 10 }],
+    ['by bytes', { maxMemoryBytes: 10_000 }],
+    ['by default', {}],
+  ])(
+    'are fixed when an entry is set, in a cache bounded %s: what becomes of the value does not matter',
+    (_name, limits) => {
+      const cache = new LRUCache<object, unknown[]>(limits);
+      const key: { note?: string } = {};
+      const value: unknown[] = [];
+      cache.set(key, value);
+      const before = ENTRY_BYTES + estimateSize({}) + estimateSize([]);
+      expect(cache.memoryUsage).toBe(before);
+      value.push(1, 'x'.repeat(1_000));
+      key.note = 'y';
+      expect(cache.memoryUsage).toBe(before);
+      cache.get(key);
+      expect(cache.memoryUsage).toBe(before);
+      // Set again, it is measured again; what leaves takes with it what it came with.
+      cache.set(key, value);
+      expect(cache.memoryUsage).toBe(ENTRY_BYTES + estimateSize(key) + estimateSize(value));
+      value.length = 0;
+      cache.delete(key);
+      expect(cache.memoryUsage).toBe(0);
+    },
+  );
+
+  it('count own properties only, each read once, in the plain object and in what it refers to', () => {
+    let reads = 0;
+    const counted = {
+      get a() {
+        reads++;
+        return { b: 'x' };
+      },
+      c: 1,
+      d: null,
+      e: 'yz',
+    };
+    expect(estimateSize(counted)).toBe(16 + 4 * (8 + 2) + (16 + 10 + 18) + 20);
+    expect(reads).toBe(1);
+    const self: { self?: unknown; a: number } = { a: 1 };
+    self.self = self;
+    expect(estimateSize(self)).toBe(16 + 16 + 10);
+    expect(estimateSize(Object.create(null, { a: { value: 1, enumerable: true } }))).toBe(26);
+    expect(estimateSize(Object.create({ inherited: 'x' }))).toBe(16);
+    expect(estimateSize({ a: { b: new Uint8Array(1_000) } }, 10)).toBeGreaterThan(10);
+    Object.defineProperty(Object.prototype, 'polluted', { get: () => 'x', enumerable: true, configurable: true });
+    let polluted: number;
+    try {
+      polluted = estimateSize({ a: 1 });
+    } finally {
+      Reflect.deleteProperty(Object.prototype, 'polluted');
+    }
+    expect(polluted).toBe(26);
+    expect(estimateSize(JSON.parse('{"__proto__":1}'))).toBe(16 + 8 + 18);
   });
 });

@@ -21,6 +21,45 @@ it('opens a store with a name and nothing else', async () => {
   });
 });
 
+it('takes limits on the values in memory, and keeps every value that has no other place', async () => {
+  const store = await GossipStore.open('shopping-list', {
+    relays: [],
+    cache: { maxItems: 10_000, maxMemoryBytes: 32 * 1024 * 1024 },
+  });
+  await store.close();
+  const small = await open<number>({ cache: { maxItems: 1 } });
+  await small.setMany([
+    ['a', 1],
+    ['b', 2],
+  ]);
+  expect(await small.getMany(['a', 'b'])).toEqual([1, 2]);
+  for (const cache of [
+    undefined,
+    {},
+    { maxMemoryBytes: 1 },
+    { maxItems: Number.POSITIVE_INFINITY, maxMemoryBytes: 1.5 },
+  ]) {
+    await open({ cache });
+  }
+});
+
+it.each<[unknown, RegExp]>([
+  [null, /pass an object/],
+  [10, /pass an object/],
+  [{ maxItem: 1 }, /maxItem.*maxItems, maxMemoryBytes/],
+  [{ maxItems: 0 }, /maxItems must be a number from 1 up, not 0/],
+  [{ maxItems: 1.5 }, /maxItems .*whole number/],
+  [{ maxItems: '10' }, /maxItems .*not "10"/],
+  [{ maxMemoryBytes: -1 }, /maxMemoryBytes must be a number from 1 up, not -1/],
+  [{ maxMemoryBytes: Number.NaN }, /maxMemoryBytes/],
+  [{ maxItems: Number.POSITIVE_INFINITY, maxMemoryBytes: Number.POSITIVE_INFINITY }, /without any limit/],
+  [{ maxItems: Number.POSITIVE_INFINITY }, /without any limit/],
+])('refuses the cache %j and says why', async (cache, why) => {
+  const error = await failure('InvalidOptions', () => GossipStore.open('x', { cache } as object));
+  expect(error.message).toMatch(why);
+  await open({}, 'x');
+});
+
 it.each([
   ['no name', undefined, {}],
   ['an empty name', '', {}],

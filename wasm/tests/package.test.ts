@@ -57,6 +57,7 @@ it('names files that are there, and packs them all', () => {
   const [packed] = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json'], { cwd: built, encoding: 'utf8' }));
   const files = packed.files.map(({ path }: { path: string }) => path).sort();
   expect(files).toEqual(readdirSync(built).sort());
+  expect(files).toEqual(expect.arrayContaining(['LICENSE-APACHE', 'LICENSE-MIT', 'README.md']));
 });
 
 it('says what to do when the wasm is missing or another file, and tries again on the next open', () => {

@@ -1,4 +1,5 @@
 /** What a store says of itself while nobody calls: the status and its event. */
+import type { Status } from '@gossipstore/core';
 import { expect, it } from 'vitest';
 import { open } from './store.js';
 
@@ -18,6 +19,28 @@ it('says of a relay that is not there why, and everything works meanwhile', asyn
   expect(store.status.network).toBe('offline');
   expect(store.status.relays).toMatchObject([{ address: NOBODY, error: expect.stringMatching(/./) }]);
   expect(await store.get('k')).toBe(1);
+});
+
+it('says when it is closed that it is offline, once, and why its relays wait', async () => {
+  const store = await open<number>({ relays: [NOBODY] });
+  await store.set('k', 1);
+  const before = store.status;
+  const told: Status[] = [];
+  store.addEventListener('status', ({ status }) => told.push(status));
+  await store.close();
+  expect(store.status).not.toBe(before);
+  expect(told.at(-1)).toBe(store.status);
+  expect(store.status).toEqual({
+    ...before,
+    network: 'offline',
+    peers: [],
+    relays: [{ address: NOBODY, state: 'waiting', error: expect.stringContaining('closed') }],
+    storage: { ...before.storage, usedBytes: 0 },
+    pending: 0,
+  });
+  const last = told.length;
+  await store.close();
+  expect(told).toHaveLength(last);
 });
 
 it('counts the bytes it holds, and tells of a new status with an event that carries it', async () => {

@@ -113,3 +113,9 @@ it('refuses more writes than a transaction may hold, and stores none of them', a
   await failure('TransactionTooLarge', attempt);
   expect(store.size).toBe(0);
 });
+
+it.each([undefined, null, {}, 'work'])('refuses %j for the callback', async (work) => {
+  const store = await open();
+  const error = await failure('InvalidOptions', () => store.transaction(work as never));
+  expect(error.message).toMatch(/transaction: `work` is .*; pass a function/);
+});

@@ -35,12 +35,12 @@ export interface Write {
 /**
  * Writes all items, in order. Resolves when all are durable. If one cannot become a write, its error is thrown before anything
  * is written; if a transaction fails, the rest is not begun.
- * @param toWrite checks and encodes one item
+ * @param toWrite checks and encodes one item, the `at`th
  * @param transact hands one transaction over; resolves when it is durable
  */
 export async function writeBatch<T>(
   items: Iterable<T>,
-  toWrite: (item: T) => Write,
+  toWrite: (item: T, at: number) => Write,
   limits: Limits,
   transact: (writes: Writes) => Promise<undefined>,
   { signal, onProgress }: BatchOptions,
@@ -49,7 +49,7 @@ export async function writeBatch<T>(
   signal?.throwIfAborted();
   const writes: Write[] = [];
   for (const item of items) {
-    writes.push(toWrite(item));
+    writes.push(toWrite(item, writes.length));
     if (turn.isOver()) {
       await turn.next();
       signal?.throwIfAborted();

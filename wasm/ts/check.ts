@@ -62,6 +62,34 @@ export function checkSignal(of: string, signal: unknown): AbortSignal | undefine
   return signal;
 }
 
-export function invalidOptions(of: string, what: string): GossipStoreError {
-  return new GossipStoreError('InvalidOptions', `${of}: ${what}`);
+/** A function that the call cannot do without. */
+export function checkFunction(of: string, name: string, value: unknown): void {
+  if (typeof value === 'function') return;
+  throw invalidOptions(of, `\`${name}\` is ${typeName(value)}; pass a function`);
+}
+
+/**
+ * A list of what `items` says, to be walked once. A string is none, although it can be iterated: it would be taken apart into
+ * characters, each a key.
+ */
+export function checkIterable<T>(of: string, items: string, value: Iterable<T>): Iterable<T> {
+  const iterate = typeof value === 'object' && value !== null && value[Symbol.iterator];
+  if (typeof iterate === 'function') return value;
+  throw invalidOptions(of, `expected ${items}, in an array or another iterable, not ${typeName(value)}`);
+}
+
+/** One entry of a list of entries. */
+export function checkEntry<V>(of: string, entry: readonly [key: string, value: V], at: number): readonly [string, V] {
+  if (Array.isArray(entry) && entry.length === 2) return entry;
+  throw invalidOptions(of, `entry ${at} is ${typeName(entry)}; each must be an array of a key and a value`);
+}
+
+function typeName(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  return `of type ${typeof value}`;
+}
+
+export function invalidOptions(of: string, what: string, options?: ErrorOptions): GossipStoreError {
+  return new GossipStoreError('InvalidOptions', `${of}: ${what}`, options);
 }

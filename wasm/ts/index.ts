@@ -9,7 +9,7 @@ export { type ErrorCode, GossipStoreError } from './errors.js';
 export { ConflictEvent, StatusEvent, StoreErrorEvent, type StoreEventMap, SyncProgressEvent } from './events.js';
 export type { Context, PeerStatus, RelayStatus, Status, StorageStatus } from './host.js';
 export { type EvictionReason, LRUCache, type LRUCacheOptions } from './lru-cache.js';
-export type { OpenOptions } from './options.js';
+export type { CacheOptions, OpenOptions } from './options.js';
 export { UnreadableValue } from './payload.js';
 export type { Range } from './range.js';
 export {

@@ -2,7 +2,7 @@
 import { type Bindings, loadEngine, onDefect, reportDefect } from './engine.js';
 import type { ErrorCode } from './errors.js';
 import type { Engine, EngineEvent } from './gossipstore.js';
-import type { Calls, EngineHost, Failure, HostEvent, Reply, Request } from './host.js';
+import type { Calls, EngineHost, Failure, HostEvent, Reply, Request, Status } from './host.js';
 
 /**
  * The status is told at once when it changes, then at most this often: during a sync it changes with every message, and a
@@ -23,6 +23,8 @@ export class LocalHost implements EngineHost {
   /** Set while a status was told a short time ago. */
   #statusPause: ReturnType<typeof setTimeout> | undefined;
   #statusChanged = false;
+  /** The last that was told, from which the one after the end is made. */
+  #status: Status | undefined;
 
   /** @param load how to get the engine; tests hand in one that fails. */
   constructor(load: () => Promise<Bindings> = loadEngine) {
@@ -88,7 +90,8 @@ export class LocalHost implements EngineHost {
     this.#engine = engine;
     this.#size = engine.size;
     this.#forgetDefects = onDefect((failure) => this.#fail(failure));
-    return { limits: limits(), status: engine.status(), size: this.#size };
+    this.#status = engine.status();
+    return { limits: limits(), status: this.#status, size: this.#size };
   }
 
   /** A write's own event may still be on its way when it is done; whoever was told that it is can count on the size. */
@@ -102,9 +105,9 @@ export class LocalHost implements EngineHost {
   }
 
   async #close(engine: Engine): Promise<undefined> {
-    this.#leave();
-    this.#gone = { code: 'Closed', message: 'the store is closed; open it again' };
+    this.#leave({ code: 'Closed', message: 'the store is closed; open it again' });
     await engine.close();
+    this.#tellLeft('the store is closed');
     this.#forgetDefects();
     engine.free();
   }
@@ -124,16 +127,26 @@ export class LocalHost implements EngineHost {
     this.#statusChanged = true;
     if (this.#statusPause !== undefined || !this.#engine) return;
     this.#statusChanged = false;
-    this.#emit({ event: 'status', status: this.#engine.status() });
+    this.#status = this.#engine.status();
+    this.#emit({ event: 'status', status: this.#status });
     this.#statusPause = setTimeout(() => {
       this.#statusPause = undefined;
       if (this.#statusChanged) this.#tellStatus();
     }, STATUS_INTERVAL_MS);
   }
 
-  #leave(): void {
+  /** There is no engine from now on. */
+  #leave(gone: Failure): void {
+    this.#gone = gone;
     this.#engine = undefined;
     clearTimeout(this.#statusPause);
+  }
+
+  /** The last status, once: an engine that is gone cannot say that it is offline. */
+  #tellLeft(why: string): void {
+    const last = this.#status;
+    this.#status = undefined;
+    if (last) this.#emit({ event: 'status', status: leftStatus(last, why) });
   }
 
   #emit(event: HostEvent): void {
@@ -141,12 +154,24 @@ export class LocalHost implements EngineHost {
   }
 
   #fail(failure: Failure): void {
-    this.#leave();
-    this.#gone = failure;
+    this.#leave(failure);
     for (const reject of this.#waiting) reject(failure);
     this.#waiting.clear();
+    this.#tellLeft('the engine stopped because of a defect; reload the page');
     this.#emit({ event: 'error', failure });
   }
+}
+
+/** The status of a store that has left the network and keeps nothing any more. */
+function leftStatus(last: Status, why: string): Status {
+  return {
+    ...last,
+    network: 'offline',
+    peers: [],
+    relays: last.relays.map(({ address }) => ({ address, state: 'waiting', error: why })),
+    storage: { ...last.storage, usedBytes: 0 },
+    pending: 0,
+  };
 }
 
 /** What the engine threw, as a plain value. */

@@ -8,6 +8,7 @@
  * The Rust form in `core/src/cache` behaves the same; `core/tests/vectors/lru.json` holds both to it.
  */
 
+import { checkLimits, show } from './lru-limits.js';
 import { estimateSize } from './lru-size.js';
 
 /**
@@ -43,7 +44,9 @@ export interface LRUCacheOptions<K, V> {
   maxMemoryBytes?: number;
   /**
    * The bytes that an entry counts for: exactly what this returns, a whole number from 0 up. Without it, key and value are
-   * both estimated (see {@link estimateSize}) and {@link ENTRY_BYTES} is added.
+   * both estimated (see {@link estimateSize}) and {@link ENTRY_BYTES} is added. The estimate looks at everything that a value
+   * refers to, in a cache bounded by `maxItems` alone as well; where values are large and bytes do not matter, `() => 0` spares
+   * that time.
    */
   sizeCalculator?: (value: V) => number;
   /**
@@ -69,14 +72,13 @@ export class LRUCache<K, V> {
   // neighbour the oldest. So neither end is a special case.
   #newer = new Uint32Array(FIRST_SLOTS);
   #older = new Uint32Array(FIRST_SLOTS);
-  /** Empty when sizes are not counted. */
-  #sizes: Float64Array;
+  /** What each entry counted for when it was set: never measured again, so nothing that happens to a value later matters. */
+  #sizes = new Float64Array(FIRST_SLOTS);
   /** The first free slot below `#keys.length`; free slots are threaded through `#older`. 0 when there is none. */
   #free = 0;
   #bytes = 0;
   readonly #maxItems: number;
   readonly #maxBytes: number;
-  readonly #counted: boolean;
   readonly #sizeCalculator: ((value: V) => number) | undefined;
   readonly #onEvict: ((value: V, key: K, reason: EvictionReason) => void) | undefined;
 
@@ -86,8 +88,7 @@ export class LRUCache<K, V> {
    */
   constructor(options: LRUCacheOptions<K, V> = {}) {
     const { maxItems, maxMemoryBytes, sizeCalculator, onEvict } = options;
-    if (maxItems !== undefined) checkLimit('maxItems', maxItems, true);
-    if (maxMemoryBytes !== undefined) checkLimit('maxMemoryBytes', maxMemoryBytes, false);
+    checkLimits(maxItems, maxMemoryBytes);
     checkFunction('sizeCalculator', sizeCalculator);
     checkFunction('onEvict', onEvict);
     this.#maxItems = maxItems ?? Number.POSITIVE_INFINITY;
@@ -97,15 +98,8 @@ export class LRUCache<K, V> {
           ? DEFAULT_MAX_MEMORY_BYTES
           : Number.POSITIVE_INFINITY
         : Math.floor(maxMemoryBytes);
-    if (this.#maxItems === Number.POSITIVE_INFINITY && this.#maxBytes === Number.POSITIVE_INFINITY) {
-      throw new RangeError(
-        'A cache without any limit never forgets: give maxItems or maxMemoryBytes a finite value, or use a Map.',
-      );
-    }
     this.#sizeCalculator = sizeCalculator;
     this.#onEvict = onEvict;
-    this.#counted = sizeCalculator !== undefined || this.#maxBytes !== Number.POSITIVE_INFINITY;
-    this.#sizes = new Float64Array(this.#counted ? FIRST_SLOTS : 0);
   }
 
   /** How many entries there are. */
@@ -123,19 +117,9 @@ export class LRUCache<K, V> {
     return this.#maxBytes;
   }
 
-  /**
-   * The bytes that the entries take together, each as it was when it was set.
-   *
-   * A cache bounded by `maxItems` alone, without a `sizeCalculator`, does not spend the time to measure what nobody limits:
-   * there this walks all entries and estimates them as they are now.
-   */
+  /** The bytes that the entries take together, each as it was when it was set, whether or not bytes are limited. */
   get memoryUsage(): number {
-    if (this.#counted) return this.#bytes;
-    let bytes = 0;
-    for (let slot = this.#older[0] as number; slot !== 0; slot = this.#older[slot] as number) {
-      bytes += estimateEntry(this.#keys[slot], this.#values[slot]);
-    }
-    return bytes;
+    return this.#bytes;
   }
 
   /** Whether there is no entry. */
@@ -174,7 +158,7 @@ export class LRUCache<K, V> {
    */
   set(key: K, value: V): this {
     // Measured before anything changes: measuring may run code of the caller, which may throw or use this cache.
-    const bytes = this.#counted ? this.#measure(key, value) : 0;
+    const bytes = this.#measure(key, value);
     if (bytes > this.#maxBytes) {
       this.delete(key);
       this.#onEvict?.(value, key, 'too-large');
@@ -185,7 +169,7 @@ export class LRUCache<K, V> {
     if (slot !== undefined) {
       this.#touch(slot);
       this.#values[slot] = value;
-      if (this.#counted) this.#weigh(slot, bytes, undefined);
+      this.#weigh(slot, bytes, undefined);
       return this;
     }
     if (slots.size >= this.#maxItems) return this.#replaceOldest(key, value, bytes);
@@ -195,7 +179,7 @@ export class LRUCache<K, V> {
     this.#keys[fresh] = key;
     this.#values[fresh] = value;
     this.#linkNewest(fresh);
-    if (this.#counted) this.#weigh(fresh, bytes, undefined);
+    this.#weigh(fresh, bytes, undefined);
     return this;
   }
 
@@ -298,8 +282,7 @@ export class LRUCache<K, V> {
     this.#touch(slot);
     const evicted: Evicted<K, V> | undefined =
       this.#onEvict === undefined ? undefined : [{ key: oldKey, value: oldValue, reason: 'max-items' }];
-    if (this.#counted) this.#weigh(slot, bytes, evicted);
-    else if (evicted !== undefined) this.#report(evicted);
+    this.#weigh(slot, bytes, evicted);
     return this;
   }
 
@@ -309,9 +292,11 @@ export class LRUCache<K, V> {
    */
   #weigh(slot: number, bytes: number, before: Evicted<K, V> | undefined): void {
     let total = this.#bytes - (this.#sizes[slot] as number);
-    this.#sizes[slot] = 0;
-    this.#bytes = total;
     let evicted = before;
+    if (bytes > this.#maxBytes - total) {
+      this.#sizes[slot] = 0;
+      this.#bytes = total;
+    }
     // Written as a difference, which is exact where a sum of two large sizes would not be. The newest entry itself counts for
     // nothing yet, and it fits alone, so the loop ends before it comes to it.
     while (bytes > this.#maxBytes - total) {
@@ -360,7 +345,7 @@ export class LRUCache<K, V> {
     const slots = Math.min(this.#older.length * 2, this.#maxItems + 1);
     this.#newer = resized(this.#newer, new Uint32Array(slots));
     this.#older = resized(this.#older, new Uint32Array(slots));
-    if (this.#counted) this.#sizes = resized(this.#sizes, new Float64Array(slots));
+    this.#sizes = resized(this.#sizes, new Float64Array(slots));
   }
 
   /** Frees a slot whose key is no longer in the map, and lets go of key and value. */
@@ -369,10 +354,8 @@ export class LRUCache<K, V> {
     const older = this.#older[slot] as number;
     this.#older[newer] = older;
     this.#newer[older] = newer;
-    if (this.#counted) {
-      this.#bytes -= this.#sizes[slot] as number;
-      this.#sizes[slot] = 0;
-    }
+    this.#bytes -= this.#sizes[slot] as number;
+    this.#sizes[slot] = 0;
     this.#keys[slot] = undefined;
     this.#values[slot] = undefined;
     this.#older[slot] = this.#free;
@@ -400,7 +383,7 @@ export class LRUCache<K, V> {
 
 type Evicted<K, V> = { key: K; value: V; reason: EvictionReason }[];
 
-function estimateEntry(key: unknown, value: unknown, enough?: number): number {
+function estimateEntry(key: unknown, value: unknown, enough: number): number {
   return ENTRY_BYTES + estimateSize(key, enough) + estimateSize(value, enough);
 }
 
@@ -409,21 +392,8 @@ function resized<A extends Uint32Array | Float64Array>(from: A, to: A): A {
   return to;
 }
 
-function checkLimit(name: string, limit: unknown, whole: boolean): void {
-  if (typeof limit !== 'number' || !(limit >= 1)) {
-    throw new RangeError(`${name} must be a number from 1 up, not ${show(limit)}. Leave it out for no such limit.`);
-  }
-  if (whole && limit !== Number.POSITIVE_INFINITY && !Number.isInteger(limit)) {
-    throw new RangeError(`${name} counts entries and must be a whole number, not ${show(limit)}.`);
-  }
-}
-
 function checkFunction(name: string, given: unknown): void {
   if (given !== undefined && typeof given !== 'function') {
     throw new RangeError(`${name} must be a function, not ${show(given)}.`);
   }
-}
-
-function show(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
 }

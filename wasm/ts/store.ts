@@ -4,7 +4,7 @@
  */
 import { type BatchOptions, type Write, writeBatch } from './batch.js';
 import { type Change, ChangeStream, type LiveStream } from './changes.js';
-import { checkKey, checkOptions, checkSignal, checkText, invalidOptions } from './check.js';
+import { checkEntry, checkFunction, checkIterable, checkKey, checkOptions, checkSignal, checkText } from './check.js';
 import { GossipStoreError } from './errors.js';
 import { ConflictEvent, StatusEvent, StoreErrorEvent, type StoreEventMap, SyncProgressEvent } from './events.js';
 import type { Calls, Context, EngineHost, Failure, HostEvent, Limits, Reply, Request, Status, Writes } from './host.js';
@@ -136,19 +136,22 @@ export class GossipStore<V = unknown> extends EventTarget {
    * are made meanwhile come between.
    */
   async setMany(entries: Iterable<readonly [key: string, value: V]>, options?: BatchOptions): Promise<void> {
-    await this.#writeMany('setMany', entries, options, ([key, value]) => {
+    checkIterable('setMany', 'entries, each an array of a key and a value', entries);
+    await this.#writeMany('setMany', entries, options, (entry, at) => {
+      const [key, value] = checkEntry('setMany', entry, at);
       return { key: checkKey(key, this.#limits), value: toBytes(value) };
     });
   }
 
   /** Removes many keys, as `setMany` writes them. */
   async deleteMany(keys: Iterable<string>, options?: BatchOptions): Promise<void> {
+    checkIterable('deleteMany', 'keys', keys);
     await this.#writeMany('deleteMany', keys, options, (key) => ({ key: checkKey(key, this.#limits), value: null }));
   }
 
   /** The values of these keys, in their order and of one moment. */
   async getMany<T = V>(keys: Iterable<string>): Promise<(T | undefined)[]> {
-    const checked = Array.from(keys, (key) => checkKey(key, this.#limits));
+    const checked = Array.from(checkIterable('getMany', 'keys', keys), (key) => checkKey(key, this.#limits));
     const values = await this.#ask({ call: 'get', keys: checked });
     return values.map((bytes) => fromBytes<T>(bytes));
   }
@@ -165,6 +168,7 @@ export class GossipStore<V = unknown> extends EventTarget {
    * rejects, nothing is written. Resolves with what the callback returned, when its writes are durable.
    */
   async transaction<T>(work: (tx: Transaction<V>) => T | PromiseLike<T>): Promise<T> {
+    checkFunction('transaction', 'work', work);
     const tx = new Transaction<V>(this.#limits, (key) => this.#ask({ call: 'siblings', key }));
     let result: T;
     try {
@@ -293,13 +297,11 @@ export class GossipStore<V = unknown> extends EventTarget {
     of: string,
     items: Iterable<T>,
     options: BatchOptions | undefined,
-    toWrite: (item: T) => Write,
+    toWrite: (item: T, at: number) => Write,
   ): Promise<void> {
     const { signal, onProgress } = checkOptions(of, options, ['signal', 'onProgress']);
     checkSignal(of, signal);
-    if (onProgress !== undefined && typeof onProgress !== 'function') {
-      throw invalidOptions(of, '`onProgress` is not a function');
-    }
+    if (onProgress !== undefined) checkFunction(of, 'onProgress', onProgress);
     const transact = (writes: Writes) => this.#ask({ call: 'transact', ...writes });
     await writeBatch(items, toWrite, this.#limits, transact, { signal, onProgress });
   }

@@ -63,16 +63,19 @@ function run(store: GossipStore): void {
       siblings: (key) => store.getSiblings(key),
       save: async (key, item, context) => {
         const saved = await attempt('Not saved', () => store.set(key, item, context === undefined ? {} : { context }));
-        // The screen showed the wish already; show what is true.
-        if (!saved) await refresh(key, false);
+        // What cannot be read either, as from a store that was closed, stays as the row last knew it.
+        if (!saved) await refresh(key, false).catch(() => {});
+        return saved;
       },
-      keepAll: async (key, items, context) => {
-        const [first, ...others] = items;
-        if (first === undefined) return;
-        await attempt('Not saved', async () => {
-          await store.setMany(others.map((item): [string, Item] => [newKey(), item]));
-          await store.set(key, first, { context });
-        });
+      keepAll: async (key) => {
+        await attempt('Not saved', () =>
+          store.transaction(async (tx) => {
+            // Asked for together, so of one moment: what the transaction has read, and will supersede, is what is kept.
+            const [siblings] = await Promise.all([store.getSiblings(key), tx.get(key)]);
+            const items = siblings.values.map(({ value }) => parseItem(value)).filter((item) => item !== undefined);
+            for (const [at, item] of items.entries()) tx.set(at === 0 ? key : newKey(), item);
+          }),
+        );
       },
       remove: async (key, item) => {
         if (!(await attempt('Not deleted', () => store.delete(key)))) return;
@@ -126,15 +129,17 @@ function run(store: GossipStore): void {
 
   /** Follows the store until it is closed. */
   async function follow(): Promise<void> {
-    // Started before the first read, so that no change falls between the two.
-    const following = (async () => {
+    const following = async () => {
       for await (const { key, origin } of store.changes({ prefix: PREFIX })) {
         refresh(key, origin === 'remote').catch(closedIsFine);
       }
-    })();
-    for await (const key of store.keys({ prefix: PREFIX })) await refresh(key, false);
-    countSoon();
-    await following;
+    };
+    const reading = async () => {
+      for await (const key of store.keys({ prefix: PREFIX })) await refresh(key, false);
+      countSoon();
+    };
+    // Following begins before the first read, so that no change falls between the two. When the store fails, both do.
+    await Promise.all([following(), reading()]);
   }
 
   byId('add', HTMLFormElement).addEventListener('submit', async (event) => {

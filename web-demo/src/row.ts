@@ -4,14 +4,14 @@ import type { Siblings } from '@gossipstore/core';
 import { element, setText } from './dom.js';
 import { cleanText, type Item, parseItem, TEXT_CHARS_MAX } from './item.js';
 
-/** What a row asks for; the page carries it out and tells the person when it fails. */
+/** What a row asks for; the page carries it out and tells the person when it fails. Only `siblings` rejects. */
 export interface RowActions {
   /** The concurrent values of an entry, and the context that supersedes exactly those. */
   siblings(key: string): Promise<Siblings>;
-  /** Writes an entry; with a context it supersedes what was seen then, and what came later stays beside it as a conflict. */
-  save(key: string, item: Item, context?: Siblings['context']): Promise<void>;
-  /** Keeps one version under the entry's own key and makes new entries of the others. */
-  keepAll(key: string, items: Item[], context: Siblings['context']): Promise<void>;
+  /** Writes an entry, and says whether it is saved; with a context it supersedes what was seen then, and what came later stays beside it as a conflict. */
+  save(key: string, item: Item, context?: Siblings['context']): Promise<boolean>;
+  /** Keeps one version under the entry's own key and makes new entries of the others; all of that, or nothing. */
+  keepAll(key: string): Promise<void>;
   remove(key: string, item: Item): Promise<void>;
   /** The row was deleted elsewhere while it was being edited, and the editing is over. */
   dropped(key: string): void;
@@ -41,7 +41,7 @@ export class Row {
     this.element = element('li', { class: 'row', 'data-key': key }, this.#tick, this.#text, this.#mark, this.#remove);
     this.element.append(this.#hint);
     this.#tick.addEventListener('change', () => {
-      void this.actions.save(this.key, { ...this.#item, done: this.#tick.checked });
+      void this.#save({ ...this.#item, done: this.#tick.checked });
     });
     this.#text.addEventListener('click', () => (this.#conflict ? this.#toggleChoice() : this.#edit()));
     this.#mark.addEventListener('click', () => this.#toggleChoice());
@@ -163,7 +163,14 @@ export class Row {
       ({ context }) => context,
       () => undefined,
     );
-    await this.actions.save(this.key, { ...this.#item, text }, context);
+    await this.#save({ ...this.#item, text }, context);
+  }
+
+  /** The screen may show the wish already; when it did not come true, it shows again what was there. */
+  async #save(item: Item, context?: Siblings['context']): Promise<void> {
+    if (await this.actions.save(this.key, item, context)) return;
+    if (this.#gone) this.actions.dropped(this.key);
+    else this.#show();
   }
 
   #toggleChoice(): void {
@@ -212,7 +219,7 @@ export class Row {
         'Keep this',
       );
       keep.setAttribute('aria-label', `Keep ${item.text}`);
-      keep.addEventListener('click', () => void this.actions.save(this.key, item, siblings.context));
+      keep.addEventListener('click', () => void this.#save(item, siblings.context));
       return element(
         'li',
         { class: item.done ? 'version done' : 'version' },
@@ -222,15 +229,7 @@ export class Row {
       );
     });
     const all = element('button', { type: 'button', class: 'quiet', 'data-version': 'all' }, 'Keep all as entries');
-    all.addEventListener(
-      'click',
-      () =>
-        void this.actions.keepAll(
-          this.key,
-          versions.map(({ item }) => item),
-          siblings.context,
-        ),
-    );
+    all.addEventListener('click', () => void this.actions.keepAll(this.key));
     choice.replaceChildren(
       element('p', { class: 'hint' }, 'This entry was changed in several places at the same time. Which one counts?'),
       element('ul', { class: 'versions' }, ...options),
