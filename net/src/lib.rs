@@ -20,6 +20,7 @@
 mod address;
 mod behaviour;
 mod breath;
+mod cause;
 mod clock;
 mod discovery;
 mod engine;
@@ -36,6 +37,7 @@ mod retry;
 mod status;
 mod storage;
 mod swarm;
+mod timer;
 mod transport;
 #[cfg(target_arch = "wasm32")]
 mod websocket;

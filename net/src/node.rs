@@ -2,16 +2,13 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    error::Error,
     future::poll_fn,
-    io,
     sync::Arc,
     task::Poll,
     time::Duration,
 };
 
-use futures::{FutureExt as _, StreamExt as _};
-use futures_timer::Delay;
+use futures::StreamExt as _;
 use gossipstore_core::{
     id::{Peer, StoreId},
     replica::{Config, Input},
@@ -24,7 +21,7 @@ use libp2p::{
     ping, relay,
     rendezvous::{self, Namespace},
     swarm::{
-        ConnectionId, DialError, SwarmEvent,
+        ConnectionId, SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
     },
 };
@@ -34,6 +31,7 @@ use crate::{
     address,
     behaviour::{Behaviour, BehaviourEvent},
     breath::Breath,
+    cause::{explain_dial, root_cause},
     discovery::{Discovery, DiscoveryAction, MEMBERS_ASKED},
     engine::{Engine, Linked, Outgoing, Taken},
     error::OpenError,
@@ -44,6 +42,7 @@ use crate::{
     relays::{RelayAction, Relays},
     status::{Path, RelayState, RelayStatus},
     swarm,
+    timer::Timer,
 };
 
 /// How long a connected member may take until frames and gossip can be exchanged with it. One that takes longer is no
@@ -647,34 +646,6 @@ impl Node {
     }
 }
 
-/// The one timer of the loop.
-#[derive(Debug, Default)]
-struct Timer {
-    /// A timer that has fired must not be polled again before it is set: on wasm that panics.
-    armed: Option<(Timestamp, Delay)>,
-}
-
-impl Timer {
-    fn set(&mut self, at: Option<Timestamp>, now: Timestamp) {
-        if self.armed.as_ref().map(|(at, _)| *at) != at {
-            // A moment that has passed is waited for a moment longer, so that the network gets its turn.
-            let delay =
-                |at: Timestamp| Delay::new(Duration::from_millis(at.0.saturating_sub(now.0).clamp(1, DELAY_MS_MAX)));
-            self.armed = at.map(|at| (at, delay(at)));
-        }
-    }
-
-    fn poll(&mut self, cx: &mut std::task::Context<'_>) -> Poll<()> {
-        match &mut self.armed {
-            Some((_, delay)) => delay.poll_unpin(cx).map(|()| self.armed = None),
-            None => Poll::Pending,
-        }
-    }
-}
-
-/// Browsers count the milliseconds of a timer in 31 bits. An hour is soon enough to look again.
-const DELAY_MS_MAX: u64 = 60 * 60 * 1_000;
-
 /// The relay that a connection goes through.
 fn relay_of(endpoint: &ConnectedPoint) -> Option<PeerId> {
     let address: &Multiaddr = match endpoint {
@@ -693,37 +664,4 @@ fn relay_of(endpoint: &ConnectedPoint) -> Option<PeerId> {
         })
         .last()
         .filter(|_| is_circuit)
-}
-
-/// Why a dial failed, for a person who can do something about it.
-fn explain_dial(error: &DialError) -> String {
-    match error {
-        DialError::WrongPeerId { obtained, .. } => {
-            format!("another one answers there, {obtained}; correct the identity at the end of the address")
-        }
-        DialError::LocalPeerId { .. } => "it is this node itself".into(),
-        DialError::Transport(attempts) => attempts
-            .iter()
-            .map(|(_, error)| format!("it cannot be reached: {}", root_cause(error)))
-            .next()
-            .unwrap_or_else(|| "it cannot be reached".into()),
-        DialError::DialPeerConditionFalse(_) => "the last connection to it is still being closed".into(),
-        other => root_cause(other),
-    }
-}
-
-/// The innermost cause of an error: what the system said, without the layers that passed it on.
-fn root_cause(error: &(dyn Error + 'static)) -> String {
-    let mut cause = error;
-    loop {
-        // An io::Error around another error shows that error as itself and gives that one's source as its own.
-        let inner = cause.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
-        match inner
-            .map(|inner| inner as &(dyn Error + 'static))
-            .or_else(|| cause.source())
-        {
-            Some(next) => cause = next,
-            None => return cause.to_string(),
-        }
-    }
 }
