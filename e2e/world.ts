@@ -146,7 +146,7 @@ function exactly(text: string): RegExp {
   return new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`);
 }
 
-interface Arrangement {
+export interface Arrangement {
   /** Opens the list as someone new. By default they find each other at the relay; `fragment` replaces the link's. */
   join: (name: string, options?: { fragment?: string; expectedErrors?: RegExp[] }) => Promise<Person>;
   relay: Relay;

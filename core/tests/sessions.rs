@@ -37,6 +37,14 @@ fn filled(seed: u8, keys: usize) -> Driver {
     driver
 }
 
+/// A replica that takes a session in by many small slices.
+fn slicing(seed: u8) -> Driver {
+    Driver::with(Config {
+        slice_events: 100,
+        ..config(seed)
+    })
+}
+
 #[test]
 fn a_fresh_replica_gets_everything_in_one_visible_step() {
     let (mut a, mut b) = (filled(1, 1_000), Driver::new(2));
@@ -222,13 +230,7 @@ fn a_key_left_out_that_is_not_known_is_asked_for() {
 
 #[test]
 fn a_session_is_taken_in_by_slices_and_read_whole() {
-    let (mut a, mut b) = (
-        filled(1, 5_000),
-        Driver::with(Config {
-            slice_events: 100,
-            ..config(2)
-        }),
-    );
+    let (mut a, mut b) = (filled(1, 5_000), slicing(2));
     b.set("key 00000003", "mine");
     join(&mut a, &mut b);
     until_merging(&mut a, &mut b);
@@ -252,13 +254,7 @@ fn a_session_is_taken_in_by_slices_and_read_whole() {
 
 #[test]
 fn a_caller_reads_its_own_write_while_a_session_is_taken_in() {
-    let (mut a, mut b) = (
-        filled(1, 5_000),
-        Driver::with(Config {
-            slice_events: 100,
-            ..config(2)
-        }),
-    );
+    let (mut a, mut b) = (filled(1, 5_000), slicing(2));
     join(&mut a, &mut b);
     until_merging(&mut a, &mut b);
     assert!(b.replica.is_empty());
@@ -273,13 +269,7 @@ fn a_caller_reads_its_own_write_while_a_session_is_taken_in() {
 
 #[test]
 fn commands_that_wait_for_a_long_merge_mean_what_their_callers_saw() {
-    let (mut a, mut b) = (
-        filled(1, 30_000),
-        Driver::with(Config {
-            slice_events: 100,
-            ..config(2)
-        }),
-    );
+    let (mut a, mut b) = (filled(1, 30_000), slicing(2));
     b.set("mine", "old");
     join(&mut a, &mut b);
     until_merging(&mut a, &mut b);

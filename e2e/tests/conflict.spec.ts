@@ -1,5 +1,18 @@
 // What two people write at the same time while apart is kept, shown to both, and decided by either.
-import { expect, RELAY_NOT_REACHED, test } from '../world.ts';
+import { type Arrangement, expect, type Person, RELAY_NOT_REACHED, test } from '../world.ts';
+
+/** Two people who edited the same entry while one of them was cut off, and who meet again. */
+async function twoInConflict(join: Arrangement['join']): Promise<[Person, Person]> {
+  const [ada, ben] = [await join('Ada'), await join('Ben', { expectedErrors: [RELAY_NOT_REACHED] })];
+  await ada.add('milk');
+  await expect(ben.row('milk')).toBeVisible();
+  ben.line.cut();
+  await expect(ada.badge).toHaveAttribute('data-peers', '0');
+  await ada.edit('milk', 'oat milk');
+  await ben.edit('milk', 'goat milk');
+  ben.line.mend();
+  return [ada, ben];
+}
 
 test('both edited an entry while apart: both see both versions, and choosing in one window ends it in both', async ({
   join,
@@ -45,14 +58,7 @@ test('both edited an entry while apart: both see both versions, and choosing in 
 });
 
 test('choosing the version that was shown anyway ends the conflict in both windows too', async ({ join }) => {
-  const [ada, ben] = [await join('Ada'), await join('Ben', { expectedErrors: [RELAY_NOT_REACHED] })];
-  await ada.add('milk');
-  await expect(ben.row('milk')).toBeVisible();
-  ben.line.cut();
-  await expect(ada.badge).toHaveAttribute('data-peers', '0');
-  await ada.edit('milk', 'oat milk');
-  await ben.edit('milk', 'goat milk');
-  ben.line.mend();
+  const [ada, ben] = await twoInConflict(join);
   for (const person of [ada, ben]) await person.versions(person.rows.first());
 
   const shown = (await ben.rows.first().locator('.text').textContent()) as string;
@@ -64,14 +70,7 @@ test('choosing the version that was shown anyway ends the conflict in both windo
 });
 
 test('all versions can be kept, as entries of their own', async ({ join }) => {
-  const [ada, ben] = [await join('Ada'), await join('Ben', { expectedErrors: [RELAY_NOT_REACHED] })];
-  await ada.add('milk');
-  await expect(ben.row('milk')).toBeVisible();
-  ben.line.cut();
-  await expect(ada.badge).toHaveAttribute('data-peers', '0');
-  await ada.edit('milk', 'oat milk');
-  await ben.edit('milk', 'goat milk');
-  ben.line.mend();
+  const [ada, ben] = await twoInConflict(join);
   await ada.versions(ada.rows.first());
   await ada.page.getByRole('button', { name: 'Keep all as entries' }).click();
   for (const person of [ada, ben]) {

@@ -158,7 +158,6 @@ impl Replica {
     /// The live dots under the key that the writer saw. What is live and was not seen stays, as a sibling.
     fn superseded(&self, key: &str, context: Option<Context>, made: u64) -> Dots {
         let live = self.store.dots(key);
-        // An event has room for so many; what is beyond stays a sibling that the next write takes.
         // What the same caller wrote before is seen, also if it was still waiting when this was asked for.
         let own = |dot: &Dot| self.author == Some(dot.author) && dot.n > made;
         let seen = |dot: &Dot| {
@@ -166,6 +165,7 @@ impl Replica {
                 .as_ref()
                 .is_none_or(|context| context.dots().contains(dot) || own(dot))
         };
+        // An event has room for so many; what is beyond stays a sibling that the next write takes.
         live.filter(seen).take(REMOVES_MAX).collect()
     }
 }

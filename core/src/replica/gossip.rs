@@ -31,12 +31,11 @@ impl Replica {
     }
 
     fn heard_of(&mut self, txn: Txn, peer: Option<Peer>, now: Timestamp) {
+        self.heard_author(&txn.last());
         let seen = self.store.vector();
         if seen.covers(&txn.last()) {
             return;
         }
-        self.heard_author(&txn.last());
-        let seen = self.store.vector();
         if !is_ready(&txn, seen) && !self.config.mutated.is(Mutation::VectorOverGaps) {
             self.early.push(txn, peer, now);
             self.schedule_gap(now);
@@ -49,7 +48,7 @@ impl Replica {
         self.apply_early(Some(txn.last()), now);
     }
 
-    /// Somebody has made an event that is not visible here. If it is said to be ours, somebody else writes under our author id: write
+    /// Somebody has made this event. If it is not visible here and said to be ours, somebody else writes under our author id: write
     /// as a new author from now on.
     fn heard_author(&mut self, dot: &Dot) {
         if self.author == Some(dot.author) && !self.store.vector().covers(dot) {

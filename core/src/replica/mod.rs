@@ -158,7 +158,7 @@ impl Replica {
     /// Takes one input. Drain [`Self::poll_output`] until it is empty before the next.
     pub fn handle(&mut self, input: Input, now: Timestamp) {
         match input {
-            Input::Persisted { id } => self.persisted(id, Ok(())),
+            Input::Persisted { id } => self.persisted(id),
             Input::PersistFailed { reason, .. } => self.persist_failed(&reason),
             Input::Command { id, command } => self.command(id, command, now),
             // The time is looked at when the work is done; the driver comes again at once.
@@ -351,14 +351,11 @@ impl Replica {
         id
     }
 
-    fn persisted(&mut self, id: BatchId, result: Result<(), CommandError>) {
+    fn persisted(&mut self, id: BatchId) {
         // Storage works in order, so those that wait for a batch are mostly the first.
         while let Some(at) = self.waiting.iter().position(|(batch, _)| *batch == id) {
             if let Some((_, id)) = self.waiting.remove(at) {
-                self.outputs.push_back(Output::Reply {
-                    id,
-                    result: result.clone(),
-                });
+                self.outputs.push_back(Output::Reply { id, result: Ok(()) });
             }
         }
     }

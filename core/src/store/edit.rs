@@ -98,8 +98,9 @@ impl<'a> Edit<'a> {
             State::Born => State::Stillborn,
             State::Dying | State::Stillborn => return,
         };
-        self.store.set_state(slot, state);
-        let key = self.store.cells[slot].key;
+        let cell = &mut self.store.cells[slot];
+        cell.state = state;
+        let key = cell.key;
         let step = &mut self.store.step;
         step.dying.push(slot);
         step.touched.push(key);

@@ -29,7 +29,7 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 use self::{
     authors::{AuthorNumber, Authors, Compact, Removes},
-    cell::{Cell, KeyNumber, NO_SLOT, Slot, State},
+    cell::{Cell, KeyNumber, NO_SLOT, Slot},
     edit::Step,
     keys::Keys,
     log::Log,
@@ -329,10 +329,6 @@ impl Store {
             self.cells[before].next = cell.next;
         }
         cell
-    }
-
-    fn set_state(&mut self, slot: Slot, state: State) {
-        self.cells[slot].state = state;
     }
 }
 
