@@ -12,8 +12,8 @@ use gossipstore_core::{
 use proptest::prelude::*;
 use support::{Driver, PEER, join, settle};
 
-/// The frames that an honest peer sends to a replica that holds a little, and the replica that awaits them.
-fn recorded() -> (Driver, Vec<Vec<u8>>) {
+/// A replica that holds a little, and has asked the peer that holds more. Every time the same, down to the tags.
+fn asking() -> (Driver, Driver) {
     let (mut a, mut b) = (Driver::new(1), Driver::new(2));
     for at in 0..40 {
         a.set(&format!("key {}", at % 7), &format!("value {at}"));
@@ -22,17 +22,29 @@ fn recorded() -> (Driver, Vec<Vec<u8>>) {
     a.set("large", &"x".repeat(100_000));
     b.set("key 2", "mine");
     join(&mut a, &mut b);
-    let hello = std::mem::take(&mut b.sent);
-    for (peer, frame) in hello {
-        a.feed(Input::Received { peer, frame });
-    }
+    (a, b)
+}
+
+/// The frames that an honest peer sends to a replica that holds a little, and the replica that awaits them.
+fn recorded() -> (Driver, Vec<Vec<u8>>) {
+    let (mut a, mut twin) = asking();
     let mut frames = Vec::new();
-    while let Some((_, frame)) = a.sent.pop_front() {
-        frames.push(frame);
+    loop {
+        while let Some((peer, frame)) = twin.sent.pop_front() {
+            a.feed(Input::Received { peer, frame });
+        }
         if a.sent.is_empty() {
             a.feed(Input::Drained { peer: PEER });
         }
+        if a.sent.is_empty() {
+            break;
+        }
+        while let Some((_, frame)) = a.sent.pop_front() {
+            receive(&mut twin, &frame);
+            frames.push(frame);
+        }
     }
+    let (_, b) = asking();
     (b, frames)
 }
 
@@ -100,6 +112,9 @@ fn a_frame_left_out_or_repeated_ends_the_session() {
     let (_, frames) = recorded();
     // The first frame is the peer's own HELLO.
     for at in 1..frames.len() - 1 {
+        if matches!(Frame::parse(&frames[at]), Ok(Frame::Digest(_))) {
+            continue;
+        }
         for copies in [0, 2] {
             let (mut b, _) = recorded();
             for (place, frame) in frames.iter().enumerate() {
@@ -165,7 +180,14 @@ fn counts_beyond_all_measure_do_not_overflow() {
     else {
         panic!("not EVENTS")
     };
-    receive(&mut b, &Frame::events(tag, sequence, u64::MAX, events));
+    let remaining = u64::MAX;
+    let frame = Frame::Events {
+        tag,
+        sequence,
+        remaining,
+        events,
+    };
+    receive(&mut b, &frame.encode());
     assert_works(b);
 }
 

@@ -11,8 +11,9 @@ use gossipstore_core::{
     id::{AuthorId, ContentHash, Dot, StoreId},
     time::{Hlc, Timestamp},
     wire::{
-        AuthorTable, Body, Described, End, EventReader, EventWriter, Frame, Gossip, Hello, Leaf, LeafReader,
-        LeafWriter, LiveEvent, Tag, WireError,
+        AuthorTable, Base, Bits, Body, Described, End, EventReader, EventWriter, FRAME_BYTES_MAX, Frame, Gossip, Hello,
+        Leaf, LeafWriter, Leaves, LiveEvent, Node, NodeReader, Prefix, Tag, WireError, Wishes, choices, read_leaves,
+        read_limits, write_choice, write_inner, write_leaf, write_limit,
     },
 };
 
@@ -82,6 +83,7 @@ fn events() -> Vec<Described> {
             HLC.0,
             &[dot(0xaa, 301)],
         ),
+        Described::Forgotten { dot: dot(0xcc, 4) },
     ]
 }
 
@@ -91,6 +93,7 @@ fn written() -> Vec<u8> {
     for event in events() {
         match &event {
             Described::Dead { dot, removes } => writer.dead(*dot, removes, &mut out),
+            Described::Forgotten { dot } => writer.forgotten(*dot, &mut out),
             Described::Live {
                 dot,
                 key,
@@ -141,62 +144,217 @@ fn txn() -> Txn {
     }
 }
 
+/// Full blocks in a row, a few dots, all dots but a few, and a bitmap; the last of another author.
 fn leaves() -> Vec<Leaf> {
+    let leaf = |byte, block, live| Leaf {
+        author: author(byte),
+        block,
+        live,
+    };
     vec![
-        Leaf {
-            author: author(0xaa),
-            block: 0,
-            live: [u64::MAX; 4],
-        },
-        Leaf {
-            author: author(0xaa),
-            block: 1,
-            live: [0b101, 0, 1 << 63, 0],
-        },
-        Leaf {
-            author: author(0xdd),
-            block: 1_000,
-            live: [0, 0, 0, 1 << 63],
-        },
+        leaf(0xaa, 0, [u64::MAX; 4]),
+        leaf(0xaa, 1, [u64::MAX; 4]),
+        leaf(0xaa, 3, [0b101, 0, 1 << 63, 0]),
+        leaf(0xbb, 0, [!1, u64::MAX, u64::MAX, u64::MAX >> 1]),
+        leaf(0xbb, 1_000, [0x0123_4567_89ab_cdef, 0x55, 0, 0]),
     ]
+}
+
+fn leaf_bytes() -> Vec<u8> {
+    let (mut writer, mut table, mut out) = (LeafWriter::default(), AuthorTable::new(&vector()), Vec::new());
+    for leaf in leaves() {
+        writer.push(&leaf, &mut table, &mut out);
+    }
+    writer.finish(&mut table, &mut out);
+    out
+}
+
+/// An inner node of a vector's trie, and a leaf.
+fn vector_nodes() -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut children = [None; 16];
+    (children[0xa], children[0xc]) = (Some(1), Some(0x0102_0304_0506_0708));
+    write_inner(&Prefix::default(), &Prefix::default(), &children, &mut out);
+    write_leaf(&[(u128::from_be_bytes([0xaa; 16]), 300_u64)], &mut out);
+    out
+}
+
+/// An inner node whose keys part far below the root, and a leaf of two blocks.
+fn leaf_nodes() -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut children = [None; 16];
+    (children[0], children[1]) = (Some(5), Some(6));
+    write_inner(&Prefix::default(), &Prefix::common(0x100, 0x11f), &children, &mut out);
+    let items: [(u128, Bits); 2] = [(0x100, [u64::MAX; 4]), (0x103, [1, 0, 0, 0])];
+    write_leaf(&items, &mut out);
+    out
 }
 
 fn end() -> End {
     End {
         more: false,
-        leaves: true,
+        judged: true,
+        named: false,
         vector: vec![(author(0xbb), 0), (author(0xcc), 2)],
         frontier: vec![dot(0xcc, 2)],
     }
 }
 
+fn hello(base: Base, known: &VersionVector, wishes: Wishes, counts: &[(AuthorId, u64)]) -> Vec<u8> {
+    let (store, table) = (StoreId::from_name("vectors"), AuthorTable::new(known));
+    one(Hello::frames(store, TAG, wishes, base, table, counts.iter().copied()))
+}
+
+fn one(mut frames: Vec<Vec<u8>>) -> Vec<u8> {
+    assert_eq!(frames.len(), 1);
+    frames.pop().expect("one frame")
+}
+
 /// Every shape of frame, by name.
 fn frames() -> BTreeMap<&'static str, Vec<u8>> {
     let table = || AuthorTable::new(&vector());
-    let mut leaf_writer = LeafWriter::new(TAG, 1);
-    let mut leaf_table = table();
-    for leaf in leaves() {
-        leaf_writer.push(&leaf, &mut leaf_table);
-    }
-    let one = |mut frames: Vec<Vec<u8>>| frames.pop().expect("one frame");
+    let none = VersionVector::new();
+    let (plain, tag) = (Wishes::default(), TAG);
+    let counts: Vec<_> = vector().iter().collect();
+    let mut chosen = Vec::new();
+    write_choice(0x0401, &mut chosen);
+    write_choice(0, &mut chosen);
+    let mut limits = Vec::new();
+    write_limit(1, 7, &mut limits);
+    write_limit(2, 300, &mut limits);
+    let end_payload = |end: End| one(end.frames(TAG, 2, &mut table()));
     BTreeMap::from([
+        ("hello", hello(Base::Empty, &none, plain, &counts)),
+        ("hello of an empty replica", hello(Base::Empty, &none, plain, &[])),
         (
-            "hello",
-            one(Hello::frames(StoreId::from_name("vectors"), TAG, false, &vector()).collect()),
+            "hello relative to a vector that both have held",
+            hello(
+                Base::Digest(vector().digest()),
+                &vector(),
+                Wishes {
+                    spell: true,
+                    have: true,
+                    audit: true,
+                    ..plain
+                },
+                &[(author(0xbb), 2), (author(0xcc), 1)],
+            ),
         ),
         (
-            "hello of an empty replica",
-            one(Hello::frames(StoreId::from_name("vectors"), TAG, false, &VersionVector::new()).collect()),
+            "hello in reply",
+            hello(
+                Base::Hello(Tag(9)),
+                &vector(),
+                Wishes { nothing: true, ..plain },
+                &[(author(0xaa), 0)],
+            ),
         ),
-        ("events", Frame::events(TAG, 0, 12, &written())),
-        ("body", Frame::body(TAG, 200, b"bytes")),
-        ("leaves", one(leaf_writer.finish())),
-        ("end", one(end().frames(TAG, 2, &mut table()))),
         (
-            "end of an answer that says nothing",
-            one(End::default().frames(TAG, 0, &mut table())),
+            "have",
+            Frame::Have {
+                tag,
+                more: true,
+                leaves: &leaf_bytes(),
+            }
+            .encode(),
         ),
-        ("digest", Frame::digest(vector().digest())),
+        (
+            "events",
+            Frame::Events {
+                tag,
+                sequence: 0,
+                remaining: 12,
+                events: &written(),
+            }
+            .encode(),
+        ),
+        (
+            "want",
+            Frame::Want {
+                tag,
+                which: 3,
+                offset: 65_500,
+            }
+            .encode(),
+        ),
+        (
+            "body",
+            Frame::Body {
+                tag,
+                sequence: 200,
+                which: 3,
+                bytes: b"bytes",
+            }
+            .encode(),
+        ),
+        (
+            "leaves",
+            Frame::Leaves {
+                tag,
+                sequence: 1,
+                leaves: &leaf_bytes(),
+            }
+            .encode(),
+        ),
+        (
+            "ask for the root",
+            Frame::Ask {
+                tag,
+                more: false,
+                choices: &[],
+            }
+            .encode(),
+        ),
+        (
+            "ask",
+            Frame::Ask {
+                tag,
+                more: false,
+                choices: &chosen,
+            }
+            .encode(),
+        ),
+        (
+            "vector",
+            Frame::Vector {
+                tag,
+                more: true,
+                nodes: &vector_nodes(),
+            }
+            .encode(),
+        ),
+        (
+            "limits",
+            Frame::Limits {
+                tag,
+                sequence: 3,
+                limits: &limits,
+            }
+            .encode(),
+        ),
+        (
+            "nodes",
+            Frame::Nodes {
+                tag,
+                sequence: 4,
+                more: false,
+                nodes: &leaf_nodes(),
+            }
+            .encode(),
+        ),
+        (
+            "expand",
+            Frame::Expand {
+                tag,
+                more: false,
+                choices: &chosen,
+            }
+            .encode(),
+        ),
+        ("end", end_payload(end())),
+        ("end of an answer that says nothing", end_payload(End::default())),
+        ("ack", Frame::Ack(TAG).encode()),
+        ("digest", Frame::Digest(vector().digest()).encode()),
         ("transaction", Gossip::encode(&txn(), 1_000)),
         ("announcement", Gossip::encode(&txn(), 10)),
     ])
@@ -223,14 +381,87 @@ fn frames_are_the_golden_ones() {
 }
 
 #[test]
+fn session_frames_are_read_back_as_they_were() {
+    for (name, bytes) in frames() {
+        if matches!(name, "transaction" | "announcement") {
+            continue;
+        }
+        let frame = Frame::parse(&bytes).expect(name);
+        assert_eq!(frame.encode(), bytes, "{name}");
+        for length in 0..bytes.len().min(8) {
+            let parsed = Frame::parse(&bytes[..length]);
+            assert!(parsed.is_err() || parsed != Ok(frame.clone()), "{name} cut to {length}");
+        }
+    }
+}
+
+#[test]
 fn a_hello_is_read_back() {
     let frames = frames();
-    let Ok(Frame::Hello(hello)) = Frame::parse(&frames["hello"]) else {
-        panic!("not a HELLO")
+    let read = |name: &str| match Frame::parse(&frames[name]) {
+        Ok(Frame::Hello(hello)) => hello,
+        other => panic!("{other:?}"),
     };
-    assert_eq!((hello.store, hello.tag), (StoreId::from_name("vectors"), TAG));
-    assert_eq!(hello.vector, vector().iter().collect::<Vec<_>>());
-    assert!(!hello.more && !hello.spell);
+    let plain = read("hello");
+    assert_eq!(
+        (plain.store, plain.tag, plain.base),
+        (Some(StoreId::from_name("vectors")), TAG, Base::Empty)
+    );
+    assert_eq!(plain.counts(&mut AuthorTable::default()), Ok(vector().iter().collect()));
+    assert!(!plain.more && plain.wishes == Wishes::default());
+
+    let relative = read("hello relative to a vector that both have held");
+    assert_eq!(relative.base, Base::Digest(vector().digest()));
+    assert!(relative.wishes.spell && relative.wishes.have && relative.wishes.audit && !relative.wishes.nothing);
+    let counts = relative.counts(&mut AuthorTable::new(&vector()));
+    assert_eq!(counts, Ok(vec![(author(0xbb), 2), (author(0xcc), 1)]));
+
+    let reply = read("hello in reply");
+    assert_eq!((reply.store, reply.base), (None, Base::Hello(Tag(9))));
+    assert!(reply.wishes.nothing);
+    assert_eq!(
+        reply.counts(&mut AuthorTable::new(&vector())),
+        Ok(vec![(author(0xaa), 0)])
+    );
+}
+
+#[test]
+fn nodes_are_read_back() {
+    let frames = frames();
+    let Ok(Frame::Vector { nodes, .. }) = Frame::parse(&frames["vector"]) else {
+        panic!("not VECTOR")
+    };
+    let mut nodes = NodeReader::new(nodes);
+    let root = Prefix::default();
+    let Ok(Node::Inner { prefix, children }) = nodes.node::<u64>(&root) else {
+        panic!("not an inner node")
+    };
+    assert_eq!((prefix, children[0xa], children[0xb]), (root, Some(1), None));
+    let leaf = nodes.node::<u64>(&root.child(0xa).expect("a child"));
+    assert_eq!(leaf, Ok(Node::Leaf(vec![(u128::from_be_bytes([0xaa; 16]), 300)])));
+    assert!(nodes.is_empty());
+
+    let Ok(Frame::Nodes { nodes, .. }) = Frame::parse(&frames["nodes"]) else {
+        panic!("not NODES")
+    };
+    let mut nodes = NodeReader::new(nodes);
+    let Ok(Node::Inner { prefix, .. }) = nodes.node::<Bits>(&root) else {
+        panic!("not an inner node")
+    };
+    assert_eq!(prefix, Prefix::common(0x100, 0x11f));
+    let leaf = nodes.node::<Bits>(&prefix.child(0).expect("a child"));
+    let items = vec![(0x100, [u64::MAX; 4]), (0x103, [1, 0, 0, 0])];
+    assert_eq!(leaf, Ok(Node::Leaf(items)));
+
+    let Ok(Frame::Limits { limits, .. }) = Frame::parse(&frames["limits"]) else {
+        panic!("not LIMITS")
+    };
+    assert_eq!(read_limits(limits), Ok(vec![(1, 7), (2, 300)]));
+
+    let Ok(Frame::Expand { choices: bytes, .. }) = Frame::parse(&frames["expand"]) else {
+        panic!("not EXPAND")
+    };
+    assert_eq!(choices(bytes).collect::<Vec<_>>(), [0x0401, 0]);
 }
 
 #[test]
@@ -257,13 +488,18 @@ fn a_key_left_out_and_not_known_is_named() {
 #[test]
 fn leaves_and_end_are_read_back() {
     let frames = frames();
-    let mut table = AuthorTable::new(&vector());
     let Ok(Frame::Leaves { leaves: bytes, .. }) = Frame::parse(&frames["leaves"]) else {
         panic!("not LEAVES")
     };
-    let mut reader = LeafReader::new(bytes);
-    let read: Vec<_> = std::iter::from_fn(|| reader.next(&mut table).expect("well formed")).collect();
-    assert_eq!(read, leaves());
+    let mut read = Leaves::default();
+    read_leaves(bytes, &mut AuthorTable::new(&vector()), &mut read, || {
+        Ok::<_, WireError>(())
+    })
+    .expect("well formed");
+    for leaf in leaves() {
+        assert_eq!(read.get(&leaf.author, leaf.block), Some(leaf.live));
+    }
+    assert_eq!(read.get(&author(0xaa), 2), None);
     let Ok(Frame::End {
         end: bytes,
         sequence: 2,
@@ -291,14 +527,17 @@ fn long_vectors_and_frontiers_take_several_frames() {
         .map(|n| (AuthorId(((n as u128) << 64).to_le_bytes()), n))
         .collect();
     let mut read = VersionVector::new();
-    let frames: Vec<_> = Hello::frames(StoreId([0; 16]), TAG, false, &many).collect();
+    let (store, table) = (StoreId([0; 16]), AuthorTable::default());
+    let frames = Hello::frames(store, TAG, Wishes::default(), Base::Empty, table, many.iter());
     assert!(frames.len() > 1);
+    let mut table = AuthorTable::default();
     for (at, frame) in frames.iter().enumerate() {
+        assert!(frame.len() <= FRAME_BYTES_MAX);
         let Ok(Frame::Hello(hello)) = Frame::parse(frame) else {
             panic!("not a HELLO")
         };
         assert_eq!(hello.more, at + 1 < frames.len());
-        read.merge(&hello.vector.into_iter().collect());
+        read.merge(&hello.counts(&mut table).expect("well formed").into_iter().collect());
     }
     assert_eq!(read, many);
 
@@ -327,9 +566,13 @@ fn other_versions_and_unknown_frames_are_named() {
     let mut hello = frames()["hello"].clone();
     hello[1] = 9;
     assert_eq!(Frame::parse(&hello), Err(WireError::Version(9)));
+    (hello[1], hello[2]) = (1, 3);
+    assert_eq!(Frame::parse(&hello), Err(WireError::Epoch(3)));
     let mut message = frames()["transaction"].clone();
     message[1] = 0;
     assert_eq!(Gossip::decode(&message), Err(WireError::Version(0)));
+    (message[1], message[2]) = (1, 3);
+    assert_eq!(Gossip::decode(&message), Err(WireError::Epoch(3)));
     assert_eq!(Frame::parse(&[99]), Err(WireError::UnknownFrame(99)));
     assert_eq!(Gossip::decode(&[1]), Err(WireError::UnknownFrame(1)));
     assert_eq!(Frame::parse(&[]), Err(WireError::Truncated));

@@ -31,7 +31,7 @@ impl VersionVector {
 
     /// Whether every event of `other` was seen.
     pub fn dominates(&self, other: &Self) -> bool {
-        other.iter().all(|(author, n)| n <= self.get(&author))
+        other.beyond(self).next().is_none()
     }
 
     /// Notes that the author's events up to `n` were seen; never goes back.
@@ -80,11 +80,34 @@ impl VersionVector {
         self.seen.is_empty()
     }
 
+    /// The authors of whom `other` has seen less, with the counts here. One pass over both, however many authors there are.
+    pub fn beyond<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (AuthorId, u64)> + 'a {
+        let mut theirs = other.iter().peekable();
+        self.iter().filter(move |(author, n)| {
+            while theirs.next_if(|(other, _)| other < author).is_some() {}
+            theirs.peek().is_none_or(|(other, seen)| other != author || seen < n)
+        })
+    }
+
+    /// The authors whose counts differ, with the counts here: 0 for those that only `other` has seen.
+    pub fn differing<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (AuthorId, u64)> + 'a {
+        let mut theirs = other.iter().peekable();
+        let here = self.iter().filter(move |(author, n)| {
+            while theirs.next_if(|(other, _)| other < author).is_some() {}
+            theirs.peek() != Some(&(*author, *n))
+        });
+        let mut ours = self.iter().peekable();
+        let unknown = other.iter().filter(move |(author, _)| {
+            while ours.next_if(|(own, _)| own < author).is_some() {}
+            ours.peek().is_none_or(|(own, _)| own != author)
+        });
+        here.chain(unknown.map(|(author, _)| (author, 0)))
+    }
+
     /// How many events of this vector `other` has not seen.
     pub fn events_beyond(&self, other: &Self) -> u64 {
-        self.iter()
-            .map(|(author, n)| n.saturating_sub(other.get(&author)))
-            .fold(0, u64::saturating_add)
+        let beyond = self.beyond(other);
+        beyond.fold(0, |sum, (author, n)| sum.saturating_add(n - other.get(&author)))
     }
 
     /// Half of BLAKE3 over the authors and counts in order. Two replicas are equal if and only if their digests are.
@@ -117,6 +140,8 @@ impl<'a> IntoIterator for &'a VersionVector {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     fn vector(pairs: &[(u8, u64)]) -> VersionVector {
@@ -131,6 +156,24 @@ mod tests {
         assert_eq!(merged, vector(&[(1, 3), (2, 4), (3, 1)]));
         assert!(merged.dominates(&a) && merged.dominates(&b) && !a.dominates(&b) && !b.dominates(&a));
         assert_eq!(b.events_beyond(&a), 4);
+    }
+
+    #[test]
+    fn differences_are_found_in_one_pass() {
+        let a = vector(&[(1, 3), (3, 1), (5, 5), (9, 1)]);
+        let b = vector(&[(1, 3), (2, 7), (3, 2), (5, 4)]);
+        let plain = |counts: &[(u8, u64)]| {
+            counts
+                .iter()
+                .map(|(author, n)| (AuthorId([*author; 16]), *n))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(a.beyond(&b).collect::<Vec<_>>(), plain(&[(5, 5), (9, 1)]));
+        assert_eq!(
+            a.differing(&b).collect::<Vec<_>>(),
+            plain(&[(3, 1), (5, 5), (9, 1), (2, 0)])
+        );
+        assert_eq!(a.differing(&a).count() + a.beyond(&a).count(), 0);
     }
 
     #[test]

@@ -30,6 +30,12 @@ pub struct Config {
     pub anti_entropy_every: Duration,
     /// The most bytes of events in a frame of a session.
     pub event_bytes_max: usize,
+    /// Up to so many bytes, the live dots are listed when what was removed is not remembered; beyond, a descent finds the differences.
+    /// It costs some round trips and some hundred bytes.
+    pub leaves_bytes_max: usize,
+    /// Up to so many authors (about 19 bytes each), a HELLO names the whole vector to a peer that knows none that it could be compared
+    /// with; beyond, the peer learns by a descent where it differs from its own.
+    pub vector_authors_max: usize,
     /// How many frames a peer's queue is given at a time: enough to keep a fast link busy for the time of one turn of the
     /// driver (512 KiB), few enough that a turn stays short.
     pub frames_per_turn: usize,
@@ -55,7 +61,9 @@ impl Config {
             repair_after: Duration::from_millis(1_500),
             beacon_after: Duration::from_millis(150),
             anti_entropy_every: Duration::from_secs(180),
-            event_bytes_max: Frame::EVENT_BYTES_MAX,
+            event_bytes_max: Frame::PAYLOAD_BYTES_MAX,
+            leaves_bytes_max: 16 * 1024,
+            vector_authors_max: 1_024,
             frames_per_turn: 8,
             slice_events: 1_000,
             mutated: Mutated::default(),

@@ -1,18 +1,31 @@
 //! What is known and under way with one peer.
 
+use alloc::sync::Arc;
+
 use crate::{
     causality::VersionVector,
     id::Digest,
-    sync::{Incoming, Outgoing, SessionError},
+    sync::{Incoming, Outgoing, SessionError, VectorDescent},
     time::Timestamp,
-    wire::{AUTHORS_MAX, Hello, WireError},
+    wire::{AUTHORS_MAX, AuthorTable, Base, Hello, Leaves, Tag, WireError, Wishes, read_leaves},
 };
+
+/// How many blocks of staged events a peer may name. A stage of ten million events in a row has fewer.
+const HAVE_BLOCKS_MAX: usize = 65_536;
 
 /// One peer that is up.
 #[derive(Debug)]
 pub(super) struct Link {
-    /// A HELLO of several frames that is not yet complete.
+    /// A HELLO that is not yet complete.
     request: Option<Request>,
+    /// The peer's vector, where its HELLO has left it open, and what else that asked for.
+    pub(super) asking: Option<(VectorDescent, Request)>,
+    /// The vector that the peer announced last, until we reply.
+    pub(super) heard: Option<(Tag, Arc<VersionVector>)>,
+    /// The vector that we announced last.
+    pub(super) announced: Option<(Tag, Arc<VersionVector>)>,
+    /// What END said in the answer that was completed last.
+    pub(super) ended: Option<(Tag, Digest)>,
     /// The answer that we are sending.
     pub(super) outgoing: Option<Outgoing>,
     /// Whether the driver's queue for the peer is empty.
@@ -26,6 +39,8 @@ pub(super) struct Link {
     /// Whether the next session asks for every key, and whether the present one does.
     pub(super) spell: bool,
     pub(super) spelled: bool,
+    /// Whether the next session compares the live dots in any case.
+    pub(super) audit: bool,
     /// Sessions that failed in a row.
     pub(super) failures: u32,
     /// The digest that the peer told last, and when.
@@ -40,16 +55,30 @@ pub(super) struct Link {
     pub(super) in_sync: Option<bool>,
 }
 
-#[derive(Debug)]
-struct Request {
-    first: Hello,
-    vector: VersionVector,
+/// What a peer has asked for with a HELLO and what follows it.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) tag: Tag,
+    pub(super) wishes: Wishes,
+    /// The HELLO of ours to which this is the reply.
+    pub(super) reply_to: Option<Tag>,
+    /// The peer's vector; none if what it is described from is not known here.
+    pub(super) vector: Option<VersionVector>,
+    /// The events that the peer has staged.
+    pub(super) have: Leaves,
+    authors: AuthorTable,
+    /// Whether HELLO is complete, and HAVE is awaited.
+    told: bool,
 }
 
 impl Link {
     pub(super) fn new(now: Timestamp) -> Self {
         Self {
             request: None,
+            asking: None,
+            heard: None,
+            announced: None,
+            ended: None,
             outgoing: None,
             drained: true,
             incoming: None,
@@ -57,6 +86,7 @@ impl Link {
             wanted: true,
             spell: false,
             spelled: false,
+            audit: false,
             failures: 0,
             digest: None,
             compared: None,
@@ -66,36 +96,71 @@ impl Link {
         }
     }
 
-    /// Takes a HELLO frame; at the last of its kind, gives the vector that the peer holds.
-    pub(super) fn request(&mut self, hello: Hello) -> Result<Option<VersionVector>, SessionError> {
+    /// Takes a HELLO frame, `base` being what its counts are relative to, if that is known; gives the request when it is complete.
+    pub(super) fn hello(
+        &mut self,
+        hello: &Hello<'_>,
+        base: Option<&VersionVector>,
+    ) -> Result<Option<Request>, SessionError> {
         let mut request = match self.request.take() {
-            Some(request) if request.first.tag == hello.tag => request,
+            Some(request) if request.tag == hello.tag && !request.told => request,
             // A new HELLO ends what was said before it.
             _ => Request {
-                first: Hello {
-                    vector: Default::default(),
-                    ..hello
+                tag: hello.tag,
+                wishes: hello.wishes,
+                reply_to: match hello.base {
+                    Base::Hello(tag) => Some(tag),
+                    Base::Empty | Base::Digest(_) => None,
                 },
-                vector: VersionVector::new(),
+                authors: base.map(AuthorTable::new).unwrap_or_default(),
+                vector: base.cloned(),
+                have: Leaves::default(),
+                told: false,
             },
         };
-        let counted = request.vector.len() + hello.vector.len();
-        if counted > AUTHORS_MAX {
-            let (length, max) = (counted as u64, AUTHORS_MAX as u64);
-            return Err(WireError::TooLong {
-                what: "authors of a vector",
-                length,
-                max,
+        if let Some(vector) = &mut request.vector {
+            for (author, n) in hello.counts(&mut request.authors)? {
+                vector.set(author, n);
             }
-            .into());
+            if vector.len() > AUTHORS_MAX {
+                let (length, max) = (vector.len() as u64, AUTHORS_MAX as u64);
+                return Err(WireError::TooLong {
+                    what: "authors of a vector",
+                    length,
+                    max,
+                }
+                .into());
+            }
         }
-        for (author, n) in hello.vector {
-            request.vector.set(author, n);
-        }
-        if hello.more {
+        request.told = !hello.more;
+        if hello.more || hello.wishes.have {
+            // HAVE names authors of its own.
+            if request.told {
+                request.authors = AuthorTable::default();
+            }
             self.request = Some(request);
             return Ok(None);
         }
-        Ok(Some(request.vector))
+        Ok(Some(request))
+    }
+
+    /// Takes a HAVE frame; gives the request that it completes.
+    pub(super) fn have(&mut self, tag: Tag, more: bool, leaves: &[u8]) -> Result<Option<Request>, SessionError> {
+        let Some(mut request) = self.request.take_if(|request| request.tag == tag && request.told) else {
+            return Err(SessionError::OutOfPlace("HAVE without a HELLO"));
+        };
+        let mut left = HAVE_BLOCKS_MAX - request.have.len();
+        let charge = || {
+            left = left
+                .checked_sub(1)
+                .ok_or(SessionError::OutOfPlace("HAVE of too many blocks"))?;
+            Ok::<_, SessionError>(())
+        };
+        read_leaves(leaves, &mut request.authors, &mut request.have, charge)?;
+        if more {
+            self.request = Some(request);
+            return Ok(None);
+        }
+        Ok(Some(request))
     }
 }

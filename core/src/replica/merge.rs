@@ -3,23 +3,27 @@
 //! A session may bring a million events. Taken in at once they would hold a tab's only thread for seconds; so each turn takes a
 //! slice. Readers see the state before until the last slice, and then all of it.
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 
-use super::{Event, Origin, Replica};
+use super::{Event, Origin, Output, Replica};
 use crate::{
     causality::Dots,
     id::{Dot, Peer},
-    store::{BLOCK_DOTS, Bitmap, Edit, StoredEntry},
-    sync::{Delta, Leaves},
+    store::{BLOCK_DOTS, Edit, StoredEntry},
+    sync::{Delta, Judged, masked},
     time::{Hlc, Timestamp},
-    wire::{Body, Described},
+    wire::{Body, Described, Frame, Tag},
 };
 
 /// What is left to do of a session that has ended.
 #[derive(Debug)]
 pub(super) struct Merge {
     peer: Peer,
+    /// Of the session.
+    tag: Tag,
     delta: Delta,
+    /// Described as live, and seen here since the session began.
+    known: BTreeSet<Dot>,
     phase: Phase,
 }
 
@@ -29,8 +33,8 @@ enum Phase {
     Put(usize, usize),
     /// Takes out what the events supersede, and forgets the events, from the last to the first.
     Remove,
-    /// Takes out what the sender has seen and does not name as live: how many blocks are done.
-    Unnamed(usize),
+    /// Takes out what is judged to be dead at the sender: how many blocks are done.
+    Judge(usize),
     /// Finds out which keys read differently.
     Compare,
     /// The step is visible; clears up behind it.
@@ -38,10 +42,12 @@ enum Phase {
 }
 
 impl Merge {
-    pub(super) fn new(peer: Peer, delta: Delta) -> Self {
+    pub(super) fn new(peer: Peer, tag: Tag, delta: Delta) -> Self {
         Self {
             peer,
+            tag,
             delta,
+            known: BTreeSet::new(),
             phase: Phase::Put(0, 0),
         }
     }
@@ -56,22 +62,26 @@ impl Replica {
             match merge.phase {
                 Phase::Put(frame, event) => {
                     if frame == 0 && event == 0 {
-                        edit.reserve(merge.delta.events.iter().map(Vec::len).sum());
+                        let frames = merge
+                            .delta
+                            .resumed
+                            .iter()
+                            .map(|frame| &**frame)
+                            .chain(&merge.delta.events);
+                        edit.reserve(frames.map(Vec::len).sum());
                     }
                     let clock = &mut self.clock;
-                    let observe = |hlc| clock.observe(hlc, now);
-                    merge.phase = put(&mut edit, &merge.delta.events, (frame, event), &mut left, observe);
+                    merge.put(&mut edit, (frame, event), &mut left, |hlc| clock.observe(hlc, now));
                 }
                 Phase::Remove => {
-                    if remove(&mut edit, &mut merge.delta.events, &mut left) {
-                        merge.phase = Phase::Unnamed(0);
+                    if merge.remove(&mut edit, &mut left) {
+                        merge.phase = Phase::Judge(0);
                     }
                 }
-                Phase::Unnamed(done) => {
-                    let leaves = merge.delta.leaves.as_ref();
-                    let undone =
-                        leaves.and_then(|leaves| remove_unnamed(&mut edit, leaves, &merge.delta, done, &mut left));
-                    merge.phase = undone.map_or(Phase::Compare, Phase::Unnamed);
+                Phase::Judge(done) => {
+                    let judged = merge.delta.judged.as_ref();
+                    let undone = judged.and_then(|judged| merge.judge(judged, &mut edit, done, &mut left));
+                    merge.phase = undone.map_or(Phase::Compare, Phase::Judge);
                 }
                 Phase::Compare => {
                     if edit.compare(&mut left) {
@@ -89,9 +99,9 @@ impl Replica {
                 }
                 Phase::Clean => {
                     if edit.clean(&mut left) {
-                        let peer = merge.peer;
+                        let (peer, tag) = (merge.peer, merge.tag);
                         self.merge = None;
-                        self.merged(peer, now);
+                        self.merged(peer, Some(tag), now);
                     }
                 }
             }
@@ -99,10 +109,17 @@ impl Replica {
         self.merge.is_none()
     }
 
-    /// A session's events are visible.
-    fn merged(&mut self, peer: Peer, now: Timestamp) {
+    /// A session is over: all that the peer had is visible. `tag` is that of the END, if there was one.
+    pub(super) fn merged(&mut self, peer: Peer, tag: Option<Tag>, now: Timestamp) {
         self.apply_early(None, now);
         let digest = self.digest();
+        if self
+            .staged
+            .as_ref()
+            .is_some_and(|(staged, _)| staged.is_covered_by(self.store.vector()))
+        {
+            self.staged = None;
+        }
         for (other, link) in &mut self.links {
             if *other == peer {
                 link.compared = link.digest.map(|(theirs, _)| (digest, theirs));
@@ -111,36 +128,62 @@ impl Replica {
             link.heard_at = now;
         }
         self.report_sync(now);
-        self.outputs.push_back(super::Output::Emit(Event::Received { peer }));
+        self.outputs.push_back(Output::Emit(Event::Received { peer }));
+        if let Some(link) = self.links.get_mut(&peer)
+            && let Some(tag) = tag
+            && link.in_sync == Some(true)
+        {
+            // What END said is what is held here: that takes fewer bytes to say than the digest.
+            link.told = Some(digest);
+            let frame = Frame::Ack(tag).encode();
+            self.outputs.push_back(Output::Send { peer, frame });
+        }
         self.tell(peer);
         self.open_sessions(now);
     }
 }
 
-fn put(
-    edit: &mut Edit<'_>,
-    events: &[Vec<Described>],
-    (mut frame, mut at): (usize, usize),
-    left: &mut usize,
-    mut observe: impl FnMut(Hlc),
-) -> Phase {
-    while *left > 0 {
-        *left -= 1;
-        while events.get(frame).is_some_and(|events| at >= events.len()) {
-            (frame, at) = (frame + 1, 0);
-        }
-        let Some(event) = events.get(frame).and_then(|events| events.get(at)) else {
-            return Phase::Remove;
-        };
-        // The session has put large values in place.
-        if let Described::Live {
-            dot,
-            key,
-            body: Body::Inline(value),
-            hlc,
-            removes,
-        } = event
-        {
+impl Merge {
+    fn put(&mut self, edit: &mut Edit<'_>, from: (usize, usize), left: &mut usize, mut observe: impl FnMut(Hlc)) {
+        let (mut frame, mut at) = from;
+        let resumed = self.delta.resumed.len();
+        while *left > 0 {
+            *left -= 1;
+            let event = loop {
+                let events = match self.delta.resumed.get(frame) {
+                    Some(events) => &**events,
+                    None => match self.delta.events.get(frame - resumed) {
+                        Some(events) => events,
+                        None => {
+                            self.phase = Phase::Remove;
+                            return;
+                        }
+                    },
+                };
+                match events.get(at) {
+                    Some(event) => break event,
+                    None => (frame, at) = (frame + 1, 0),
+                }
+            };
+            at += 1;
+            // The session has put large values in place, but for those of sessions that were cut.
+            let Described::Live {
+                dot,
+                key,
+                body: Body::Inline(value),
+                hlc,
+                removes,
+            } = event
+            else {
+                continue;
+            };
+            if frame < resumed && !self.delta.vector.covers(dot) {
+                continue;
+            }
+            if edit.store().vector().covers(dot) {
+                self.known.insert(*dot);
+                continue;
+            }
             observe(*hlc);
             let (key, value, removes) = (key.clone(), value.clone(), removes.clone());
             edit.put(StoredEntry {
@@ -151,33 +194,91 @@ fn put(
                 removes,
             });
         }
-        at += 1;
+        self.phase = Phase::Put(frame, at);
     }
-    Phase::Put(frame, at)
-}
 
-/// After all entries were added: what one event adds, another may supersede.
-fn remove(edit: &mut Edit<'_>, events: &mut Vec<Vec<Described>>, left: &mut usize) -> bool {
-    while *left > 0 {
-        *left -= 1;
-        let event = loop {
-            let Some(frame) = events.last_mut() else { return true };
-            match frame.pop() {
-                Some(event) => break event,
-                None => events.pop(),
+    /// After all entries were added: what one event adds, another may supersede.
+    fn remove(&mut self, edit: &mut Edit<'_>, left: &mut usize) -> bool {
+        while *left > 0 {
+            *left -= 1;
+            let event = loop {
+                match self.delta.events.last_mut().map(Vec::pop) {
+                    Some(Some(event)) => break event,
+                    Some(None) => drop(self.delta.events.pop()),
+                    None => match self.delta.resumed.pop() {
+                        // Only what it tells of live events holds with another sender, too.
+                        Some(frame) => {
+                            let live = frame.iter().filter(|event| matches!(event, Described::Live { .. }));
+                            self.delta.events.push(live.cloned().collect());
+                        }
+                        None => return true,
+                    },
+                }
             };
-        };
-        match event {
-            Described::Live { removes, .. } => remove_all(edit, &removes, left),
-            Described::Dead { dot, removes } => {
-                remove_all(edit, &removes, left);
-                if !edit.store().vector().covers(&dot) {
-                    edit.record(dot, removes);
+            let dot = event.dot();
+            // Of what was resumed, the sender may not have seen all.
+            if !self.delta.vector.covers(&dot) {
+                continue;
+            }
+            match event {
+                Described::Live { removes, .. } => remove_all(edit, &removes, left),
+                Described::Dead { dot, removes } => {
+                    // A session that was cut may have brought it as live.
+                    edit.remove(&dot);
+                    remove_all(edit, &removes, left);
+                    if !edit.store().vector().covers(&dot) {
+                        edit.record(dot, removes);
+                    }
+                }
+                Described::Forgotten { dot } => edit.remove(&dot),
+            }
+        }
+        false
+    }
+
+    /// Takes out what is dead at the sender. What is live there and dead here stays dead. Returns how many blocks are done, if
+    /// there are more.
+    fn judge(&self, judged: &Judged, edit: &mut Edit<'_>, done: usize, left: &mut usize) -> Option<usize> {
+        // A block holds 256 dots; at least one block is taken.
+        let count = left.div_ceil(BLOCK_DOTS as usize).max(1);
+        *left = left.saturating_sub(count * BLOCK_DOTS as usize);
+        let blocks: Vec<_> = edit.store().blocks().skip(done).take(count).collect();
+        for (author, block, live) in &blocks {
+            let (asked, limit, leaves, all) = match judged {
+                Judged::Named(leaves) => (u64::MAX, u64::MAX, leaves, true),
+                Judged::Announced {
+                    asked,
+                    limits,
+                    leaves,
+                    all,
+                } => {
+                    let asked = asked.get(author);
+                    (asked, limits.get(author).copied().unwrap_or(asked), leaves, *all)
+                }
+            };
+            let named = match leaves.get(author, *block) {
+                Some(named) => named,
+                None if all => Default::default(),
+                None => *live,
+            };
+            let announced = masked(live, *block, asked);
+            for (word, first) in (0..live.len()).zip((1..).step_by(64)) {
+                let mut suspects = live[word] & !(named[word] & announced[word]);
+                while suspects != 0 {
+                    let n = block * BLOCK_DOTS + first + u64::from(suspects.trailing_zeros());
+                    suspects &= suspects - 1;
+                    let dot = Dot::new(*author, n);
+                    let known = self.known.contains(&dot) || !edit.store().vector().covers(&dot);
+                    // What was announced is judged by what was named; beyond, what was not described as live is dead.
+                    let dead = n <= limit || n > asked && !known;
+                    if dead && self.delta.vector.covers(&dot) {
+                        edit.remove(&dot);
+                    }
                 }
             }
         }
+        (blocks.len() == count).then_some(done + count)
     }
-    false
 }
 
 fn remove_all(edit: &mut Edit<'_>, dots: &Dots, left: &mut usize) {
@@ -185,35 +286,4 @@ fn remove_all(edit: &mut Edit<'_>, dots: &Dots, left: &mut usize) {
     for dot in dots {
         edit.remove(dot);
     }
-}
-
-/// Takes out what the sender has seen and does not name. What is live there and dead here stays dead. Returns how many blocks
-/// are done, if there are more.
-fn remove_unnamed(edit: &mut Edit<'_>, leaves: &Leaves, delta: &Delta, done: usize, left: &mut usize) -> Option<usize> {
-    // A block holds 256 dots; at least one block is taken.
-    let count = left.div_ceil(BLOCK_DOTS as usize).max(1);
-    *left = left.saturating_sub(count * BLOCK_DOTS as usize);
-    let blocks: Vec<_> = edit.store().blocks().skip(done).take(count).collect();
-    for (author, block, live) in &blocks {
-        let named = leaves.get(&(*author, *block)).copied().unwrap_or_default();
-        for n in numbers(*block, live, &named) {
-            let dot = Dot::new(*author, n);
-            if delta.vector.covers(&dot) {
-                edit.remove(&dot);
-            }
-        }
-    }
-    (blocks.len() == count).then_some(done + count)
-}
-
-/// The numbers of the dots that are in the one bitmap of a block and not in the other.
-fn numbers(block: u64, live: &Bitmap, named: &Bitmap) -> impl Iterator<Item = u64> {
-    let unnamed = live
-        .iter()
-        .zip(named)
-        .map(|(live, named)| live & !named)
-        .collect::<Vec<_>>();
-    (0..BLOCK_DOTS)
-        .filter(move |bit| unnamed[(bit / 64) as usize] & (1 << (bit % 64)) != 0)
-        .map(move |bit| block * BLOCK_DOTS + bit + 1)
 }

@@ -10,6 +10,7 @@
 //! After each input, drain [`Replica::poll_output`] until it is empty, then give the next. Commands and commits share one
 //! path (`settle`): whatever changes the store ends in one batch, one event and one note to the peers.
 
+mod bases;
 mod commands;
 mod config;
 mod early;
@@ -28,10 +29,11 @@ use alloc::{
 };
 use core::cell::OnceCell;
 
-use self::{commands::Wish, early::Early, link::Link, merge::Merge, random::Random};
+use self::{bases::Bases, commands::Wish, early::Early, link::Link, merge::Merge, random::Random};
 use crate::{
     id::{AuthorId, Digest, Dot, Peer},
     store::{Batch, Store, Touched},
+    sync::Staged,
     time::{Clock, Timestamp},
 };
 
@@ -74,6 +76,9 @@ pub struct Replica {
     author: Option<AuthorId>,
     early: Early,
     links: BTreeMap<Peer, Link>,
+    bases: Bases,
+    /// What a session that was cut has staged, and since when it is kept.
+    staged: Option<(Staged, Timestamp)>,
     outputs: VecDeque<Output>,
     /// What a session brought, on its way into the store. Until it is there, inputs wait.
     merge: Option<Merge>,
@@ -96,6 +101,7 @@ pub struct Replica {
     gap_at: Option<Timestamp>,
     anti_entropy_at: Timestamp,
     digest: OnceCell<Digest>,
+    snapshot: OnceCell<Arc<VersionVector>>,
 }
 
 impl Replica {
@@ -109,6 +115,8 @@ impl Replica {
             author: None,
             early: Early::new(config.buffered_transactions_max),
             links: BTreeMap::new(),
+            bases: Bases::default(),
+            staged: None,
             outputs: VecDeque::new(),
             merge: None,
             inputs: VecDeque::new(),
@@ -122,6 +130,7 @@ impl Replica {
             gap_at: None,
             anti_entropy_at,
             digest: OnceCell::new(),
+            snapshot: OnceCell::new(),
             random,
             config,
         }
@@ -223,14 +232,19 @@ impl Replica {
         }
         if self.links.is_empty() {
             // Alone, there is nobody to ask or tell.
-            return None;
+            return self.stage_expires_at();
         }
         let links = self
             .links
             .values()
             .flat_map(|link| [self.silent_at(link), self.repair_at(link)]);
         links
-            .chain([self.beacon_at, self.gap_at, Some(self.anti_entropy_at)])
+            .chain([
+                self.beacon_at,
+                self.gap_at,
+                self.stage_expires_at(),
+                Some(self.anti_entropy_at),
+            ])
             .flatten()
             .min()
     }
@@ -320,6 +334,17 @@ impl Replica {
         *self.digest.get_or_init(|| self.store.vector().digest())
     }
 
+    /// The version vector as it is now, to be held on to.
+    fn snapshot(&self) -> Arc<VersionVector> {
+        let snapshot = || Arc::new(self.store.vector().clone());
+        Arc::clone(self.snapshot.get_or_init(snapshot))
+    }
+
+    fn vector_changed(&mut self) {
+        self.digest.take();
+        self.snapshot.take();
+    }
+
     /// Peers that are up.
     pub fn peers(&self) -> impl Iterator<Item = Peer> + '_ {
         self.links.keys().copied()
@@ -342,7 +367,7 @@ impl Replica {
         if self.refused.is_none() {
             self.outputs.push_back(Output::Persist { id, batch });
         }
-        self.digest.take();
+        self.vector_changed();
         self.changed_at = now;
         if !self.links.is_empty() && self.beacon_at.is_none() {
             self.beacon_at = Some(now + self.config.beacon_after);

@@ -1,15 +1,20 @@
 //! Sessions: when one is opened, how its frames are handed on, and the one step in which it becomes visible.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use core::time::Duration;
 
-use super::{Event, Output, Replica, anti_entropy_after, link::Link, merge::Merge};
+use super::{
+    Event, Output, Replica, anti_entropy_after,
+    link::{Link, Request},
+    merge::Merge,
+};
 use crate::{
-    id::{Dot, Peer},
+    causality::VersionVector,
+    id::Peer,
     mutation::Mutation,
-    sync::{Delta, Incoming, Manner, Outgoing, SessionError},
+    sync::{Incoming, Manner, Outgoing, SessionError, VectorDescent},
     time::Timestamp,
-    wire::{AUTHORS_MAX, Frame, Hello, Tag},
+    wire::{AUTHORS_MAX, AuthorTable, Base, Frame, Hello, Tag, Wishes},
 };
 
 /// How many sessions receive at the same time. More would bring the same events several times; with one only, a peer that
@@ -18,6 +23,10 @@ const SESSIONS_MAX: usize = 2;
 
 /// How long a peer's digest may differ from ours before a session is opened although one of both keeps changing.
 const DIFFERENCE_MAX: Duration = Duration::from_secs(10);
+
+/// How long what a session that was cut had staged is kept. A laptop that was closed for a moment goes on where it was; what lies
+/// for longer only takes memory.
+const STAGE_KEPT: Duration = Duration::from_secs(600);
 
 /// The longest wait before a peer whose sessions fail is asked again.
 const RETRY_MAX: Duration = Duration::from_secs(60);
@@ -29,9 +38,30 @@ impl Replica {
     }
 
     pub(super) fn peer_down(&mut self, peer: Peer, now: Timestamp) {
-        if self.links.remove(&peer).is_some() {
+        if let Some(link) = self.links.remove(&peer) {
+            self.keep_stage(link.incoming, now);
             self.open_sessions(now);
         }
+    }
+
+    /// Keeps what a session that was cut has staged, for the sessions to come.
+    fn keep_stage(&mut self, cut: Option<Incoming>, now: Timestamp) {
+        let Some(kept) = cut.map(Incoming::keep).filter(|kept| !kept.is_empty()) else {
+            return;
+        };
+        // A session resumes from what is kept, and adds to it. Of two that did, the one that came further counts.
+        if self
+            .staged
+            .as_ref()
+            .is_none_or(|(staged, _)| staged.bytes() <= kept.bytes())
+        {
+            self.staged = Some((kept, now));
+        }
+    }
+
+    /// When what is staged of sessions that were cut is dropped.
+    pub(super) fn stage_expires_at(&self) -> Option<Timestamp> {
+        self.staged.as_ref().map(|(_, kept_at)| *kept_at + STAGE_KEPT)
     }
 
     /// Has a session opened: with this peer if it is up, else with a random one.
@@ -60,27 +90,98 @@ impl Replica {
             .filter(|(_, link)| link.wanted && link.incoming.is_none());
         let mut wanted: Vec<_> = wanted.collect();
         wanted.sort_by_key(|(_, link)| link.heard_at);
-        for (peer, link) in wanted.into_iter().take(SESSIONS_MAX.saturating_sub(open)) {
-            let (tag, vector) = (Tag(self.random.number() as u32), self.store.vector());
-            for frame in Hello::frames(self.config.store, tag, link.spell, vector) {
-                self.outputs.push_back(Output::Send { peer: *peer, frame });
-            }
-            link.incoming = Some(Incoming::new(tag, vector.clone()));
-            link.wanted = false;
-            link.spelled = core::mem::take(&mut link.spell);
-            link.heard_at = now;
-            link.told = Some(*self.digest.get_or_init(|| vector.digest()));
+        let opened: Vec<Peer> = wanted
+            .into_iter()
+            .take(SESSIONS_MAX.saturating_sub(open))
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in opened {
+            self.open_session(peer, now);
         }
+    }
+
+    fn open_session(&mut self, peer: Peer, now: Timestamp) {
+        let (digest, vector) = (self.digest(), self.snapshot());
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let tag = Tag(self.random.number() as u32);
+        let staged = self
+            .staged
+            .as_ref()
+            .map(|(staged, _)| staged.clone())
+            .unwrap_or_default();
+        let (base, base_vector) = match (link.heard.take(), self.bases.agreed(peer)) {
+            (Some((tag, theirs)), _) => (Base::Hello(tag), theirs),
+            (None, Some((agreed, theirs))) => (Base::Digest(agreed), Arc::clone(theirs)),
+            (None, None) => (Base::Empty, Arc::default()),
+        };
+        let differing = vector.differing(&base_vector).count();
+        let (base, base_vector) = if differing.min(vector.len()) > self.config.vector_authors_max {
+            // The peer finds out where it differs from its own.
+            (Base::Digest(digest), Arc::clone(&vector))
+        } else if differing > vector.len() {
+            (Base::Empty, Arc::default())
+        } else {
+            (base, base_vector)
+        };
+        let wishes = Wishes {
+            spell: link.spell,
+            have: !staged.is_empty(),
+            nothing: matches!(base, Base::Hello(_)) && base_vector.dominates(&vector),
+            audit: link.audit,
+        };
+        let authors = AuthorTable::new(&base_vector);
+        let counts = vector.differing(&base_vector);
+        let mut frames = Hello::frames(self.config.store, tag, wishes, base, authors, counts);
+        if wishes.have {
+            frames.extend(staged.frames(tag));
+        }
+        let send = |frame| Output::Send { peer, frame };
+        self.outputs.extend(frames.into_iter().map(send));
+        if wishes.nothing {
+            // That was the answer.
+            link.outgoing = None;
+        }
+        link.incoming = Some(Incoming::new(tag, Arc::clone(&vector), staged));
+        link.announced = Some((tag, vector));
+        link.wanted = false;
+        link.audit = false;
+        link.spelled = core::mem::take(&mut link.spell);
+        link.heard_at = now;
+        link.told = Some(digest);
     }
 
     pub(super) fn received(&mut self, peer: Peer, frame: &[u8], now: Timestamp) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         let outcome = match Frame::parse(frame) {
-            Ok(Frame::Hello(hello)) => self.hello(peer, hello, now),
+            Ok(Frame::Hello(hello)) => self.hello(peer, &hello, now),
+            Ok(Frame::Have { tag, more, leaves }) => match link.have(tag, more, leaves) {
+                Ok(Some(request)) => self.requested(peer, request, now),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            },
             Ok(Frame::Digest(digest)) => {
                 link.digest = Some((digest, now));
                 self.report_sync(now);
                 Ok(())
+            }
+            Ok(Frame::Ack(tag)) => {
+                // It holds what END said.
+                if let Some((_, digest)) = link.ended.filter(|(ended, _)| *ended == tag) {
+                    link.digest = Some((digest, now));
+                    self.report_sync(now);
+                }
+                Ok(())
+            }
+            Ok(Frame::Vector { tag, more, nodes }) => self.vector_told(peer, tag, nodes, more, now),
+            Ok(Frame::Want { tag, which, offset }) => {
+                let outgoing = link.outgoing.as_mut().filter(|outgoing| outgoing.tag() == tag);
+                let outcome = outgoing.map_or(Ok(()), |outgoing| outgoing.want(which, offset));
+                self.go_on(peer, outcome)
+            }
+            Ok(Frame::Expand { tag, more, choices }) => {
+                let outgoing = link.outgoing.as_mut().filter(|outgoing| outgoing.tag() == tag);
+                let outcome = outgoing.map_or(Ok(()), |outgoing| outgoing.expand(choices, more));
+                self.go_on(peer, outcome)
             }
             Ok(frame) => self.answered(peer, frame, now),
             Err(error) => Err(error.into()),
@@ -94,39 +195,140 @@ impl Replica {
         }
     }
 
+    /// Goes on with the answer to a peer that has said something about it.
+    fn go_on(&mut self, peer: Peer, outcome: Result<(), SessionError>) -> Result<(), SessionError> {
+        match outcome {
+            Ok(()) => self.fill(peer),
+            // The answer is of no use to it any more.
+            Err(_) => drop(self.links.get_mut(&peer).and_then(|link| link.outgoing.take())),
+        }
+        outcome
+    }
+
     /// A peer says what it holds and asks for the rest.
-    fn hello(&mut self, peer: Peer, hello: Hello, now: Timestamp) -> Result<(), SessionError> {
+    fn hello(&mut self, peer: Peer, hello: &Hello<'_>, now: Timestamp) -> Result<(), SessionError> {
+        if hello.store.is_some_and(|store| store != self.config.store) {
+            return Err(SessionError::WrongStore);
+        }
+        let own = self.snapshot();
+        let own_digest = self.digest();
         let Some(link) = self.links.get_mut(&peer) else {
             return Ok(());
         };
-        if hello.store != self.config.store {
-            return Err(SessionError::WrongStore);
+        let empty = VersionVector::new();
+        let base = match hello.base {
+            Base::Empty => Some(&empty),
+            Base::Digest(digest) if digest == own_digest => Some(&*own),
+            Base::Digest(digest) => self.bases.get(&digest).map(|vector| &**vector),
+            Base::Hello(tag) => link
+                .announced
+                .as_ref()
+                .filter(|(announced, _)| *announced == tag)
+                .map(|(_, vector)| &**vector),
+        };
+        let base = base.cloned();
+        match link.hello(hello, base.as_ref())? {
+            Some(request) => self.requested(peer, request, now),
+            None => Ok(()),
         }
-        let (tag, spell) = (hello.tag, hello.spell);
-        let Some(vector) = link.request(hello)? else {
+    }
+
+    /// A peer's request is complete, but for the vector if that was left open.
+    fn requested(&mut self, peer: Peer, mut request: Request, now: Timestamp) -> Result<(), SessionError> {
+        let ours = self.snapshot();
+        let Some(link) = self.links.get_mut(&peer) else {
+            return Ok(());
+        };
+        link.outgoing = None;
+        link.asking = None;
+        if let Some(vector) = request.vector.take() {
+            return self.answer(peer, &request, Arc::new(vector), now);
+        }
+        let (descent, frame) = VectorDescent::new(request.tag, ours);
+        link.asking = Some((descent, request));
+        self.outputs.push_back(Output::Send { peer, frame });
+        Ok(())
+    }
+
+    /// A peer tells a part of the vector that its HELLO has left open.
+    fn vector_told(
+        &mut self,
+        peer: Peer,
+        tag: Tag,
+        nodes: &[u8],
+        more: bool,
+        now: Timestamp,
+    ) -> Result<(), SessionError> {
+        let Some(link) = self.links.get_mut(&peer) else {
+            return Ok(());
+        };
+        let Some((mut descent, request)) = link.asking.take_if(|(descent, _)| descent.tag() == tag) else {
+            return Ok(());
+        };
+        let mut replies = Vec::new();
+        let vector = descent.receive(nodes, more, &mut replies)?;
+        let send = |frame| Output::Send { peer, frame };
+        self.outputs.extend(replies.into_iter().map(send));
+        match vector {
+            Some(vector) => self.answer(peer, &request, Arc::new(vector), now),
+            None => {
+                link.asking = Some((descent, request));
+                Ok(())
+            }
+        }
+    }
+
+    /// What a peer holds is known: sends it the rest, and asks in turn for what is lacking here.
+    fn answer(
+        &mut self,
+        peer: Peer,
+        request: &Request,
+        vector: Arc<VersionVector>,
+        now: Timestamp,
+    ) -> Result<(), SessionError> {
+        let ours = self.snapshot();
+        let lacking = !ours.dominates(&vector);
+        let Some(link) = self.links.get_mut(&peer) else {
             return Ok(());
         };
         link.digest = Some((vector.digest(), now));
+        let replied = request.reply_to.filter(|_| request.wishes.nothing);
+        let over = link.incoming.take_if(|incoming| replied == Some(incoming.tag()));
+        if over.is_some_and(|incoming| !incoming.asked().dominates(&vector)) {
+            return Err(SessionError::OutOfPlace("nothing to send, and yet something to tell"));
+        }
         // It holds something that is lacking here: ask in turn, unless that is under way, or has failed and is due later.
-        let lacking = !self.store.vector().dominates(&vector);
         link.wanted |= lacking && link.incoming.is_none() && link.failures == 0;
+        let manner = Manner {
+            spell: request.wishes.spell,
+            audit: request.wishes.audit,
+            event_bytes_max: self.config.event_bytes_max,
+            leaves_bytes_max: self.config.leaves_bytes_max,
+            mutated: self.config.mutated,
+        };
+        let (asked, have) = (Arc::clone(&vector), request.have.clone());
+        link.outgoing = Some(Outgoing::new(request.tag, asked, have, Arc::clone(&ours), manner));
+        link.heard = Some((request.tag, Arc::clone(&vector)));
         self.yield_author(&vector);
         if self.config.mutated.is(Mutation::ContextAtHello) {
             let mut edit = self.store.edit();
             vector.iter().for_each(|(author, n)| edit.advance(author, n));
             edit.finish();
-            self.digest.take();
+            self.vector_changed();
         }
-        let manner = Manner {
-            spell,
-            event_bytes_max: self.config.event_bytes_max,
-            mutated: self.config.mutated,
-        };
+        if replied.is_some() {
+            if let Some(link) = self.links.get_mut(&peer) {
+                link.failures = 0;
+            }
+            self.merged(peer, None, now);
+        } else {
+            self.report_sync(now);
+            self.open_sessions(now);
+        }
         if let Some(link) = self.links.get_mut(&peer) {
-            link.outgoing = Some(Outgoing::new(tag, vector, manner));
+            // A reply is only made at once: later the peer may have announced something else.
+            link.heard = None;
         }
-        self.report_sync(now);
-        self.open_sessions(now);
         self.fill(peer);
         Ok(())
     }
@@ -146,6 +348,10 @@ impl Replica {
         };
         let mut frames = Vec::new();
         if outgoing.fill(&self.store, &mut frames, self.config.frames_per_turn.max(1)) {
+            link.ended = Some((
+                outgoing.tag(),
+                *self.digest.get_or_init(|| self.store.vector().digest()),
+            ));
             link.outgoing = None;
         }
         link.drained = frames.is_empty();
@@ -155,21 +361,24 @@ impl Replica {
 
     /// A frame of the answer to our HELLO.
     fn answered(&mut self, peer: Peer, frame: Frame<'_>, now: Timestamp) -> Result<(), SessionError> {
-        let (Frame::Events { tag, .. } | Frame::Body { tag, .. } | Frame::Leaves { tag, .. } | Frame::End { tag, .. }) =
-            frame
-        else {
-            return Ok(());
-        };
         let Some(link) = self.links.get_mut(&peer) else {
             return Ok(());
         };
         // An answer to an earlier HELLO, which was given up.
-        let Some(incoming) = link.incoming.as_mut().filter(|incoming| incoming.tag() == tag) else {
+        let Some(incoming) = link
+            .incoming
+            .as_mut()
+            .filter(|incoming| Some(incoming.tag()) == frame.tag())
+        else {
             return Ok(());
         };
         link.heard_at = now;
-        let key_of = |dot: &Dot| self.store.key_of(dot).cloned();
-        if let Some(delta) = incoming.receive(frame, key_of)? {
+        let mut replies = Vec::new();
+        let delta = incoming.receive(frame, &self.store, &mut replies)?;
+        let send = |frame| Output::Send { peer, frame };
+        self.outputs.extend(replies.into_iter().map(send));
+        if let Some(delta) = delta {
+            let tag = incoming.tag();
             link.incoming = None;
             link.failures = 0;
             link.digest = Some((delta.vector.digest(), now));
@@ -180,12 +389,14 @@ impl Replica {
             if self.store.vector().len() + beyond.count() > AUTHORS_MAX {
                 return Err(SessionError::TooManyAuthors);
             }
-            self.commit_session(peer, delta, now);
+            self.yield_author(&delta.vector);
+            self.merge = Some(Merge::new(peer, tag, delta));
+            self.merge_some(self.config.slice_events.max(1), now);
         } else {
             let progress = incoming.progress();
             if self.config.mutated.is(Mutation::VisibleBeforeEnd) {
                 let staged = incoming.staged();
-                self.merge = Some(Merge::new(peer, staged));
+                self.merge = Some(Merge::new(peer, incoming.tag(), staged));
             }
             let event = Event::Progress {
                 peer,
@@ -197,12 +408,6 @@ impl Replica {
         Ok(())
     }
 
-    fn commit_session(&mut self, peer: Peer, delta: Delta, now: Timestamp) {
-        self.yield_author(&delta.vector);
-        self.merge = Some(Merge::new(peer, delta));
-        self.merge_some(self.config.slice_events.max(1), now);
-    }
-
     /// Tells a peer what is held here now, if it was not told.
     pub(super) fn tell(&mut self, peer: Peer) {
         let digest = self.digest();
@@ -212,7 +417,7 @@ impl Replica {
             link.told = Some(digest);
             self.outputs.push_back(Output::Send {
                 peer,
-                frame: Frame::digest(digest),
+                frame: Frame::Digest(digest).encode(),
             });
         }
     }
@@ -229,11 +434,18 @@ impl Replica {
     }
 
     fn fail(&mut self, peer: Peer, error: SessionError, now: Timestamp) {
+        let mut cut = None;
         if let Some(link) = self.links.get_mut(&peer) {
-            link.incoming = None;
+            cut = link.incoming.take().filter(|_| error == SessionError::Silent);
             // Silence has cost its time already.
             link.failures += u32::from(error != SessionError::Silent);
             link.heard_at = now;
+        }
+        if error == SessionError::Silent {
+            self.keep_stage(cut, now);
+        } else {
+            // What was resumed may be what was wrong.
+            self.staged = None;
         }
         self.refuse(Some(peer), error);
         self.open_sessions(now);
@@ -287,6 +499,9 @@ impl Replica {
         for peer in differing {
             self.want_session(Some(peer), now);
         }
+        if due(self.stage_expires_at()) {
+            self.staged = None;
+        }
         if due(self.gap_at) {
             self.fill_gap(now);
         }
@@ -299,7 +514,12 @@ impl Replica {
         }
         if self.anti_entropy_at <= now {
             self.anti_entropy_at = anti_entropy_after(&self.config, &mut self.random, now);
-            self.want_session(None, now);
+            if let Some(peer) = self.random_peer() {
+                if let Some(link) = self.links.get_mut(&peer) {
+                    link.audit = true;
+                }
+                self.want_session(Some(peer), now);
+            }
         }
     }
 
@@ -320,6 +540,15 @@ impl Replica {
             return;
         }
         let digest = self.digest();
+        let agreed: Vec<Peer> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.digest.is_some_and(|(theirs, _)| theirs == digest))
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in agreed {
+            self.bases.agree(peer, digest, &self.snapshot());
+        }
         for (peer, link) in &mut self.links {
             let in_sync = link.digest.map(|(theirs, _)| theirs == digest);
             link.differs_since = match in_sync {

@@ -1,5 +1,7 @@
 //! The store as a session sees it.
 
+use alloc::sync::Arc;
+
 use crate::{
     causality::{Dots, Frontier, VersionVector},
     id::{AuthorId, Dot},
@@ -33,5 +35,9 @@ impl Source for Store {
 
     fn leaves(&self) -> impl Iterator<Item = Leaf> {
         self.blocks().map(|(author, block, live)| Leaf { author, block, live })
+    }
+
+    fn key_of(&self, dot: &Dot) -> Option<Arc<str>> {
+        Self::key_of(self, dot).cloned()
     }
 }

@@ -28,6 +28,10 @@ pub struct Profile {
     pub event_bytes_max: usize,
     /// Frames that a peer's queue is given at a time.
     pub frames_per_turn: usize,
+    /// Bytes of leaves beyond which a descent finds the differences.
+    pub leaves_bytes_max: usize,
+    /// Authors of a vector beyond which a HELLO leaves it open.
+    pub vector_authors_max: usize,
     /// Events of a session taken in one turn.
     pub slice_events: usize,
     /// Gossip messages lost, in percent.
@@ -53,6 +57,8 @@ impl Profile {
             buffered_transactions_max: random.pick(&[0, 2, 4_096]),
             event_bytes_max: random.pick(&[1, 100, 65_536]),
             frames_per_turn: random.pick(&[1, 8]),
+            leaves_bytes_max: random.pick(&[0, 0, 60, 16_384]),
+            vector_authors_max: random.pick(&[0, 2, 1_024]),
             slice_events: random.pick(&[1, 3, 1_000]),
             loss_percent: random.pick(&[0, 20, 60, 100]),
             duplicate_percent: random.pick(&[0, 20]),
@@ -73,6 +79,8 @@ impl Profile {
             buffered_transactions_max: self.buffered_transactions_max,
             event_bytes_max: self.event_bytes_max,
             frames_per_turn: self.frames_per_turn,
+            leaves_bytes_max: self.leaves_bytes_max,
+            vector_authors_max: self.vector_authors_max,
             slice_events: self.slice_events,
             mutated: Mutated::by(self.mutation),
             anti_entropy_every: Duration::from_secs(20),

@@ -27,6 +27,13 @@ pub enum SessionError {
     UnexpectedBody,
     /// A large value does not have the hash announced.
     WrongHash,
+    /// A frame that nothing has called for.
+    OutOfPlace(&'static str),
+    /// The peer has seen exactly what is seen here, and yet holds other entries: the storage of one of both has lost some.
+    Diverged {
+        /// In how many blocks of 256 events.
+        blocks: usize,
+    },
     /// The session would stage more than the stage holds (512 MiB).
     StageFull {
         /// How many bytes were staged.
@@ -57,6 +64,11 @@ impl fmt::Display for SessionError {
             Self::UnknownKey(dot) => write!(f, "the key of {dot:?} was left out and is not known here"),
             Self::UnexpectedBody => write!(f, "a large value is out of place"),
             Self::WrongHash => write!(f, "a large value does not have its hash"),
+            Self::OutOfPlace(what) => write!(f, "{what}"),
+            Self::Diverged { blocks } => write!(
+                f,
+                "the peer has seen the same events and holds other entries in {blocks} blocks: the storage of one of both was damaged"
+            ),
             Self::StageFull { bytes } => write!(f, "the session brought {bytes} bytes, more than can be staged"),
             Self::TooManyAuthors => write!(f, "the version vector would name too many authors"),
             Self::Silent => write!(f, "the peer fell silent"),

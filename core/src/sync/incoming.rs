@@ -1,23 +1,21 @@
-//! The receiving end of a session: the stage.
+//! The receiving end of a session.
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
-use super::SessionError;
+use super::{
+    SessionError, Source,
+    descent::{Asker, Holder, Next, Trie, block_of},
+    stage::{STAGED_EVENT_BYTES, Stage, Staged},
+};
 use crate::{
-    causality::{Frontier, Value, VersionVector},
-    id::{AuthorId, ContentHash, Dot},
+    causality::{Frontier, VersionVector},
+    id::AuthorId,
     time::Hlc,
     wire::{
-        AUTHORS_MAX, AuthorTable, Body, Described, End, EventReader, FRONTIER_MAX, Frame, LeafReader, Tag, WireError,
+        AUTHORS_MAX, AuthorTable, Bits, Described, End, EventReader, FRONTIER_MAX, Frame, Leaves, NodeReader, Tag,
+        WireError, read_leaves, read_limits,
     },
 };
-
-/// The most bytes of keys and values that one session stages. A tab's whole memory is 4 GiB; what is staged is held beside
-/// what is visible.
-const STAGE_BYTES_MAX: usize = 512 * 1024 * 1024;
-
-/// What an event costs on the stage beyond its key and value, by estimate.
-const STAGED_EVENT_BYTES: usize = 128;
 
 /// What one session brought, complete and checked: to be made visible in one step.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -28,12 +26,30 @@ pub struct Delta {
     pub frontier: Frontier,
     /// The events that the receiver's vector did not cover, as they came frame by frame. Large values are in place.
     pub events: Vec<Vec<Described>>,
-    /// Every live dot of the sender, when some dead events could not be described.
-    pub leaves: Option<Leaves>,
+    /// Those that sessions that were cut have left: the sender may not have seen all of them.
+    pub resumed: Vec<Arc<Vec<Described>>>,
+    /// Which dots are dead at the sender, when some dead events could not be described.
+    pub judged: Option<Judged>,
 }
 
-/// Live dots, by author and block.
-pub type Leaves = BTreeMap<(AuthorId, u64), [u64; 4]>;
+/// How to tell which dots are dead at the sender.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Judged {
+    /// These are all its live dots: what it covers beyond them is dead.
+    Named(Leaves),
+    /// What was announced is judged by `leaves`; beyond that, what was not described as live is dead.
+    Announced {
+        /// The vector of the HELLO.
+        asked: Arc<VersionVector>,
+        /// Where the sender had seen less of an author's events than that: those beyond are not judged. If they are dead at the
+        /// sender, what has removed them was described.
+        limits: BTreeMap<AuthorId, u64>,
+        /// Live dots of the sender among the announced ones, by block.
+        leaves: Leaves,
+        /// Whether a block that is not among them has no live dot; else nothing is known of it.
+        all: bool,
+    },
+}
 
 /// How far a session is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,55 +61,42 @@ pub struct Progress {
 }
 
 /// Receives the answer to one HELLO.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Incoming {
     tag: Tag,
-    asked: VersionVector,
+    asked: Arc<VersionVector>,
+    /// Tells the vector, where HELLO has left it open.
+    told: Option<Holder<u64>>,
     reader: EventReader,
     sequence: u64,
     stage: Stage,
     remaining: u64,
-    leaves: Leaves,
+    /// The live dots that LEAVES named.
+    leaves: Option<Leaves>,
+    /// What LIMITS named.
+    limits: BTreeMap<AuthorId, u64>,
+    /// Compares the live dots in a descent.
+    asker: Option<Asker<Bits>>,
+    /// What it found.
+    found: Option<Leaves>,
     end: End,
 }
 
-/// What was received and is not yet visible.
-#[derive(Debug, Default)]
-struct Stage {
-    /// The announced vector, raised by the events received: each must be new.
-    seen: VersionVector,
-    /// Per author the highest number of any event received or removed: the sender's vector must cover it.
-    mentioned: VersionVector,
-    /// By frame, so that a large stage grows without moving.
-    events: Vec<Vec<Described>>,
-    /// How many events were received, those included that left nothing to describe.
-    done: u64,
-    /// The large value that the last event waits for.
-    body: Option<PartialBody>,
-    bytes: usize,
-}
-
-#[derive(Debug)]
-struct PartialBody {
-    hash: ContentHash,
-    length: usize,
-    bytes: Vec<u8>,
-}
-
 impl Incoming {
-    /// Begins a session whose HELLO has this tag and announces `asked`.
-    pub fn new(tag: Tag, asked: VersionVector) -> Self {
+    /// Begins a session whose HELLO has this tag, announces `asked`, and says that `staged` is here already.
+    pub fn new(tag: Tag, asked: Arc<VersionVector>, staged: Staged) -> Self {
         Self {
             tag,
+            told: None,
             reader: EventReader::new(AuthorTable::new(&asked), Hlc::default()),
             sequence: 0,
-            stage: Stage {
-                seen: asked.clone(),
-                ..Stage::default()
-            },
+            stage: Stage::new(Arc::clone(&asked), staged),
             asked,
             remaining: 0,
-            leaves: Leaves::new(),
+            leaves: None,
+            limits: BTreeMap::new(),
+            asker: None,
+            found: None,
             end: End::default(),
         }
     }
@@ -101,6 +104,11 @@ impl Incoming {
     /// Which HELLO this session answers.
     pub fn tag(&self) -> Tag {
         self.tag
+    }
+
+    /// What the HELLO announced.
+    pub fn asked(&self) -> &Arc<VersionVector> {
+        &self.asked
     }
 
     /// How far the session is.
@@ -111,20 +119,27 @@ impl Incoming {
         }
     }
 
-    /// Takes the next frame; `key_of` gives the key of a live dot. At the last frame, gives what the session brought.
+    /// Takes the next frame of the answer; appends to `replies` what is to be sent back. At the last frame, gives what the session
+    /// brought.
     ///
     /// # Errors
     /// When the frame is malformed or out of place. The session is then over and has changed nothing.
     pub fn receive(
         &mut self,
         frame: Frame<'_>,
-        key_of: impl Fn(&Dot) -> Option<Arc<str>>,
+        source: &impl Source,
+        replies: &mut Vec<Vec<u8>>,
     ) -> Result<Option<Delta>, SessionError> {
         let (Frame::Events { sequence, .. }
         | Frame::Body { sequence, .. }
         | Frame::Leaves { sequence, .. }
+        | Frame::Limits { sequence, .. }
+        | Frame::Nodes { sequence, .. }
         | Frame::End { sequence, .. }) = frame
         else {
+            if let Frame::Ask { choices, more, .. } = frame {
+                self.tell(choices, more, replies)?;
+            }
             return Ok(None);
         };
         if sequence != self.sequence {
@@ -134,49 +149,39 @@ impl Incoming {
             });
         }
         self.sequence += 1;
-        let body_expected = self.stage.body.is_some();
-        if body_expected != matches!(frame, Frame::Body { .. }) {
-            return Err(SessionError::UnexpectedBody);
-        }
         match frame {
             Frame::Events { events: [], .. } => return Err(WireError::Truncated.into()),
             Frame::Events { remaining, events, .. } => {
                 self.remaining = remaining;
+                let (stage, tag) = (&mut self.stage, self.tag);
+                stage.begin_frame();
+                let key_of = |dot: &_| source.key_of(dot);
+                self.reader.read(events, key_of, |event| {
+                    replies.extend(stage.push(event, tag)?);
+                    Ok::<_, SessionError>(())
+                })?;
+            }
+            Frame::Body { which, bytes, .. } => self.stage.body(which, bytes)?,
+            Frame::Leaves { leaves: bytes, .. } => {
+                let leaves = self.leaves.get_or_insert_default();
                 let stage = &mut self.stage;
-                stage.events.push(Vec::new());
-                self.reader.read(events, key_of, |event| stage.push(event))?;
+                read_leaves(bytes, self.reader.authors(), leaves, || {
+                    stage.charge(STAGED_EVENT_BYTES)
+                })?;
             }
-            Frame::Body { bytes, .. } => self.stage.body(bytes)?,
-            Frame::Leaves { leaves, .. } => {
-                let mut reader = LeafReader::new(leaves);
-                while let Some(leaf) = reader.next(self.reader.authors())? {
-                    self.leaves.insert((leaf.author, leaf.block), leaf.live);
-                    self.stage.charge(STAGED_EVENT_BYTES)?;
+            Frame::Limits { limits, .. } => {
+                if self.asker.is_some() || self.found.is_some() {
+                    return Err(SessionError::OutOfPlace("limit after the root"));
+                }
+                let authors = self.reader.authors();
+                for (place, n) in read_limits(limits)? {
+                    let author = authors.author(place).ok_or(WireError::OutOfRange("author number"))?;
+                    self.limits.insert(author, n);
                 }
             }
-            Frame::End { end, .. } => {
-                let part = End::decode(end, self.reader.authors())?;
-                self.end.leaves = part.leaves;
-                self.end.vector.extend(part.vector);
-                self.end.frontier.extend(part.frontier);
-                for (what, count, max) in [
-                    ("authors of a vector", self.end.vector.len(), AUTHORS_MAX),
-                    ("dots of a frontier", self.end.frontier.len(), FRONTIER_MAX),
-                ] {
-                    if count > max {
-                        return Err(WireError::TooLong {
-                            what,
-                            length: count as u64,
-                            max: max as u64,
-                        }
-                        .into());
-                    }
-                }
-                if !part.more {
-                    return self.complete().map(Some);
-                }
-            }
-            Frame::Hello(_) | Frame::Digest(_) => {}
+            Frame::Nodes { nodes, more, .. } => self.compare(nodes, more, source, replies)?,
+            Frame::End { end, .. } => return self.end(end, source.vector()),
+            _ => {}
         }
         Ok(None)
     }
@@ -184,20 +189,132 @@ impl Incoming {
     /// What has come so far, as if it were all.
     pub(crate) fn staged(&self) -> Delta {
         Delta {
-            vector: self.stage.seen.clone(),
-            events: self.stage.events.clone(),
+            vector: self.stage.seen(),
+            events: self.stage.events().to_vec(),
             ..Delta::default()
         }
     }
 
-    fn complete(&mut self) -> Result<Delta, SessionError> {
-        let mut vector = core::mem::take(&mut self.asked);
+    /// What is worth keeping when the session is cut.
+    pub fn keep(self) -> Staged {
+        self.stage.keep()
+    }
+
+    /// Tells what is asked of the vector.
+    fn tell(&mut self, choices: &[u8], more: bool, replies: &mut Vec<Vec<u8>>) -> Result<(), SessionError> {
+        match &mut self.told {
+            None if choices.is_empty() && !more => {
+                self.told = Some(Holder::new(Trie::of_vector(self.tag, &self.asked)));
+            }
+            None => return Err(SessionError::OutOfPlace("choice outside a descent")),
+            Some(holder) => drop(holder.choose(choices, more)?),
+        }
+        let mut nodes = Vec::new();
+        while let Some(holder) = &mut self.told
+            && let Some(more) = holder.tell(Frame::PAYLOAD_BYTES_MAX, &mut nodes)
+        {
+            let (tag, nodes_told) = (self.tag, &nodes);
+            replies.push(
+                Frame::Vector {
+                    tag,
+                    more,
+                    nodes: nodes_told,
+                }
+                .encode(),
+            );
+            nodes.clear();
+        }
+        Ok(())
+    }
+
+    /// Compares live dots with the sender's.
+    fn compare(
+        &mut self,
+        nodes: &[u8],
+        more: bool,
+        source: &impl Source,
+        replies: &mut Vec<Vec<u8>>,
+    ) -> Result<(), SessionError> {
+        let mut nodes = NodeReader::new(nodes);
+        let authors = AuthorTable::new(&self.asked);
+        if self.found.is_some() {
+            return Err(SessionError::OutOfPlace("node after a descent"));
+        }
+        let asker = match &mut self.asker {
+            Some(asker) => asker,
+            None => {
+                let trie = Trie::of_leaves(self.tag, source.leaves(), &authors, &self.asked, &self.limits);
+                // What is unknown here is not asked for, so that the trie here bounds the descent.
+                self.asker.insert(Asker::new(trie, false, usize::MAX))
+            }
+        };
+        let tag = self.tag;
+        match asker.take(&mut nodes, more, Frame::PAYLOAD_BYTES_MAX)? {
+            Next::Await => {}
+            Next::Choose(payloads) => {
+                let last = payloads.len() - 1;
+                for (at, choices) in payloads.iter().enumerate() {
+                    let more = at < last;
+                    replies.push(Frame::Expand { tag, more, choices }.encode());
+                }
+            }
+            Next::Done => {
+                let mut found = Leaves::default();
+                let differing = self.asker.take().map(Asker::found).unwrap_or_default();
+                for (key, live) in differing {
+                    if let Some((author, block)) = block_of(key, &authors) {
+                        found.insert(author, block, live.unwrap_or_default(), 0);
+                    }
+                }
+                self.found = Some(found);
+                let (more, choices) = (false, &[][..]);
+                replies.push(Frame::Expand { tag, more, choices }.encode());
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, bytes: &[u8], here: &VersionVector) -> Result<Option<Delta>, SessionError> {
+        let part = End::decode(bytes, self.reader.authors())?;
+        (self.end.judged, self.end.named) = (part.judged, part.named);
+        self.end.vector.extend(part.vector);
+        self.end.frontier.extend(part.frontier);
+        for (what, count, max) in [
+            ("authors of a vector", self.end.vector.len(), AUTHORS_MAX),
+            ("dots of a frontier", self.end.frontier.len(), FRONTIER_MAX),
+        ] {
+            if count > max {
+                return Err(WireError::TooLong {
+                    what,
+                    length: count as u64,
+                    max: max as u64,
+                }
+                .into());
+            }
+        }
+        if part.more {
+            return Ok(None);
+        }
+        if self.stage.awaits() {
+            return Err(SessionError::UnexpectedBody);
+        }
+        if self.asker.is_some() && !part.named {
+            return Err(SessionError::OutOfPlace("end within a descent"));
+        }
+        self.complete(here).map(Some)
+    }
+
+    fn complete(&mut self, here: &VersionVector) -> Result<Delta, SessionError> {
+        let mut vector = (*self.asked).clone();
         for (author, n) in self.end.vector.drain(..) {
             vector.set(author, n);
         }
-        let events = core::mem::take(&mut self.stage.events);
         // The sender's state is closed: it holds what it sends, and what that supersedes.
-        let mentioned = self.stage.mentioned.iter().map(|(author, n)| Dot::new(author, n));
+        let mentioned = self
+            .stage
+            .mentioned
+            .iter()
+            .map(|(author, n)| crate::id::Dot::new(author, n));
         if let Some(dot) = { mentioned }.find(|dot| !vector.covers(dot)) {
             return Err(SessionError::UnexpectedEvent(dot));
         }
@@ -205,87 +322,32 @@ impl Incoming {
             return Err(SessionError::UnexpectedEvent(*dot));
         }
         let frontier = Frontier::new(self.end.frontier.drain(..));
-        let leaves = self.end.leaves.then(|| core::mem::take(&mut self.leaves));
+        let (leaves, found) = (self.leaves.take(), self.found.take());
+        let judged = if self.end.named {
+            Some(Judged::Named(leaves.unwrap_or_default()))
+        } else if self.end.judged {
+            Some(Judged::Announced {
+                asked: Arc::clone(&self.asked),
+                limits: core::mem::take(&mut self.limits),
+                all: leaves.is_some(),
+                leaves: leaves.or(found).unwrap_or_default(),
+            })
+        } else if let Some(found) = found.filter(|found| !found.is_empty())
+            && vector == *self.asked
+            && vector == *here
+        {
+            // An audit: both have seen the same all the time, and hold different entries.
+            return Err(SessionError::Diverged { blocks: found.len() });
+        } else {
+            None
+        };
+        let (resumed, events) = self.stage.take();
         Ok(Delta {
             vector,
             frontier,
             events,
-            leaves,
+            resumed,
+            judged,
         })
-    }
-}
-
-impl Stage {
-    fn push(&mut self, event: Described) -> Result<(), SessionError> {
-        let dot = event.dot();
-        if self.seen.covers(&dot) {
-            return Err(SessionError::UnexpectedEvent(dot));
-        }
-        if self.body.is_some() {
-            return Err(SessionError::UnexpectedBody);
-        }
-        self.done = self.done.saturating_add(dot.n - self.seen.get(&dot.author));
-        self.seen.advance(dot.author, dot.n);
-        let bytes = match &event {
-            Described::Live {
-                key,
-                body: Body::Inline(value),
-                ..
-            } => key.len() + value.len(),
-            Described::Live {
-                key,
-                body: Body::Large { hash, length },
-                ..
-            } => {
-                self.body = Some(PartialBody {
-                    hash: *hash,
-                    length: *length,
-                    bytes: Vec::new(),
-                });
-                key.len()
-            }
-            Described::Dead { .. } => 0,
-        };
-        self.mentioned.advance(dot.author, dot.n);
-        let (Described::Live { removes, .. } | Described::Dead { removes, .. }) = &event;
-        for removed in removes {
-            self.mentioned.advance(removed.author, removed.n);
-        }
-        let removed = size_of_val(&**removes);
-        if let Some(frame) = self.events.last_mut() {
-            frame.push(event);
-        }
-        self.charge(STAGED_EVENT_BYTES + removed + bytes)
-    }
-
-    fn body(&mut self, bytes: &[u8]) -> Result<(), SessionError> {
-        self.charge(bytes.len())?;
-        let Some(partial) = &mut self.body else {
-            return Err(SessionError::UnexpectedBody);
-        };
-        if bytes.is_empty() || partial.bytes.len() + bytes.len() > partial.length {
-            return Err(SessionError::UnexpectedBody);
-        }
-        partial.bytes.extend_from_slice(bytes);
-        if partial.bytes.len() == partial.length {
-            if ContentHash::of(&partial.bytes) != partial.hash {
-                return Err(SessionError::WrongHash);
-            }
-            let whole = Value::from(core::mem::take(&mut partial.bytes));
-            if let Some(Described::Live { body, .. }) = self.events.last_mut().and_then(|frame| frame.last_mut()) {
-                *body = Body::Inline(whole);
-            }
-            self.body = None;
-        }
-        Ok(())
-    }
-
-    fn charge(&mut self, bytes: usize) -> Result<(), SessionError> {
-        self.bytes += bytes;
-        if self.bytes > STAGE_BYTES_MAX {
-            Err(SessionError::StageFull { bytes: self.bytes })
-        } else {
-            Ok(())
-        }
     }
 }

@@ -1,14 +1,29 @@
 //! The sending end of a session.
 
-use alloc::vec::Vec;
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
 
+use super::{
+    SessionError,
+    descent::{Holder, Trie, masked},
+    raised::Raised,
+};
 use crate::{
     causality::{Dots, Frontier, Value, VersionVector},
     id::{AuthorId, Dot},
     mutation::{Mutated, Mutation},
     time::Hlc,
-    wire::{AuthorTable, End, EventWriter, Frame, Leaf, LeafWriter, LiveEvent, Tag},
+    wire::{
+        AuthorTable, Bits, End, EventWriter, Frame, LEAF_BYTES_MAX, LIMIT_BYTES_MAX, Leaf, LeafWriter, Leaves,
+        LiveEvent, Tag, write_limit,
+    },
 };
+
+/// How many large values may be named before the receiver has said which it wants. Each is pinned until then.
+const NAMED_MAX: usize = 16;
 
 /// What a session reads of a store. The store may change between two calls of [`Outgoing::fill`], not during one.
 pub trait Source {
@@ -20,8 +35,10 @@ pub trait Source {
     fn live(&self, author: AuthorId, after: u64, upto: u64) -> impl Iterator<Item = LiveEvent<'_>>;
     /// What a dead event removed, if that is remembered.
     fn record(&self, dot: &Dot) -> Option<Dots>;
-    /// All live dots, by block.
+    /// All live dots, by block; those of an author together, in rising order.
     fn leaves(&self) -> impl Iterator<Item = Leaf>;
+    /// The key of a live dot.
+    fn key_of(&self, dot: &Dot) -> Option<Arc<str>>;
 }
 
 /// How a HELLO is answered.
@@ -29,29 +46,38 @@ pub trait Source {
 pub struct Manner {
     /// Whether each key is spelled, also where the receiver should know it.
     pub spell: bool,
+    /// Whether the live dots are compared although nothing is lacking.
+    pub audit: bool,
     /// The most bytes of events in a frame; an event that is longer has one for itself.
     pub event_bytes_max: usize,
+    /// Beyond so many bytes of leaves a descent finds the differences.
+    pub leaves_bytes_max: usize,
     /// A deliberate bug, for the tests of the tests.
     pub mutated: Mutated,
 }
 
 /// Answers one HELLO. Frames are made as the link takes them, so that a large store is never held as frames in memory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Outgoing {
     tag: Tag,
     /// The receiver's vector as announced.
-    asked: VersionVector,
+    asked: Arc<VersionVector>,
     /// The same, raised by what was sent.
-    sent: VersionVector,
+    sent: Raised,
+    /// What the receiver has staged already.
+    have: Leaves,
     writer: EventWriter,
     sequence: u64,
-    /// Where the search for the next author with unsent events goes on.
-    cursor: AuthorId,
-    /// Whether each event sent so far was described.
-    complete: bool,
-    /// Whether dead events are described. To an empty receiver they say nothing, since there is nothing to remove; what it gains
-    /// elsewhere meanwhile, the leaves tell apart.
+    /// Authors that have unsent events, as looked up last.
+    plan: VecDeque<AuthorId>,
+    /// What had been seen when the answer began: events up to there have removed nothing that is sent as live.
+    began: Arc<VersionVector>,
+    /// Whether each event up to there was described; else the dots that the receiver covers have to be judged.
+    described: bool,
+    /// Whether dead events up to there are described. Not where dots will be judged anyhow, or the receiver has none.
     records: bool,
+    /// Whether a later event was not described. It may have removed what was sent as live, so all live dots have to be named.
+    lost: bool,
     /// Events still to be sent, as counted once.
     remaining: u64,
     counted: bool,
@@ -60,30 +86,84 @@ pub struct Outgoing {
     frozen: Option<VersionVector>,
     /// Events for the next frame.
     events: Vec<u8>,
-    /// A large value under way, and how much of it was sent.
-    body: Option<(Value, usize)>,
+    /// Large values that were named and not yet asked for.
+    named: BTreeMap<u64, Value>,
+    /// How many were named.
+    names: u64,
+    /// Those asked for, and from where on.
+    wanted: VecDeque<(u64, Value, usize)>,
+    descent: Descent,
+}
+
+#[derive(Clone, Debug)]
+enum Descent {
+    None,
+    Running(Holder<Bits>),
+    Done,
 }
 
 impl Outgoing {
-    /// Begins the answer to a HELLO that announced `asked`.
-    pub fn new(tag: Tag, asked: VersionVector, manner: Manner) -> Self {
+    /// Begins the answer to a HELLO that announced `asked` and has staged `have`; `began` is what is seen here now.
+    pub fn new(tag: Tag, asked: Arc<VersionVector>, have: Leaves, began: Arc<VersionVector>, manner: Manner) -> Self {
         let writer = EventWriter::new(AuthorTable::new(&asked), Hlc::default());
         Self {
             tag,
-            sent: asked.clone(),
+            sent: Raised::new(Arc::clone(&asked)),
             records: !asked.is_empty(),
             asked,
+            have,
             writer,
             sequence: 0,
-            cursor: AuthorId::default(),
-            complete: true,
+            plan: VecDeque::new(),
+            began,
+            described: true,
+            lost: false,
             remaining: 0,
             counted: false,
             manner,
             frozen: None,
             events: Vec::new(),
-            body: None,
+            named: BTreeMap::new(),
+            names: 0,
+            wanted: VecDeque::new(),
+            descent: Descent::None,
         }
+    }
+
+    /// Which HELLO this answers.
+    pub fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    /// The receiver asks for a large value, or says that it needs none.
+    ///
+    /// # Errors
+    /// When no such value was named.
+    pub fn want(&mut self, which: u64, offset: u64) -> Result<(), SessionError> {
+        let value = self
+            .named
+            .remove(&which)
+            .ok_or(SessionError::OutOfPlace("value not named"))?;
+        let offset = usize::try_from(offset).ok().filter(|offset| *offset <= value.len());
+        match offset.ok_or(SessionError::OutOfPlace("offset beyond a value"))? {
+            offset if offset == value.len() => {}
+            offset => self.wanted.push_back((which, value, offset)),
+        }
+        Ok(())
+    }
+
+    /// The receiver chooses among the nodes told last.
+    ///
+    /// # Errors
+    /// When no such choice is awaited.
+    pub fn expand(&mut self, choices: &[u8], more: bool) -> Result<(), SessionError> {
+        let Descent::Running(holder) = &mut self.descent else {
+            return Err(SessionError::OutOfPlace("choice outside a descent"));
+        };
+        if holder.choose(choices, more)? {
+            self.descent = Descent::Done;
+        }
+        Ok(())
     }
 
     /// Appends up to about `frames_max` frames. Returns whether the answer is complete: its END is among them.
@@ -97,16 +177,25 @@ impl Outgoing {
                 .then(|| source.vector().clone());
             // A receiver that has seen what is unknown here may have removed what its vector covers: then it knows no key by a dot.
             self.manner.spell |= !source.vector().dominates(&self.asked);
-            self.remaining = source.vector().events_beyond(&self.sent);
+            self.remaining = source.vector().events_beyond(&self.asked);
+            self.manner.audit &= *source.vector() == *self.asked;
         }
         while frames.len() < frames_max {
-            if let Some((value, offset)) = self.body.take() {
-                self.body(value, offset, frames);
-            } else if let Some((author, upto)) = self.next_author(source.vector()) {
+            if let Some((which, value, offset)) = self.wanted.pop_front() {
+                self.body(which, value, offset, frames);
+            } else if self.named.len() >= NAMED_MAX {
+                // The rest waits until the receiver has said what it wants.
+                self.flush(frames);
+                return false;
+            } else if let Some(author) = self.next_author(source.vector()) {
+                let upto = self.frozen.as_ref().unwrap_or(source.vector()).get(&author);
                 self.author(source, author, upto, frames, frames_max);
             } else {
-                // From here to END nothing can change at the source: what is named is the state at END.
                 self.flush(frames);
+                if !self.named.is_empty() || !self.judge(source, frames) {
+                    return false;
+                }
+                // From here to END nothing can change at the source: what is named is the state at END.
                 self.end(source, frames);
                 return true;
             }
@@ -114,15 +203,16 @@ impl Outgoing {
         false
     }
 
-    fn next_author(&mut self, vector: &VersionVector) -> Option<(AuthorId, u64)> {
-        let vector = self.frozen.as_ref().unwrap_or(vector);
-        let unsent = |(author, n): &(AuthorId, u64)| *n > self.sent.get(author);
-        let found = vector
-            .iter_from(self.cursor)
-            .find(unsent)
-            .or_else(|| vector.iter().find(unsent))?;
-        self.cursor = found.0;
-        Some(found)
+    fn next_author(&mut self, vector: &VersionVector) -> Option<AuthorId> {
+        if self.plan.is_empty() {
+            let vector = self.frozen.as_ref().unwrap_or(vector);
+            // Both in the order of authors, so that one pass tells where they differ.
+            let differing = vector.beyond(&self.asked);
+            let unsent = differing.filter(|(author, n)| *n > self.sent.get(author));
+            self.plan = unsent.map(|(author, _)| author).collect();
+        }
+        // An author that is not finished is planned again.
+        self.plan.pop_front()
     }
 
     /// Describes the author's events up to `upto`, or as many as fit.
@@ -138,84 +228,198 @@ impl Outgoing {
         let mut live = source.live(author, after, upto).peekable();
         let mut at = after;
         let mut event = Vec::new();
-        while at < upto && frames.len() < frames_max && self.body.is_none() {
+        let began = self.began.get(&author);
+        while at < upto && frames.len() < frames_max && self.named.len() < NAMED_MAX {
             let next_live = live.peek().map_or(upto + 1, |event| event.dot.n);
             let dot = Dot::new(author, at + 1);
+            let have = self.have.contains(&dot);
             event.clear();
-            let mut large = None;
             if dot.n == next_live {
-                if let Some(live) = live.next() {
-                    let key_known =
-                        !self.manner.spell && live.removes.first().is_some_and(|dot| self.asked.covers(dot));
-                    if self.writer.live(&live, key_known, &mut event) {
-                        large = Some(Value::clone(live.value));
+                if let Some(live) = live.next()
+                    && !have
+                {
+                    let known = !self.manner.spell && live.removes.first().is_some_and(|dot| self.asked.covers(dot));
+                    if self.writer.live(&live, known, &mut event) {
+                        self.named.insert(self.names, Value::clone(live.value));
+                        self.names += 1;
                     }
                 }
-            } else if let Some(removes) = self.records.then(|| source.record(&dot)).flatten() {
+            } else if let Some(removes) = (self.records || dot.n > began).then(|| source.record(&dot)).flatten() {
                 self.writer.dead(dot, &removes, &mut event);
             } else if self.manner.mutated.is(Mutation::RingOfDeletes) {
                 // Passed over in silence.
+            } else if dot.n > began {
+                self.lost = true;
             } else {
-                // The leaves will tell what is not described, and then no record is needed any more.
-                (self.complete, self.records) = (false, false);
-                self.remaining = self.remaining.saturating_sub(next_live - 1 - at);
-                at = next_live - 1;
-                continue;
+                // Dots will be judged, and then no record is needed.
+                (self.described, self.records) = (false, false);
+                if self.have.is_empty() {
+                    let skipped = next_live.min(began + 1) - 1;
+                    self.remaining = self.remaining.saturating_sub(skipped - at);
+                    at = skipped;
+                    continue;
+                }
             }
-            if self.events.len() + event.len() > self.manner.event_bytes_max.min(Frame::EVENT_BYTES_MAX) {
+            if have && event.is_empty() && dot.n != next_live {
+                // What is staged there must not come to life.
+                self.writer.forgotten(dot, &mut event);
+            }
+            if self.events.len() + event.len() > self.manner.event_bytes_max.min(Frame::PAYLOAD_BYTES_MAX) {
                 self.flush(frames);
             }
             at = dot.n;
             self.remaining = self.remaining.saturating_sub(1);
             self.events.extend_from_slice(&event);
-            if let Some(value) = large {
-                self.flush(frames);
-                self.body = Some((value, 0));
-            }
         }
         self.sent.advance(author, at);
     }
 
     fn flush(&mut self, frames: &mut Vec<Vec<u8>>) {
         if !self.events.is_empty() {
-            frames.push(Frame::events(self.tag, self.sequence, self.remaining, &self.events));
-            self.sequence += 1;
+            let frame = Frame::Events {
+                tag: self.tag,
+                sequence: self.next_sequence(),
+                remaining: self.remaining,
+                events: &self.events,
+            };
+            frames.push(frame.encode());
             self.events.clear();
         }
     }
 
-    fn body(&mut self, value: Value, offset: usize, frames: &mut Vec<Vec<u8>>) {
-        let end = value.len().min(offset + Frame::BODY_BYTES_MAX);
-        frames.push(Frame::body(self.tag, self.sequence, &value[offset..end]));
-        self.sequence += 1;
+    fn body(&mut self, which: u64, value: Value, offset: usize, frames: &mut Vec<Vec<u8>>) {
+        let end = value.len().min(offset + Frame::PAYLOAD_BYTES_MAX);
+        let frame = Frame::Body {
+            tag: self.tag,
+            sequence: self.next_sequence(),
+            which,
+            bytes: &value[offset..end],
+        };
+        frames.push(frame.encode());
         if end < value.len() {
-            self.body = Some((value, end));
+            self.wanted.push_front((which, value, end));
+        }
+    }
+
+    /// Has the receiver learn which of the dots that it covers are dead here, if that is needed. Returns whether it has.
+    fn judge(&mut self, source: &impl Source, frames: &mut Vec<Vec<u8>>) -> bool {
+        let mut nodes = Vec::new();
+        match &self.descent {
+            _ if self.lost => {
+                let payloads = self.leaves(source, None).unwrap_or_default();
+                self.push_leaves(payloads, frames);
+                return true;
+            }
+            Descent::None if self.manner.audit => self.descend(source, frames),
+            Descent::None if self.described || self.asked.is_empty() => return true,
+            Descent::None => match self.leaves(source, Some(self.manner.leaves_bytes_max)) {
+                Some(payloads) => {
+                    self.push_leaves(payloads, frames);
+                    return true;
+                }
+                None => self.descend(source, frames),
+            },
+            Descent::Running(_) => {}
+            Descent::Done => return true,
+        }
+        while let Descent::Running(holder) = &mut self.descent
+            && let Some(more) = holder.tell(Frame::PAYLOAD_BYTES_MAX, &mut nodes)
+        {
+            let frame = Frame::Nodes {
+                tag: self.tag,
+                sequence: self.next_sequence(),
+                more,
+                nodes: &nodes,
+            };
+            frames.push(frame.encode());
+            nodes.clear();
+        }
+        false
+    }
+
+    /// Begins a descent.
+    fn descend(&mut self, source: &impl Source, frames: &mut Vec<Vec<u8>>) {
+        let table = AuthorTable::new(&self.asked);
+        let trie = Trie::of_leaves(self.tag, source.leaves(), &table, &self.asked, &BTreeMap::new());
+        self.descent = Descent::Running(Holder::new(trie));
+        // What the receiver has seen and is not known here yet is not judged.
+        let asked = Arc::clone(&self.asked);
+        let mut limits = Vec::new();
+        for (author, _) in asked.beyond(source.vector()) {
+            if limits.len() + LIMIT_BYTES_MAX > Frame::PAYLOAD_BYTES_MAX {
+                self.push_limits(&mut limits, frames);
+            }
+            let place = table.number(&author).unwrap_or(0);
+            write_limit(place, source.vector().get(&author), &mut limits);
+        }
+        if !limits.is_empty() {
+            self.push_limits(&mut limits, frames);
+        }
+    }
+
+    fn push_limits(&mut self, limits: &mut Vec<u8>, frames: &mut Vec<Vec<u8>>) {
+        let (tag, sequence) = (self.tag, self.next_sequence());
+        frames.push(Frame::Limits { tag, sequence, limits }.encode());
+        limits.clear();
+    }
+
+    /// The live dots that the receiver has announced, as the payloads of frames, or nothing if they take more than so many bytes.
+    /// Without such a bound, all live dots.
+    fn leaves(&mut self, source: &impl Source, bytes_max: Option<usize>) -> Option<Vec<Vec<u8>>> {
+        let (mut writer, mut payloads, mut payload) = (LeafWriter::default(), Vec::new(), Vec::new());
+        let mut bytes = 0;
+        let mut last = None;
+        for mut leaf in source.leaves() {
+            let upto = match (last, bytes_max) {
+                (_, None) => u64::MAX,
+                (Some((author, upto)), _) if author == leaf.author => upto,
+                _ => self.asked.get(&leaf.author),
+            };
+            last = Some((leaf.author, upto));
+            leaf.live = masked(&leaf.live, leaf.block, upto);
+            if leaf.live == Bits::default() {
+                continue;
+            }
+            // The leaf and the run that may stand before it.
+            if payload.len() + 2 * LEAF_BYTES_MAX > Frame::PAYLOAD_BYTES_MAX {
+                writer.finish(self.writer.authors(), &mut payload);
+                bytes += payload.len();
+                payloads.push(core::mem::take(&mut payload));
+            }
+            // Announced authors are in the table, so that nothing is added to it in vain.
+            writer.push(&leaf, self.writer.authors(), &mut payload);
+            if bytes_max.is_some_and(|max| bytes + payload.len() > max) {
+                return None;
+            }
+        }
+        writer.finish(self.writer.authors(), &mut payload);
+        payloads.push(payload);
+        Some(payloads)
+    }
+
+    fn push_leaves(&mut self, payloads: Vec<Vec<u8>>, frames: &mut Vec<Vec<u8>>) {
+        for leaves in &payloads {
+            let (tag, sequence) = (self.tag, self.next_sequence());
+            frames.push(Frame::Leaves { tag, sequence, leaves }.encode());
         }
     }
 
     fn end(&mut self, source: &impl Source, frames: &mut Vec<Vec<u8>>) {
-        if !self.complete {
-            let mut leaves = LeafWriter::new(self.tag, self.sequence);
-            for leaf in source.leaves() {
-                leaves.push(&leaf, self.writer.authors());
-            }
-            let leaves = leaves.finish();
-            self.sequence += leaves.len() as u64;
-            frames.extend(leaves);
-        }
         let here = source.vector();
-        let differs = here.iter().filter(|(author, n)| self.asked.get(author) != *n);
-        let unknown = self
-            .asked
-            .iter()
-            .filter(|(author, _)| here.get(author) == 0)
-            .map(|(author, _)| (author, 0));
+        let differs = here.differing(&self.asked);
         let end = End {
             more: false,
-            leaves: !self.complete,
-            vector: differs.chain(unknown).collect(),
+            judged: !self.described,
+            named: self.lost,
+            vector: differs.collect(),
             frontier: source.frontier().dots().to_vec(),
         };
         frames.extend(end.frames(self.tag, self.sequence, self.writer.authors()));
+    }
+
+    fn next_sequence(&mut self) -> u64 {
+        let sequence = self.sequence;
+        self.sequence += 1;
+        sequence
     }
 }

@@ -8,15 +8,17 @@ use super::{
 };
 use crate::{causality::VersionVector, id::AuthorId};
 
-/// Numbers for the authors that both ends of a session know, so that an author is named by 1 to 3 bytes instead of 16. It
-/// begins with the authors of the receiver's vector, in order, and grows as the sender names new ones; both ends see the same
-/// stream and hence hold the same table.
+/// Numbers for the authors that both ends know, so that an author is named by 1 to 3 bytes instead of 16. It begins with the
+/// authors of a vector that both hold, in order, and grows as the writer names new ones; both ends see the same stream and hence
+/// hold the same table.
 ///
 /// On the wire: a varint `i`. 0: 16 bytes of a new author follow. Otherwise the author with number `i - 1`.
 #[derive(Clone, Debug, Default)]
 pub struct AuthorTable {
-    authors: Vec<AuthorId>,
-    /// Only kept once a search through the list would be slower.
+    /// In order, so that an author is found by halving.
+    known: Vec<AuthorId>,
+    added: Vec<AuthorId>,
+    /// Only kept once a search through the list of those added would be slower.
     numbers: BTreeMap<AuthorId, u64>,
 }
 
@@ -24,37 +26,48 @@ pub struct AuthorTable {
 const LISTED_MAX: usize = 16;
 
 impl AuthorTable {
-    /// The table at the beginning of a session whose receiver announced `vector`.
+    /// The table that begins with the authors of `vector`.
     pub fn new(vector: &VersionVector) -> Self {
-        let mut table = Self::default();
-        for (author, _) in vector.iter() {
-            table.add(author);
+        Self {
+            known: vector.iter().map(|(author, _)| author).collect(),
+            ..Self::default()
         }
-        table
     }
 
     fn add(&mut self, author: AuthorId) {
-        if self.authors.len() == LISTED_MAX {
+        if self.added.len() == LISTED_MAX {
             self.numbers = (0..)
-                .zip(&self.authors)
+                .zip(&self.added)
                 .map(|(number, author)| (*author, number))
                 .collect();
         }
-        if self.authors.len() >= LISTED_MAX {
-            self.numbers.insert(author, self.authors.len() as u64);
+        if self.added.len() >= LISTED_MAX {
+            self.numbers.insert(author, self.added.len() as u64);
         }
-        self.authors.push(author);
+        self.added.push(author);
     }
 
-    fn number(&self, author: &AuthorId) -> Option<u64> {
-        if self.authors.len() <= LISTED_MAX {
-            return self
-                .authors
-                .iter()
-                .position(|other| other == author)
-                .map(|number| number as u64);
+    pub(crate) fn number(&self, author: &AuthorId) -> Option<u64> {
+        if let Ok(number) = self.known.binary_search(author) {
+            return Some(number as u64);
         }
-        self.numbers.get(author).copied()
+        let number = if self.added.len() <= LISTED_MAX {
+            let place = self.added.iter().position(|other| other == author);
+            place.map(|number| number as u64)
+        } else {
+            self.numbers.get(author).copied()
+        };
+        number.map(|number| self.known.len() as u64 + number)
+    }
+
+    pub(crate) fn author(&self, number: u64) -> Option<AuthorId> {
+        let number = usize::try_from(number).ok()?;
+        let known = self.known.len();
+        if number < known {
+            self.known.get(number).copied()
+        } else {
+            self.added.get(number - known).copied()
+        }
     }
 
     pub(super) fn write(&mut self, author: AuthorId, out: &mut Vec<u8>) {
@@ -70,15 +83,13 @@ impl AuthorTable {
     pub(super) fn read(&mut self, from: &mut Reader<'_>) -> Result<AuthorId, WireError> {
         let reference = from.varint()?;
         if reference > 0 {
-            let number = usize::try_from(reference - 1).ok();
-            return number
-                .and_then(|number| self.authors.get(number).copied())
-                .ok_or(WireError::OutOfRange("author number"));
+            return self.author(reference - 1).ok_or(WireError::OutOfRange("author number"));
         }
-        if self.authors.len() >= AUTHORS_MAX {
+        let count = self.known.len() + self.added.len();
+        if count >= AUTHORS_MAX {
             return Err(WireError::TooLong {
                 what: "authors",
-                length: self.authors.len() as u64 + 1,
+                length: count as u64 + 1,
                 max: AUTHORS_MAX as u64,
             });
         }

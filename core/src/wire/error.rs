@@ -19,6 +19,8 @@ pub enum WireError {
     UnknownFrame(u8),
     /// The peer speaks another version of the protocol.
     Version(u8),
+    /// The peer speaks of another epoch: authors were retired there that are not here.
+    Epoch(u64),
     /// A length or count above its bound.
     TooLong {
         /// Of what.
@@ -49,6 +51,11 @@ impl fmt::Display for WireError {
                     super::VERSION
                 )
             }
+            Self::Epoch(epoch) => write!(
+                f,
+                "the peer is in epoch {epoch}, this replica in epoch {}",
+                super::EPOCH
+            ),
             Self::TooLong { what, length, max } => write!(f, "{what}: {length} is above the bound of {max}"),
             Self::OutOfRange(what) => write!(f, "{what} is out of range"),
             Self::UnknownKey(dot) => write!(f, "the key of {dot:?} is not known here"),

@@ -5,21 +5,22 @@
 //!
 //! ```text
 //! header = gap << 4 | removes << 2 | kind
-//!   kind     0 live, value inline   1 live, value by hash   2 dead   3 a run begins (gap and removes are 0)
+//!   kind     0 live, its key spelled   1 live, its key that of the first removed dot, which the receiver holds   2 dead
 //!   gap      numbers skipped since the previous event of the run
 //!   removes  how many dots the event superseded; 3 = a varint with the count follows
-//! run:     author, varint number before the run's first
+//! or a mark = what << 2 | 3
+//!   what     0 a run begins: author, varint number before the run's first   1 the value of the next event is given by its hash
+//!            3 what the next event, a dead one, removed is forgotten
 //! removes: per dot: author, then signed its number less that of the previous removed dot, if that has the same author, else of
 //!          the event, if that has the same author, else 0
-//! live:    stamp, key, varint length of the value, the value or (kind 1) 32 bytes of hash
+//! live:    stamp, [key], varint length of the value, the value or (by hash) 32 bytes of hash
 //! stamp:   varint zigzag(milliseconds less those of the previous live event) << 1 | c; c = 0: the counter is that of the previous
 //!          event and one if the milliseconds are the same, else 0; c = 1: a varint with the counter follows
-//! key:     0: that of the first removed dot, which the receiver holds; else varint 1 + bytes shared with the previous spelled key,
-//!          varint length of the rest, the rest
+//! key:     varint bytes shared with the previous spelled key, varint length of the rest, the rest
 //! ```
 //!
-//! so that a new key costs about six bytes beyond itself and its value, an overwrite eight beyond its value, a delete five. What "previous" refers to lives as
-//! long as the stream, across frames.
+//! so that a new key costs about six bytes beyond itself and its value, an overwrite seven beyond its value, a delete five. What
+//! "previous" refers to lives as long as the stream, across frames.
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 
@@ -72,6 +73,11 @@ pub enum Described {
         /// What it superseded.
         removes: Dots,
     },
+    /// It is dead, and what it superseded is not remembered. Said only of events that the receiver takes for live.
+    Forgotten {
+        /// Its name.
+        dot: Dot,
+    },
 }
 
 /// The value of a described event.
@@ -92,16 +98,22 @@ impl Described {
     /// The event's name.
     pub fn dot(&self) -> Dot {
         match self {
-            Self::Live { dot, .. } | Self::Dead { dot, .. } => *dot,
+            Self::Live { dot, .. } | Self::Dead { dot, .. } | Self::Forgotten { dot } => *dot,
         }
     }
 }
 
 mod kind {
-    pub(super) const INLINE: u64 = 0;
-    pub(super) const LARGE: u64 = 1;
+    pub(super) const SPELLED: u64 = 0;
+    pub(super) const KNOWN: u64 = 1;
     pub(super) const DEAD: u64 = 2;
-    pub(super) const RUN: u64 = 3;
+    pub(super) const MARK: u64 = 3;
+}
+
+mod mark {
+    pub(super) const RUN: u64 = 0;
+    pub(super) const BY_HASH: u64 = 1;
+    pub(super) const FORGOTTEN: u64 = 3;
 }
 
 /// The number of removed dots that stands for "a count follows".
@@ -165,16 +177,15 @@ impl EventWriter {
     /// has to follow in frames of its own.
     pub fn live(&mut self, event: &LiveEvent<'_>, key_known: bool, out: &mut Vec<u8>) -> bool {
         let large = event.value.len() > INLINE_VALUE_BYTES_MAX;
-        self.head(
-            event.dot,
-            &event.removes,
-            if large { kind::LARGE } else { kind::INLINE },
-            out,
-        );
+        let known = key_known && !event.removes.is_empty();
+        let gap = self.place(event.dot, out);
+        if large {
+            out.varint(mark::BY_HASH << 2 | kind::MARK);
+        }
+        let kind = if known { kind::KNOWN } else { kind::SPELLED };
+        self.head(event.dot, gap, &event.removes, kind, out);
         self.stamp(event.hlc, out);
-        if key_known && !event.removes.is_empty() {
-            out.varint(0);
-        } else {
+        if !known {
             self.key(event.key, out);
         }
         out.varint(event.value.len() as u64);
@@ -188,21 +199,34 @@ impl EventWriter {
 
     /// Appends a dead event.
     pub fn dead(&mut self, dot: Dot, removes: &[Dot], out: &mut Vec<u8>) {
-        self.head(dot, removes, kind::DEAD, out);
+        let gap = self.place(dot, out);
+        self.head(dot, gap, removes, kind::DEAD, out);
     }
 
-    fn head(&mut self, dot: Dot, removes: &[Dot], kind: u64, out: &mut Vec<u8>) {
+    /// Appends a dead event of which nothing else is known.
+    pub fn forgotten(&mut self, dot: Dot, out: &mut Vec<u8>) {
+        let gap = self.place(dot, out);
+        out.varint(mark::FORGOTTEN << 2 | kind::MARK);
+        self.head(dot, gap, &[], kind::DEAD, out);
+    }
+
+    /// Begins a run if need be. Gives how many numbers are skipped.
+    fn place(&mut self, dot: Dot, out: &mut Vec<u8>) -> u64 {
         let before = match self.previous.event {
             Some(previous) if previous.author == dot.author && previous.n < dot.n => previous.n,
             _ => {
-                out.varint(kind::RUN);
+                out.varint(mark::RUN << 2 | kind::MARK);
                 self.authors.write(dot.author, out);
                 out.varint(dot.n - 1);
                 dot.n - 1
             }
         };
         self.previous.event = Some(dot);
-        let (gap, count) = (dot.n - before - 1, removes.len() as u64);
+        dot.n - before - 1
+    }
+
+    fn head(&mut self, dot: Dot, gap: u64, removes: &[Dot], kind: u64, out: &mut Vec<u8>) {
+        let count = removes.len() as u64;
         out.varint(gap << 4 | count.min(REMOVES_COUNTED) << 2 | kind);
         if count >= REMOVES_COUNTED {
             out.varint(count);
@@ -234,7 +258,7 @@ impl EventWriter {
         // Split at a character, so that the remembered key stays text.
         let shared = (0..=shared).rev().find(|at| key.is_char_boundary(*at)).unwrap_or(0);
         let rest = &key[shared..];
-        out.varint(1 + shared as u64);
+        out.varint(shared as u64);
         out.varint(rest.len() as u64);
         out.put(rest.as_bytes());
         self.previous.key.truncate(shared);
@@ -288,16 +312,25 @@ impl EventReader {
         from: &mut Reader<'_>,
         key_of: &impl Fn(&Dot) -> Option<Arc<str>>,
     ) -> Result<Option<Described>, WireError> {
-        let header = from.varint()?;
-        let (kind, count, gap) = (header & 3, header >> 2 & 3, header >> 4);
-        if kind == kind::RUN {
-            let author = self.authors.read(from)?;
-            let before = from.varint()?;
-            if header != kind::RUN || before >= DOT_NUMBER_MAX {
-                return Err(WireError::OutOfRange("start of a run"));
+        let mut header = from.varint()?;
+        let mut by_hash = false;
+        let mut forgotten = false;
+        if header & 3 == kind::MARK {
+            match header >> 2 {
+                mark::RUN => {
+                    self.begin_run(from)?;
+                    return Ok(None);
+                }
+                mark::BY_HASH => by_hash = true,
+                mark::FORGOTTEN => forgotten = true,
+                _ => return Err(WireError::OutOfRange("mark")),
             }
-            self.previous.event = Some(Dot::new(author, before));
-            return Ok(None);
+            header = from.varint()?;
+        }
+        let (kind, count, gap) = (header & 3, header >> 2 & 3, header >> 4);
+        let dead = kind == kind::DEAD;
+        if kind == kind::MARK || by_hash && dead || forgotten && (!dead || count > 0) {
+            return Err(WireError::OutOfRange("mark"));
         }
         let previous = self
             .previous
@@ -306,21 +339,20 @@ impl EventReader {
         let dot = checked_dot(previous.author, previous.n.saturating_add(gap).saturating_add(1))?;
         self.previous.event = Some(dot);
         let removes = self.removes(dot, count, from)?;
-        if kind == kind::DEAD {
+        if forgotten {
+            return Ok(Some(Described::Forgotten { dot }));
+        }
+        if dead {
             return Ok(Some(Described::Dead { dot, removes }));
         }
         let hlc = self.stamp(from)?;
-        let key = match from.length("shared part of a key", self.previous.key.len() + 1)? {
-            0 => {
-                let known = removes.first().ok_or(WireError::OutOfRange("key of a removed dot"))?;
-                key_of(known).ok_or(WireError::UnknownKey(*known))?
-            }
-            shared => self.key(shared - 1, from)?,
-        };
-        let body = if kind == kind::INLINE {
-            let length = from.length("inline value", INLINE_VALUE_BYTES_MAX)?;
-            Body::Inline(Value::from(from.take(length)?))
+        let key = if kind == kind::KNOWN {
+            let known = removes.first().ok_or(WireError::OutOfRange("key of a removed dot"))?;
+            key_of(known).ok_or(WireError::UnknownKey(*known))?
         } else {
+            self.key(from)?
+        };
+        let body = if by_hash {
             let length = from.length("value", VALUE_BYTES_MAX)?;
             if length <= INLINE_VALUE_BYTES_MAX {
                 return Err(WireError::OutOfRange("length of a value by hash"));
@@ -329,6 +361,9 @@ impl EventReader {
                 hash: ContentHash(from.array()?),
                 length,
             }
+        } else {
+            let length = from.length("inline value", INLINE_VALUE_BYTES_MAX)?;
+            Body::Inline(Value::from(from.take(length)?))
         };
         Ok(Some(Described::Live {
             dot,
@@ -337,6 +372,16 @@ impl EventReader {
             hlc,
             removes,
         }))
+    }
+
+    fn begin_run(&mut self, from: &mut Reader<'_>) -> Result<(), WireError> {
+        let author = self.authors.read(from)?;
+        let before = from.varint()?;
+        if before >= DOT_NUMBER_MAX {
+            return Err(WireError::OutOfRange("start of a run"));
+        }
+        self.previous.event = Some(Dot::new(author, before));
+        Ok(())
     }
 
     fn removes(&mut self, dot: Dot, count: u64, from: &mut Reader<'_>) -> Result<Dots, WireError> {
@@ -374,7 +419,8 @@ impl EventReader {
         Ok(self.previous.hlc)
     }
 
-    fn key(&mut self, shared: usize, from: &mut Reader<'_>) -> Result<Arc<str>, WireError> {
+    fn key(&mut self, from: &mut Reader<'_>) -> Result<Arc<str>, WireError> {
+        let shared = from.length("shared part of a key", self.previous.key.len())?;
         if !self.previous.key.is_char_boundary(shared) {
             return Err(WireError::NotUtf8);
         }

@@ -1,15 +1,15 @@
 //! What is gossiped: a fresh transaction, or word of one that is too long for gossip.
 //!
 //! ```text
-//! transaction = kind 16, version, author (16), varint first, varint stamp, varint count, count x (author, varint number) deps,
+//! transaction = kind 16, version, varint epoch, author (16), varint first, varint stamp, varint count, count x (author, varint number) deps,
 //!               events (see the `events` module; one run of live-inline and dead events, the stamps all equal)
-//! announcement = kind 17, version, author (16), varint last
+//! announcement = kind 17, version, varint epoch, author (16), varint last
 //! ```
 
 use alloc::{sync::Arc, vec::Vec};
 
 use super::{
-    AuthorTable, Body, Described, EventReader, EventWriter, FRONTIER_MAX, INLINE_VALUE_BYTES_MAX, LiveEvent,
+    AuthorTable, Body, Described, EPOCH, EventReader, EventWriter, FRONTIER_MAX, INLINE_VALUE_BYTES_MAX, LiveEvent,
     TXN_EVENTS_MAX, VERSION, WireError,
     bytes::{Reader, Writer},
     checked_dot,
@@ -60,6 +60,7 @@ impl Gossip {
         let mut out = Vec::new();
         let last = txn.last();
         out.put(&[ANNOUNCE, VERSION]);
+        out.varint(EPOCH);
         out.put(&last.author.0);
         out.varint(last.n);
         out
@@ -79,6 +80,10 @@ impl Gossip {
             VERSION => {}
             other => return Err(WireError::Version(other)),
         }
+        match from.varint()? {
+            EPOCH => {}
+            other => return Err(WireError::Epoch(other)),
+        }
         let author = AuthorId(from.array()?);
         let n = from.varint()?;
         let dot = checked_dot(author, n)?;
@@ -92,6 +97,7 @@ impl Gossip {
 
 fn encode_txn(txn: &Txn, out: &mut Vec<u8>) {
     out.put(&[TXN, VERSION]);
+    out.varint(EPOCH);
     out.put(&txn.author.0);
     out.varint(txn.first);
     out.varint(txn.hlc.0);
@@ -142,8 +148,9 @@ fn decode_txn(first: Dot, mut from: Reader<'_>) -> Result<Txn, WireError> {
                 Described::Live {
                     body: Body::Large { .. },
                     ..
-                } => {
-                    return Err(WireError::OutOfRange("value by hash in a transaction"));
+                }
+                | Described::Forgotten { .. } => {
+                    return Err(WireError::OutOfRange("mark in a transaction"));
                 }
                 Described::Live { hlc: stamp, .. } if stamp != hlc => {
                     return Err(WireError::OutOfRange("stamp within a transaction"));

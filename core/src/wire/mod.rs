@@ -6,16 +6,27 @@
 
 mod authors;
 mod bytes;
+mod end;
 mod error;
 mod events;
 mod frame;
 mod gossip;
+mod hello;
+mod leaves;
+mod trie;
 
 pub use authors::AuthorTable;
+pub use end::End;
 pub use error::WireError;
 pub use events::{Body, Described, EventReader, EventWriter, LiveEvent};
-pub use frame::{End, Frame, Hello, Leaf, LeafReader, LeafWriter, Tag};
+pub use frame::{Frame, Tag, choices, write_choice};
 pub use gossip::Gossip;
+pub use hello::{Base, EPOCH, Hello, Wishes};
+pub use leaves::{Bits, LEAF_BYTES_MAX, Leaf, LeafWriter, Leaves, read_leaves};
+pub use trie::{
+    INNER_BYTES_MAX, Item, LIMIT_BYTES_MAX, Node, NodeReader, Prefix, RADIX, read_limits, write_inner, write_leaf,
+    write_limit,
+};
 
 use crate::id::{AuthorId, Dot};
 

@@ -1,0 +1,275 @@
+//! What a session has received and not yet made visible.
+
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+
+use super::{SessionError, raised::Raised};
+use crate::{
+    causality::{Value, VersionVector},
+    id::{AuthorId, ContentHash, Dot},
+    wire::{AuthorTable, Bits, Body, Described, Frame, LEAF_BYTES_MAX, Leaf, LeafWriter, Tag},
+};
+
+/// The most bytes of keys and values that one session stages. A tab's whole memory is 4 GiB; what is staged is held beside
+/// what is visible.
+const STAGE_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// What an event costs on the stage beyond its key and value, by estimate.
+pub(super) const STAGED_EVENT_BYTES: usize = 128;
+
+/// The stage of one session.
+#[derive(Clone, Debug)]
+pub(super) struct Stage {
+    /// The announced vector, raised by the events received: each must be new.
+    seen: Raised,
+    /// Per author the highest number of any event received or removed: the sender's vector must cover it.
+    pub(super) mentioned: VersionVector,
+    /// What sessions that were cut have left.
+    resumed: Staged,
+    /// By frame, so that a large stage grows without moving.
+    events: Vec<Vec<Described>>,
+    /// Which of them are live and complete.
+    live: Blocks,
+    bytes: usize,
+    /// How many events were received, those included that left nothing to describe.
+    pub(super) done: u64,
+    /// The large values that are awaited, by their number in the session.
+    awaited: BTreeMap<u64, Awaited>,
+    /// How many large values were named.
+    names: u64,
+}
+
+/// Events of a session that was cut. Each is a fact about an event, whoever told it: the next session, with any peer, need not
+/// bring the live ones again, unless it says that they are dead by now.
+#[derive(Clone, Debug, Default)]
+pub struct Staged {
+    /// By frame, each shared with the sessions that resume from it.
+    events: Vec<Arc<Vec<Described>>>,
+    live: Blocks,
+    /// Large values of which a part is here.
+    bodies: BTreeMap<ContentHash, Value>,
+    bytes: usize,
+}
+
+/// A set of dots that grows.
+type Blocks = BTreeMap<(AuthorId, u64), Bits>;
+
+fn mark(blocks: &mut Blocks, dot: Dot) {
+    let at = dot.n - 1;
+    let bits = blocks.entry((dot.author, at / 256)).or_default();
+    bits[(at % 256 / 64) as usize] |= 1 << (at % 64);
+}
+
+#[derive(Clone, Debug)]
+struct Awaited {
+    /// Of the event: frame and place.
+    frame: usize,
+    at: usize,
+    hash: ContentHash,
+    length: usize,
+    bytes: Vec<u8>,
+}
+
+impl Staged {
+    /// Whether it is worth keeping.
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty() && self.bodies.is_empty()
+    }
+
+    /// About how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The HAVE frames that name the live events.
+    pub fn frames(&self, tag: Tag) -> Vec<Vec<u8>> {
+        let (mut writer, mut authors) = (LeafWriter::default(), AuthorTable::default());
+        let (mut payloads, mut leaves) = (Vec::new(), Vec::new());
+        for ((author, block), live) in &self.live {
+            if leaves.len() + 2 * LEAF_BYTES_MAX > Frame::PAYLOAD_BYTES_MAX {
+                writer.finish(&mut authors, &mut leaves);
+                payloads.push(core::mem::take(&mut leaves));
+            }
+            let leaf = Leaf {
+                author: *author,
+                block: *block,
+                live: *live,
+            };
+            writer.push(&leaf, &mut authors, &mut leaves);
+        }
+        writer.finish(&mut authors, &mut leaves);
+        payloads.push(leaves);
+        let last = payloads.len() - 1;
+        let frame = |(at, leaves): (usize, &Vec<u8>)| {
+            Frame::Have {
+                tag,
+                more: at < last,
+                leaves,
+            }
+            .encode()
+        };
+        payloads.iter().enumerate().map(frame).collect()
+    }
+
+    /// Whether a vector covers all of it, so that it is of no more use.
+    pub fn is_covered_by(&self, vector: &VersionVector) -> bool {
+        self.bodies.is_empty()
+            && self.live.iter().all(|((author, block), bits)| {
+                let last = bits.iter().rposition(|word| *word != 0);
+                let top = last.map_or(0, |at| 64 * at as u64 + u64::from(bits[at].ilog2()) + 1);
+                block * 256 + top <= vector.get(author)
+            })
+    }
+}
+
+impl Stage {
+    pub(super) fn new(asked: Arc<VersionVector>, resumed: Staged) -> Self {
+        let live = resumed.live.values().flatten().map(|word| u64::from(word.count_ones()));
+        Self {
+            seen: Raised::new(asked),
+            mentioned: VersionVector::new(),
+            done: live.sum(),
+            bytes: resumed.bytes,
+            resumed,
+            events: Vec::new(),
+            live: Blocks::new(),
+            awaited: BTreeMap::new(),
+            names: 0,
+        }
+    }
+
+    /// Begins a frame of events.
+    pub(super) fn begin_frame(&mut self) {
+        self.events.push(Vec::new());
+    }
+
+    /// Stages an event. Gives the WANT frame that it calls for.
+    pub(super) fn push(&mut self, event: Described, tag: Tag) -> Result<Option<Vec<u8>>, SessionError> {
+        let dot = event.dot();
+        if self.seen.covers(&dot) {
+            return Err(SessionError::UnexpectedEvent(dot));
+        }
+        self.done = self.done.saturating_add(dot.n - self.seen.get(&dot.author));
+        self.seen.advance(dot.author, dot.n);
+        self.mentioned.advance(dot.author, dot.n);
+        let mut bytes = STAGED_EVENT_BYTES;
+        if let Described::Live { removes, .. } | Described::Dead { removes, .. } = &event {
+            for removed in removes {
+                self.mentioned.advance(removed.author, removed.n);
+            }
+            bytes += size_of_val(&**removes);
+        }
+        let mut want = None;
+        if let Described::Live { key, body, .. } = &event {
+            bytes += key.len();
+            match body {
+                Body::Inline(value) => {
+                    bytes += value.len();
+                    mark(&mut self.live, dot);
+                }
+                Body::Large { hash, length } => want = Some(self.name(*hash, *length, tag)),
+            }
+        }
+        if let Some(frame) = self.events.last_mut() {
+            frame.push(event);
+        }
+        self.charge(bytes)?;
+        Ok(want)
+    }
+
+    /// Awaits the large value of the event that is being pushed, or the rest of it.
+    fn name(&mut self, hash: ContentHash, length: usize, tag: Tag) -> Vec<u8> {
+        let which = self.names;
+        self.names += 1;
+        let mut bytes = self
+            .resumed
+            .bodies
+            .get(&hash)
+            .map_or_else(Vec::new, |part| part.to_vec());
+        // At least one byte is asked for, so that what was here is checked as a whole when it comes.
+        bytes.truncate(length - 1);
+        let offset = bytes.len() as u64;
+        let frame = self.events.len().saturating_sub(1);
+        let awaited = Awaited {
+            frame,
+            at: self.events.last().map_or(0, Vec::len),
+            hash,
+            length,
+            bytes,
+        };
+        self.awaited.insert(which, awaited);
+        Frame::Want { tag, which, offset }.encode()
+    }
+
+    /// Takes the next bytes of a large value.
+    pub(super) fn body(&mut self, which: u64, bytes: &[u8]) -> Result<(), SessionError> {
+        self.charge(bytes.len())?;
+        let awaited = self.awaited.get_mut(&which).ok_or(SessionError::UnexpectedBody)?;
+        if bytes.is_empty() || awaited.bytes.len() + bytes.len() > awaited.length {
+            return Err(SessionError::UnexpectedBody);
+        }
+        awaited.bytes.extend_from_slice(bytes);
+        if awaited.bytes.len() < awaited.length {
+            return Ok(());
+        }
+        if ContentHash::of(&awaited.bytes) != awaited.hash {
+            return Err(SessionError::WrongHash);
+        }
+        let whole = Value::from(core::mem::take(&mut awaited.bytes));
+        let (frame, at) = (awaited.frame, awaited.at);
+        self.awaited.remove(&which);
+        let event = self.events.get_mut(frame).and_then(|frame| frame.get_mut(at));
+        if let Some(Described::Live { dot, body, .. }) = event {
+            *body = Body::Inline(whole);
+            let dot = *dot;
+            mark(&mut self.live, dot);
+        }
+        Ok(())
+    }
+
+    /// Whether large values are still awaited.
+    pub(super) fn awaits(&self) -> bool {
+        !self.awaited.is_empty()
+    }
+
+    /// What was received beyond the announced vector.
+    pub(super) fn seen(&self) -> VersionVector {
+        self.seen.whole()
+    }
+
+    /// The events received so far, by frame.
+    pub(super) fn events(&self) -> &[Vec<Described>] {
+        &self.events
+    }
+
+    /// The events of the sessions that were cut, and those received since, by frame.
+    pub(super) fn take(&mut self) -> (Vec<Arc<Vec<Described>>>, Vec<Vec<Described>>) {
+        (
+            core::mem::take(&mut self.resumed.events),
+            core::mem::take(&mut self.events),
+        )
+    }
+
+    /// What is worth keeping of a session that was cut.
+    pub(super) fn keep(self) -> Staged {
+        let mut kept = self.resumed;
+        kept.events.extend(self.events.into_iter().map(Arc::new));
+        for (place, bits) in self.live {
+            let into = kept.live.entry(place).or_default();
+            into.iter_mut().zip(bits).for_each(|(into, bits)| *into |= bits);
+        }
+        for awaited in self.awaited.into_values().filter(|awaited| !awaited.bytes.is_empty()) {
+            kept.bodies.insert(awaited.hash, awaited.bytes.into());
+        }
+        kept.bytes = self.bytes;
+        kept
+    }
+
+    pub(super) fn charge(&mut self, bytes: usize) -> Result<(), SessionError> {
+        self.bytes += bytes;
+        if self.bytes > STAGE_BYTES_MAX {
+            Err(SessionError::StageFull { bytes: self.bytes })
+        } else {
+            Ok(())
+        }
+    }
+}
