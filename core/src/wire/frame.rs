@@ -211,7 +211,7 @@ impl<'a> Frame<'a> {
             },
             _ => false,
         };
-        if matches!(kind, ASK | EXPAND) && from.clone().rest().len() % CHOICE_BYTES != 0 {
+        if matches!(kind, ASK | EXPAND) && !from.clone().rest().len().is_multiple_of(CHOICE_BYTES) {
             return Err(WireError::Truncated);
         }
         Ok(match kind {

@@ -66,6 +66,7 @@ fn mask(digits: u8) -> u128 {
 
 /// A node as it was received.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a node is looked at and dropped, never kept")]
 pub enum Node<I> {
     /// All items below the prefix asked for, in order of their keys.
     Leaf(Vec<(u128, I)>),
