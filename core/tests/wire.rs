@@ -29,7 +29,7 @@ fn vector() -> VersionVector {
     [(author(0xaa), 300), (author(0xbb), 1)].into_iter().collect()
 }
 
-const TAG: Tag = Tag(0x0102_0304);
+const TAG: Tag = Tag(0x0102);
 const HLC: Hlc = Hlc::at(Timestamp(1_700_000_000_000));
 
 /// The key that its event leaves out: the receiver knows it by the first dot that the event removes.
@@ -297,17 +297,17 @@ fn frames() -> BTreeMap<&'static str, Vec<u8>> {
             .encode(),
         ),
         (
-            "ask for the root",
+            "ask",
             Frame::Ask {
                 tag,
-                more: false,
-                choices: &[],
+                store: StoreId::from_name("vectors"),
+                salt: 0x0102_0304_0506_0708,
             }
             .encode(),
         ),
         (
-            "ask",
-            Frame::Ask {
+            "choose",
+            Frame::Choose {
                 tag,
                 more: false,
                 choices: &chosen,
@@ -324,10 +324,11 @@ fn frames() -> BTreeMap<&'static str, Vec<u8>> {
             .encode(),
         ),
         (
-            "limits",
-            Frame::Limits {
+            "judge",
+            Frame::Judge {
                 tag,
                 sequence: 3,
+                salt: 0x0102_0304_0506_0708,
                 limits: &limits,
             }
             .encode(),
@@ -453,8 +454,8 @@ fn nodes_are_read_back() {
     let items = vec![(0x100, [u64::MAX; 4]), (0x103, [1, 0, 0, 0])];
     assert_eq!(leaf, Ok(Node::Leaf(items)));
 
-    let Ok(Frame::Limits { limits, .. }) = Frame::parse(&frames["limits"]) else {
-        panic!("not LIMITS")
+    let Ok(Frame::Judge { limits, .. }) = Frame::parse(&frames["judge"]) else {
+        panic!("not JUDGE")
     };
     assert_eq!(read_limits(limits), Ok(vec![(1, 7), (2, 300)]));
 

@@ -35,6 +35,7 @@ use crate::{
     store::{Batch, Store, Touched},
     sync::Staged,
     time::{Clock, Timestamp},
+    wire::Tag,
 };
 
 pub use self::{config::Config, io::*};
@@ -77,6 +78,8 @@ pub struct Replica {
     early: Early,
     links: BTreeMap<Peer, Link>,
     bases: Bases,
+    /// Of the next HELLO. They are counted, so that one comes again after 65,536 sessions only.
+    next_tag: Tag,
     /// What a session that was cut has staged, and since when it is kept.
     staged: Option<(Staged, Timestamp)>,
     outputs: VecDeque<Output>,
@@ -116,6 +119,7 @@ impl Replica {
             early: Early::new(config.buffered_transactions_max),
             links: BTreeMap::new(),
             bases: Bases::default(),
+            next_tag: Tag(random.number() as u16),
             staged: None,
             outputs: VecDeque::new(),
             merge: None,

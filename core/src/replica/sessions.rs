@@ -103,7 +103,8 @@ impl Replica {
     fn open_session(&mut self, peer: Peer, now: Timestamp) {
         let (digest, vector) = (self.digest(), self.snapshot());
         let Some(link) = self.links.get_mut(&peer) else { return };
-        let tag = Tag(self.random.number() as u32);
+        let tag = self.next_tag;
+        self.next_tag = Tag(tag.0.wrapping_add(1));
         let staged = self
             .staged
             .as_ref()
@@ -244,7 +245,7 @@ impl Replica {
         if let Some(vector) = request.vector.take() {
             return self.answer(peer, &request, Arc::new(vector), now);
         }
-        let (descent, frame) = VectorDescent::new(request.tag, ours);
+        let (descent, frame) = VectorDescent::new(request.tag, self.config.store, self.random.number(), ours);
         link.asking = Some((descent, request));
         self.outputs.push_back(Output::Send { peer, frame });
         Ok(())
@@ -304,6 +305,7 @@ impl Replica {
             audit: request.wishes.audit,
             event_bytes_max: self.config.event_bytes_max,
             leaves_bytes_max: self.config.leaves_bytes_max,
+            salt: self.random.number(),
             mutated: self.config.mutated,
         };
         let (asked, have) = (Arc::clone(&vector), request.have.clone());
@@ -372,6 +374,11 @@ impl Replica {
         else {
             return Ok(());
         };
+        if let Frame::Ask { store, .. } = frame
+            && store != self.config.store
+        {
+            return Err(SessionError::WrongStore);
+        }
         link.heard_at = now;
         let mut replies = Vec::new();
         let delta = incoming.receive(frame, &self.store, &mut replies)?;

@@ -5,7 +5,7 @@
 //! fingerprints; the *asker* compares them with its own and chooses those that differ, level by level, until what is left is told
 //! in full. Nodes are never named: both remember which were told last, so a choice takes two bytes a node.
 //!
-//! A fingerprint is eight bytes of BLAKE3 under the session's tag, so that nobody can prepare two sets that look equal.
+//! A fingerprint is eight bytes of BLAKE3 under a salt drawn for the descent, so that nobody can prepare two sets that look equal.
 //!
 //! Tries are made for one session and dropped with it: a store of a million keys in a row has 3,906 blocks, which are hashed in
 //! less than a millisecond, so keeping hashes up to date at every write would cost more than it saves.
@@ -20,7 +20,7 @@ use crate::{
     causality::VersionVector,
     id::AuthorId,
     wire::{
-        AuthorTable, Bits, INNER_BYTES_MAX, Item, Leaf, Node, NodeReader, Prefix, RADIX, Tag, choices, write_choice,
+        AuthorTable, Bits, INNER_BYTES_MAX, Item, Leaf, Node, NodeReader, Prefix, RADIX, choices, write_choice,
         write_inner, write_leaf,
     },
 };
@@ -56,13 +56,13 @@ impl Leaved for Bits {
 /// Items by key, in order, with the salt of their fingerprints.
 #[derive(Clone, Debug)]
 pub(super) struct Trie<I> {
-    salt: Tag,
+    salt: u64,
     items: Vec<(u128, I)>,
 }
 
 impl Trie<u64> {
     /// The trie of a vector.
-    pub(super) fn of_vector(salt: Tag, vector: &VersionVector) -> Self {
+    pub(super) fn of_vector(salt: u64, vector: &VersionVector) -> Self {
         let items = vector.iter().map(|(author, n)| (u128::from_be_bytes(author.0), n));
         Self {
             salt,
@@ -83,7 +83,7 @@ impl Trie<Bits> {
     /// The trie of the live dots that `seen` covers, in each author up to the limit that `limits` names. `authors` holds the
     /// authors of `seen` in order.
     pub(super) fn of_leaves(
-        salt: Tag,
+        salt: u64,
         leaves: impl Iterator<Item = Leaf>,
         authors: &AuthorTable,
         seen: &VersionVector,
@@ -139,7 +139,7 @@ impl<I: Leaved> Trie<I> {
 
     fn fingerprint(&self, items: &[(u128, I)]) -> u64 {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(&self.salt.0.to_le_bytes());
+        hasher.update(&self.salt.to_le_bytes());
         for (key, item) in items {
             hasher.update(&key.to_le_bytes());
             item.hash(&mut hasher);
@@ -403,7 +403,7 @@ mod tests {
     use super::*;
     use alloc::collections::BTreeMap;
 
-    const TAG: Tag = Tag(7);
+    const SALT: u64 = 7;
 
     /// Lets two tries find their differences. Gives them, the bytes that crossed and the round trips.
     fn descend<I: Leaved>(holder: Trie<I>, asker: Trie<I>, unknown: bool) -> (Vec<(u128, Option<I>)>, usize, usize) {
@@ -458,7 +458,7 @@ mod tests {
                 }
             }
             let trie = |map: &BTreeMap<u128, u64>| Trie {
-                salt: TAG,
+                salt: SALT,
                 items: map.iter().map(|(key, n)| (*key, *n)).collect(),
             };
             let (found, bytes, rounds) = descend(trie(&theirs), trie(&ours), true);
@@ -492,7 +492,7 @@ mod tests {
         asker[77].1[0] &= !1;
         asker.remove(3_000);
         let trie = |items: &Vec<(u128, Bits)>| Trie {
-            salt: TAG,
+            salt: SALT,
             items: items.clone(),
         };
         let (found, bytes, rounds) = descend(trie(&holder), trie(&asker), false);
@@ -514,7 +514,7 @@ mod tests {
     #[test]
     fn a_peer_that_does_not_keep_to_the_game_is_told_so() {
         let vector: VersionVector = (0..200_u8).map(|at| (AuthorId([at; 16]), 1)).collect();
-        let trie = || Trie::of_vector(TAG, &vector);
+        let trie = || Trie::of_vector(SALT, &vector);
         let mut holder = Holder::new(trie());
         assert!(holder.choose(&[1, 0], false).is_err(), "nothing was told yet");
         let mut told = Vec::new();
@@ -529,7 +529,7 @@ mod tests {
         assert_eq!(holder.choose(&[0, 0], false), Ok(true));
 
         let asker = |trie| Asker::new(trie, true, 3);
-        let empty = Trie::of_vector(TAG, &VersionVector::new());
+        let empty = Trie::of_vector(SALT, &VersionVector::new());
         let read = |asker: &mut Asker<u64>, bytes: &[u8], more| asker.take(&mut NodeReader::new(bytes), more, 100);
         assert!(
             read(&mut asker(empty.clone()), &told, false).is_err(),

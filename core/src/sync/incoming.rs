@@ -73,7 +73,8 @@ pub struct Incoming {
     remaining: u64,
     /// The live dots that LEAVES named.
     leaves: Option<Leaves>,
-    /// What LIMITS named.
+    /// The salt and the limits of a descent.
+    salt: Option<u64>,
     limits: BTreeMap<AuthorId, u64>,
     /// Compares the live dots in a descent.
     asker: Option<Asker<Bits>>,
@@ -94,6 +95,7 @@ impl Incoming {
             asked,
             remaining: 0,
             leaves: None,
+            salt: None,
             limits: BTreeMap::new(),
             asker: None,
             found: None,
@@ -133,13 +135,20 @@ impl Incoming {
         let (Frame::Events { sequence, .. }
         | Frame::Body { sequence, .. }
         | Frame::Leaves { sequence, .. }
-        | Frame::Limits { sequence, .. }
+        | Frame::Judge { sequence, .. }
         | Frame::Nodes { sequence, .. }
         | Frame::End { sequence, .. }) = frame
         else {
-            if let Frame::Ask { choices, more, .. } = frame {
-                self.tell(choices, more, replies)?;
+            match frame {
+                Frame::Ask { salt, .. } => self.told = Some(Holder::new(Trie::of_vector(salt, &self.asked))),
+                Frame::Choose { choices, more, .. } => {
+                    let told = self.told.as_mut();
+                    let holder = told.ok_or(SessionError::OutOfPlace("choice outside a descent"))?;
+                    holder.choose(choices, more)?;
+                }
+                _ => return Ok(None),
             }
+            self.tell(replies);
             return Ok(None);
         };
         if sequence != self.sequence {
@@ -169,10 +178,11 @@ impl Incoming {
                     stage.charge(STAGED_EVENT_BYTES)
                 })?;
             }
-            Frame::Limits { limits, .. } => {
+            Frame::Judge { salt, limits, .. } => {
                 if self.asker.is_some() || self.found.is_some() {
-                    return Err(SessionError::OutOfPlace("limit after the root"));
+                    return Err(SessionError::OutOfPlace("descent within another"));
                 }
+                self.salt = Some(salt);
                 let authors = self.reader.authors();
                 for (place, n) in read_limits(limits)? {
                     let author = authors.author(place).ok_or(WireError::OutOfRange("author number"))?;
@@ -201,30 +211,15 @@ impl Incoming {
     }
 
     /// Tells what is asked of the vector.
-    fn tell(&mut self, choices: &[u8], more: bool, replies: &mut Vec<Vec<u8>>) -> Result<(), SessionError> {
-        match &mut self.told {
-            None if choices.is_empty() && !more => {
-                self.told = Some(Holder::new(Trie::of_vector(self.tag, &self.asked)));
-            }
-            None => return Err(SessionError::OutOfPlace("choice outside a descent")),
-            Some(holder) => drop(holder.choose(choices, more)?),
-        }
-        let mut nodes = Vec::new();
+    fn tell(&mut self, replies: &mut Vec<Vec<u8>>) {
+        let mut payload = Vec::new();
         while let Some(holder) = &mut self.told
-            && let Some(more) = holder.tell(Frame::PAYLOAD_BYTES_MAX, &mut nodes)
+            && let Some(more) = holder.tell(Frame::PAYLOAD_BYTES_MAX, &mut payload)
         {
-            let (tag, nodes_told) = (self.tag, &nodes);
-            replies.push(
-                Frame::Vector {
-                    tag,
-                    more,
-                    nodes: nodes_told,
-                }
-                .encode(),
-            );
-            nodes.clear();
+            let (tag, nodes) = (self.tag, &payload[..]);
+            replies.push(Frame::Vector { tag, more, nodes }.encode());
+            payload.clear();
         }
-        Ok(())
     }
 
     /// Compares live dots with the sender's.
@@ -243,7 +238,8 @@ impl Incoming {
         let asker = match &mut self.asker {
             Some(asker) => asker,
             None => {
-                let trie = Trie::of_leaves(self.tag, source.leaves(), &authors, &self.asked, &self.limits);
+                let salt = self.salt.ok_or(SessionError::OutOfPlace("node outside a descent"))?;
+                let trie = Trie::of_leaves(salt, source.leaves(), &authors, &self.asked, &self.limits);
                 // What is unknown here is not asked for, so that the trie here bounds the descent.
                 self.asker.insert(Asker::new(trie, false, usize::MAX))
             }

@@ -52,6 +52,8 @@ pub struct Manner {
     pub event_bytes_max: usize,
     /// Beyond so many bytes of leaves a descent finds the differences.
     pub leaves_bytes_max: usize,
+    /// For the fingerprints of a descent; random.
+    pub salt: u64,
     /// A deliberate bug, for the tests of the tests.
     pub mutated: Mutated,
 }
@@ -340,7 +342,7 @@ impl Outgoing {
     /// Begins a descent.
     fn descend(&mut self, source: &impl Source, frames: &mut Vec<Vec<u8>>) {
         let table = AuthorTable::new(&self.asked);
-        let trie = Trie::of_leaves(self.tag, source.leaves(), &table, &self.asked, &BTreeMap::new());
+        let trie = Trie::of_leaves(self.manner.salt, source.leaves(), &table, &self.asked, &BTreeMap::new());
         self.descent = Descent::Running(Holder::new(trie));
         // What the receiver has seen and is not known here yet is not judged.
         let asked = Arc::clone(&self.asked);
@@ -352,14 +354,17 @@ impl Outgoing {
             let place = table.number(&author).unwrap_or(0);
             write_limit(place, source.vector().get(&author), &mut limits);
         }
-        if !limits.is_empty() {
-            self.push_limits(&mut limits, frames);
-        }
+        self.push_limits(&mut limits, frames);
     }
 
     fn push_limits(&mut self, limits: &mut Vec<u8>, frames: &mut Vec<Vec<u8>>) {
-        let (tag, sequence) = (self.tag, self.next_sequence());
-        frames.push(Frame::Limits { tag, sequence, limits }.encode());
+        let frame = Frame::Judge {
+            tag: self.tag,
+            sequence: self.next_sequence(),
+            salt: self.manner.salt,
+            limits,
+        };
+        frames.push(frame.encode());
         limits.clear();
     }
 

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     causality::VersionVector,
+    id::StoreId,
     wire::{AUTHORS_MAX, Frame, NodeReader, Tag},
 };
 
@@ -20,11 +21,10 @@ pub struct VectorDescent {
 }
 
 impl VectorDescent {
-    /// Begins; `tag` is that of the HELLO. Gives the frame that asks for the root.
-    pub fn new(tag: Tag, ours: Arc<VersionVector>) -> (Self, Vec<u8>) {
-        let asker = Asker::new(Trie::of_vector(tag, &ours), true, 2 * AUTHORS_MAX);
-        let (more, choices) = (false, &[][..]);
-        (Self { tag, ours, asker }, Frame::Ask { tag, more, choices }.encode())
+    /// Begins; `tag` is that of the HELLO, `salt` random. Gives the frame that asks for the root.
+    pub fn new(tag: Tag, store: StoreId, salt: u64, ours: Arc<VersionVector>) -> (Self, Vec<u8>) {
+        let asker = Asker::new(Trie::of_vector(salt, &ours), true, 2 * AUTHORS_MAX);
+        (Self { tag, ours, asker }, Frame::Ask { tag, store, salt }.encode())
     }
 
     /// Which HELLO is asked about.
@@ -49,7 +49,7 @@ impl VectorDescent {
                 let last = payloads.len() - 1;
                 for (at, choices) in payloads.iter().enumerate() {
                     let (tag, more) = (self.tag, at < last);
-                    replies.push(Frame::Ask { tag, more, choices }.encode());
+                    replies.push(Frame::Choose { tag, more, choices }.encode());
                 }
                 Ok(None)
             }

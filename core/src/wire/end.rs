@@ -1,7 +1,7 @@
 //! The end of an answer.
 //!
 //! ```text
-//! END = 5, tag (4), varint sequence, flags (1 = more END frames follow, 2 = judged, 4 = named),
+//! END = 5, tag (2), varint sequence, flags (1 = more END frames follow, 2 = judged, 4 = named),
 //!       varint count, count x (author reference, varint number), then to the end: author reference, varint number
 //! ```
 

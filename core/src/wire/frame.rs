@@ -5,14 +5,15 @@
 //! HELLO   1, see `hello`                                           EVENTS 2, tag, sequence, varint events still to come, events
 //! HAVE    9, tag, flags, leaves                                    BODY   3, tag, sequence, varint which, bytes
 //! WANT    8, tag, varint which, varint offset                      LEAVES 4, tag, sequence, leaves
-//! VECTOR 11, tag, flags, nodes                                     ASK   10, tag, flags, choices
-//! EXPAND 13, tag, flags, choices                                   LIMITS 14, tag, sequence, limits
-//! ACK     7, tag                                                   NODES 12, tag, sequence, flags, nodes
+//! VECTOR 11, tag, flags, nodes                                     ASK   10, tag, store (16), salt (8)
+//! EXPAND 13, tag, flags, choices                                   CHOOSE 15, tag, flags, choices
+//! ACK     7, tag                                                   JUDGE 14, tag, sequence, salt (8), limits
+//!                                                                  NODES 12, tag, sequence, flags, nodes
 //!                                                                  END    5, see `end`
 //!
 //! of either: DIGEST 6, digest (16)
 //!
-//! tag = 4 bytes, sequence = varint, flags: 1 = more frames of this kind follow, choices: 2 bytes each, little-endian
+//! tag = 2 bytes, sequence = varint, flags: 1 = more frames of this kind follow, choices: 2 bytes each, little-endian
 //! ```
 
 use alloc::vec::Vec;
@@ -21,11 +22,11 @@ use super::{
     AUTHOR_BYTES, FRAME_BYTES_MAX, Hello, WireError,
     bytes::{Reader, Writer},
 };
-use crate::id::Digest;
+use crate::id::{Digest, StoreId};
 
 /// Says which HELLO a frame answers, so that a late frame of an earlier session is not taken for one of the present.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Tag(pub u32);
+pub struct Tag(pub u16);
 
 /// One frame, its parts still in the bytes it came in where only the session knows how to read them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,9 +82,18 @@ pub enum Frame<'a> {
         /// For [`super::read_leaves`].
         leaves: &'a [u8],
     },
-    /// The sender of a HELLO is asked for its vector: for the children chosen of the nodes told last; without any, for the root.
+    /// The sender of a HELLO is asked for its vector: a descent begins, and the root is asked for.
     Ask {
         /// The HELLO that left it open.
+        tag: Tag,
+        /// The store, which a HELLO with a base does not name.
+        store: StoreId,
+        /// For the fingerprints; drawn for this descent, so that nobody can have prepared two sets that look equal.
+        salt: u64,
+    },
+    /// The sender of a HELLO is asked for the children chosen of the nodes told last.
+    Choose {
+        /// The HELLO that left its vector open.
         tag: Tag,
         /// Whether more frames with more of it follow.
         more: bool,
@@ -99,12 +109,15 @@ pub enum Frame<'a> {
         /// For [`super::NodeReader`].
         nodes: &'a [u8],
     },
-    /// Up to which of their events authors are known to the sender as a descent begins, where that is less than was announced.
-    Limits {
+    /// A descent through the live dots begins. Up to which of their events authors are known to the sender, where that is less than
+    /// was announced; if they do not fit, several frames name them.
+    Judge {
         /// The HELLO answered.
         tag: Tag,
         /// The frame's place in the answer.
         sequence: u64,
+        /// For the fingerprints, as in [`Frame::Ask`].
+        salt: u64,
         /// For [`super::read_limits`].
         limits: &'a [u8],
     },
@@ -156,9 +169,12 @@ const ASK: u8 = 10;
 const VECTOR: u8 = 11;
 const NODES: u8 = 12;
 const EXPAND: u8 = 13;
-const LIMITS: u8 = 14;
+const JUDGE: u8 = 14;
+const CHOOSE: u8 = 15;
 
 const MORE: u8 = 1;
+
+const SALT_BYTES: usize = size_of::<u64>();
 
 /// The most bytes that a varint takes.
 pub(super) const VARINT_BYTES_MAX: usize = 10;
@@ -193,7 +209,7 @@ impl<'a> Frame<'a> {
                 from.finish()?;
                 Ok(Self::Digest(digest))
             }
-            ACK..=LIMITS | EVENTS..=END => Self::tagged(kind, from),
+            ACK..=CHOOSE | EVENTS..=END => Self::tagged(kind, from),
             other => Err(WireError::UnknownFrame(other)),
         }
     }
@@ -201,17 +217,17 @@ impl<'a> Frame<'a> {
     fn tagged(kind: u8, mut from: Reader<'a>) -> Result<Self, WireError> {
         let tag = Tag::read(&mut from)?;
         let sequence = match kind {
-            EVENTS..=END | NODES | LIMITS => from.varint()?,
+            EVENTS..=END | NODES | JUDGE => from.varint()?,
             _ => 0,
         };
         let more = match kind {
-            HAVE | ASK | VECTOR | NODES | EXPAND => match from.byte()? {
+            HAVE | VECTOR | NODES | EXPAND | CHOOSE => match from.byte()? {
                 flags @ 0..=MORE => flags == MORE,
                 _ => return Err(WireError::OutOfRange("flags")),
             },
             _ => false,
         };
-        if matches!(kind, ASK | EXPAND) && !from.clone().rest().len().is_multiple_of(CHOICE_BYTES) {
+        if matches!(kind, CHOOSE | EXPAND) && !from.clone().rest().len().is_multiple_of(CHOICE_BYTES) {
             return Err(WireError::Truncated);
         }
         Ok(match kind {
@@ -237,9 +253,10 @@ impl<'a> Frame<'a> {
                 sequence,
                 end: from.rest(),
             },
-            LIMITS => Self::Limits {
+            JUDGE => Self::Judge {
                 tag,
                 sequence,
+                salt: from.array().map(u64::from_le_bytes)?,
                 limits: from.rest(),
             },
             NODES => Self::Nodes {
@@ -258,7 +275,12 @@ impl<'a> Frame<'a> {
                 more,
                 nodes: from.rest(),
             },
-            ASK => Self::Ask {
+            ASK => {
+                let (store, salt) = (StoreId(from.array()?), from.array().map(u64::from_le_bytes)?);
+                from.finish()?;
+                Self::Ask { tag, store, salt }
+            }
+            CHOOSE => Self::Choose {
                 tag,
                 more,
                 choices: from.rest(),
@@ -291,7 +313,8 @@ impl<'a> Frame<'a> {
             | Self::Leaves { tag, .. }
             | Self::Ask { tag, .. }
             | Self::Vector { tag, .. }
-            | Self::Limits { tag, .. }
+            | Self::Choose { tag, .. }
+            | Self::Judge { tag, .. }
             | Self::Nodes { tag, .. }
             | Self::Expand { tag, .. }
             | Self::End { tag, .. }
@@ -305,7 +328,7 @@ impl<'a> Frame<'a> {
             Self::Hello(ref hello) => hello.encode(),
             Self::Have { tag, more, leaves } => flagged(HAVE, tag, more, leaves),
             Self::Vector { tag, more, nodes } => flagged(VECTOR, tag, more, nodes),
-            Self::Ask { tag, more, choices } => flagged(ASK, tag, more, choices),
+            Self::Choose { tag, more, choices } => flagged(CHOOSE, tag, more, choices),
             Self::Expand { tag, more, choices } => flagged(EXPAND, tag, more, choices),
             Self::Events {
                 tag,
@@ -329,8 +352,20 @@ impl<'a> Frame<'a> {
                 out.put(bytes);
                 out
             }
-            Self::Limits { tag, sequence, limits } => {
-                let mut out = head(LIMITS, tag, sequence, limits.len());
+            Self::Ask { tag, store, salt } => {
+                let mut out = start(ASK, tag, size_of::<StoreId>() + SALT_BYTES);
+                out.put(&store.0);
+                out.put(&salt.to_le_bytes());
+                out
+            }
+            Self::Judge {
+                tag,
+                sequence,
+                salt,
+                limits,
+            } => {
+                let mut out = head(JUDGE, tag, sequence, SALT_BYTES + limits.len());
+                out.put(&salt.to_le_bytes());
                 out.put(limits);
                 out
             }
@@ -374,7 +409,7 @@ impl<'a> Frame<'a> {
 
 impl Tag {
     pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, WireError> {
-        from.array().map(u32::from_le_bytes).map(Self)
+        from.array().map(u16::from_le_bytes).map(Self)
     }
 
     pub(super) fn write(self, out: &mut Vec<u8>) {

@@ -1,10 +1,11 @@
 //! The beginning of a session: what its receiver holds.
 //!
 //! ```text
-//! HELLO = 1, version, varint epoch, tag (4), flags, [store (16)], [base], counts
+//! HELLO = 1, version, varint epoch, tag (2), flags, [store (16)], [base], counts
 //!   flags  1 = more HELLO frames of this tag follow    2 = spell every key            4 = HAVE frames follow
 //!          8 = the base is a vector known by its digest: base = digest (16)
-//!         16 = this replies to a HELLO, whose vector is the base: base = its tag (4); the store is left out
+//!         16 = this replies to a HELLO, whose vector is the base: base = its tag (2)
+//!              With a base, the store is left out: who knows the base knows it, and who does not names it in ASK.
 //!         32 = nothing is held here that the HELLO replied to lacks: this is the end of its session as well
 //!         64 = audit: if nothing is lacking, compare the live dots all the same
 //!   counts = to the end: author reference, varint number: where the vector differs from the base; 0 = unknown here.
@@ -58,7 +59,7 @@ pub struct Hello<'a> {
     pub more: bool,
     /// What else is asked for.
     pub wishes: Wishes,
-    /// The store; left out in a reply.
+    /// The store; left out where there is a base.
     pub store: Option<StoreId>,
     /// What the counts are relative to.
     pub base: Base,
@@ -103,7 +104,7 @@ impl<'a> Hello<'a> {
                 tag,
                 more: at < last,
                 wishes,
-                store: (!matches!(base, Base::Hello(_))).then_some(store),
+                store: (base == Base::Empty).then_some(store),
                 base,
                 counts,
             }
@@ -155,7 +156,11 @@ impl<'a> Hello<'a> {
         if is(128) || by_digest && reply || is(NOTHING) && !reply {
             return Err(WireError::OutOfRange("flags of HELLO"));
         }
-        let store = if reply { None } else { Some(StoreId(from.array()?)) };
+        let store = if by_digest || reply {
+            None
+        } else {
+            Some(StoreId(from.array()?))
+        };
         let base = if by_digest {
             Base::Digest(Digest(from.array()?))
         } else if reply {
