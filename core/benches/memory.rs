@@ -21,33 +21,33 @@ use support::{
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
 fn main() {
-    let figures = json!({ "keys": keys(1_000_000), "authors": authors::COUNTS.map(per_author) });
+    let figures = json!({
+        "keys": keys(1_000_000),
+        "ring": ring(),
+        "authors": authors::COUNTS.map(per_author),
+    });
     out::deliver("memory.json", &figures);
 }
 
-/// Bytes a key of a store of `count`: of its own writing, and taken in by a session; and what is left when all are deleted.
+/// Bytes a key of a store of `count`: of its own writing, and taken in by a session; what is left when all are deleted; and what
+/// more is left when as many have come and gone again. Without records of what is dead, which [`ring`] counts.
 fn keys(count: usize) -> Value {
+    let each = |start: usize| (ALLOCATOR.allocated() as f64 - start as f64) / count as f64;
+    let payload = (KEY_BYTES + VALUE_BYTES) as f64;
     let start = ALLOCATOR.allocated();
-    let mut written = Node::with(Config {
-        ring_records: 0,
-        ..config(1)
-    });
-    let empty = ALLOCATOR.allocated();
-    let since = |start: usize| (ALLOCATOR.allocated() - start) as f64 / count as f64;
+    let mut written = without_ring(1);
     written.fill(count);
-    let index = since(start) - (KEY_BYTES + VALUE_BYTES) as f64;
+    let index = each(start) - payload;
 
     let before = ALLOCATOR.allocated();
-    let mut taken_in = Node::new(2);
+    let mut taken_in = without_ring(2);
     meet(&mut written, &mut taken_in);
-    let taken_in_index = since(before) - (KEY_BYTES + VALUE_BYTES) as f64;
-    taken_in.command(Command::Clear);
-    let deleted_with_ring = since(before);
+    let taken_in_index = each(before) - payload;
     drop(taken_in);
 
     written.command(Command::Clear);
-    let deleted = since(empty);
-    let cleared_once = ALLOCATOR.allocated();
+    let deleted = each(start);
+    let cleared = ALLOCATOR.allocated();
     written.fill(count);
     written.command(Command::Clear);
     json!({
@@ -55,8 +55,28 @@ fn keys(count: usize) -> Value {
         "index": index,
         "takenInIndex": taken_in_index,
         "deleted": deleted,
-        "ringTotal": (deleted_with_ring - deleted) * count as f64,
-        "deletedAgain": ALLOCATOR.allocated().saturating_sub(cleared_once) as f64 / count as f64,
+        "deletedAgain": each(cleared),
+    })
+}
+
+/// Bytes of a ring that is full.
+fn ring() -> Value {
+    let records = config(1).ring_records;
+    let held = |mut node: Node| {
+        let start = ALLOCATOR.allocated();
+        node.fill(records);
+        node.command(Command::Clear);
+        ALLOCATOR.allocated() - start
+    };
+    // Each key leaves two dead events, the put and the delete: the ring is full.
+    let bytes = held(Node::new(1)) - held(without_ring(1));
+    json!({ "records": records, "bytes": bytes })
+}
+
+fn without_ring(seed: u8) -> Node {
+    Node::with(Config {
+        ring_records: 0,
+        ..config(seed)
     })
 }
 
