@@ -6,6 +6,7 @@ const KINDS = ['insert', 'overwrite', 'delete', 'mixed'];
 
 const whole = (number) => Math.round(number).toLocaleString('en');
 const fine = (number) => number.toLocaleString('en', { maximumFractionDigits: 2 });
+const time = (millis) => (millis < 1 ? `${rounded(millis * 1e3)} µs` : `${rounded(millis)} ms`);
 const rounded = (number) => (Math.abs(number) < 10 ? fine(number) : whole(number));
 
 /** Gives the report, and how many bars are not reached. */
@@ -33,7 +34,7 @@ export function report({ machine, command, rates, memory, figures, others }) {
       ['what', 'time of all', 'a second'],
       rates.map(({ group, name, nanoseconds, count }) => [
         `${group}: ${name}`,
-        `${rounded(nanoseconds / 1e6)} ms`,
+        time(nanoseconds / 1e6),
         count === undefined ? '' : whole((count * 1e9) / nanoseconds),
       ]),
     ),
@@ -59,7 +60,7 @@ function heading(machine, command) {
   return `# What the engine costs
 
 Keys of 12 bytes, values of 50 random bytes. Bytes are exact and the same on every machine: both ways, with the four bytes that a link
-adds to each frame; \`core/tests/cost.rs\` holds them. Times are of whatever this machine was doing besides.
+adds to each frame; \`core/tests/cost.rs\` holds them. Times are the processor's, of one thread; what else a machine does slows that thread all the same.
 
 * machine: ${machine}
 * command: \`${command}\``;
@@ -67,7 +68,7 @@ adds to each frame; \`core/tests/cost.rs\` holds them. Times are of whatever thi
 
 function section(title, words, header, rows) {
   const line = (cells) => `| ${cells.join(' | ')} |`;
-  const rule = header.map((_, at) => (at === 0 ? '---' : '---:'));
+  const rule = header.map((cell, at) => (at === 0 || cell === '' ? '---' : '---:'));
   return [`## ${title}`, '', words, '', line(header), `|${rule.join('|')}|`, ...rows.map(line)].join('\n');
 }
 
@@ -174,8 +175,7 @@ trip, unless the number of them follows.`,
 
 function othersSection({ sessions, together }, others) {
   const { yjs, loro } = others.versions;
-  const joined = (figures) =>
-    figures ? `${whole(figures.bytes)} in ${whole(figures.millis)} ms` : 'not within a minute';
+  const joined = (figures) => (figures ? `${whole(figures.bytes)} in ${time(figures.millis)}` : 'not within a minute');
   return section(
     'Beside Yjs and Loro',
     `The same mixed changes, scattered, in bytes both ways. Yjs ${yjs} (a top-level \`Y.Map\`, state vectors, the smaller of both encodings)
@@ -211,7 +211,7 @@ function memorySection({ keys, ring }) {
 }
 
 function authorsSection(sessions, memory) {
-  const meeting = ({ bytes, millis }) => `${whole(bytes)} in ${rounded(millis)} ms`;
+  const meeting = ({ bytes, millis }) => `${whole(bytes)} in ${time(millis)}`;
   return section(
     'Many authors',
     `100,000 keys that so many authors wrote, known to two replicas by gossip; then sessions after ${sessions[0].changes} overwrites at one.`,

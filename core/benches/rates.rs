@@ -6,12 +6,13 @@
 
 mod support;
 
-use std::{
-    hint::black_box,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, time::Duration};
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use cpu_time::ThreadTime;
+use criterion::{
+    BatchSize, Criterion, Throughput, criterion_group, criterion_main,
+    measurement::{Measurement, ValueFormatter, WallTime},
+};
 use gossipstore_core::replica::{Scan, Write};
 use support::{
     authors,
@@ -25,6 +26,7 @@ const KEYS: usize = 100_000;
 criterion_group! {
     name = rates;
     config = Criterion::default()
+        .with_measurement(Processor)
         .without_plots()
         .sample_size(10)
         .warm_up_time(Duration::from_secs(1))
@@ -32,6 +34,38 @@ criterion_group! {
     targets = puts, gets, scans, gossip, sessions
 }
 criterion_main!(rates);
+
+/// The time that the processor spends on this thread.
+struct Processor;
+
+impl Measurement for Processor {
+    type Intermediate = ThreadTime;
+    type Value = Duration;
+
+    fn start(&self) -> ThreadTime {
+        ThreadTime::now()
+    }
+
+    fn end(&self, start: ThreadTime) -> Duration {
+        start.elapsed()
+    }
+
+    fn add(&self, a: &Duration, b: &Duration) -> Duration {
+        *a + *b
+    }
+
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn to_f64(&self, time: &Duration) -> f64 {
+        WallTime.to_f64(time)
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        WallTime.formatter()
+    }
+}
 
 /// Writes of every key, in an order that is not theirs.
 fn writes(seed: usize) -> Vec<Write> {
@@ -46,7 +80,7 @@ fn filled() -> Node {
 }
 
 /// Each put is a transaction: made, gossiped, handed to storage and answered.
-fn puts(criterion: &mut Criterion) {
+fn puts(criterion: &mut Criterion<Processor>) {
     let mut group = criterion.benchmark_group("put");
     group.throughput(Throughput::Elements(KEYS as u64));
     for (name, make) in [("new", (|| Node::new(1)) as fn() -> Node), ("overwrite", filled)] {
@@ -64,7 +98,7 @@ fn puts(criterion: &mut Criterion) {
     }
 }
 
-fn gets(criterion: &mut Criterion) {
+fn gets(criterion: &mut Criterion<Processor>) {
     let node = filled();
     let keys: Vec<_> = (0..KEYS).map(|i| key(scattered(i, KEYS))).collect();
     let mut group = criterion.benchmark_group("get");
@@ -79,7 +113,7 @@ fn gets(criterion: &mut Criterion) {
     });
 }
 
-fn scans(criterion: &mut Criterion) {
+fn scans(criterion: &mut Criterion<Processor>) {
     let node = filled();
     let (first, last) = (key(KEYS / 2), key(KEYS / 2 + 1_000));
     let range = Scan {
@@ -104,7 +138,7 @@ fn scans(criterion: &mut Criterion) {
 }
 
 /// What others wrote, as gossip brings it: transactions of one write, and of a hundred.
-fn gossip(criterion: &mut Criterion) {
+fn gossip(criterion: &mut Criterion<Processor>) {
     let mut writer = Node::new(2);
     writer.gossip = Some(Vec::new());
     writes(0).into_iter().for_each(|write| writer.transact(vec![write]));
@@ -127,7 +161,7 @@ fn gossip(criterion: &mut Criterion) {
 }
 
 /// What both engines do for a session after so many changes at one of them.
-fn sessions(criterion: &mut Criterion) {
+fn sessions(criterion: &mut Criterion<Processor>) {
     let mut group = criterion.benchmark_group("session");
     for changes in [0, 10, 1_000, 10_000] {
         let case = Case {
@@ -146,7 +180,7 @@ fn sessions(criterion: &mut Criterion) {
                 let mut total = Duration::ZERO;
                 for _ in 0..iterations {
                     case.writes().for_each(|write| changed.transact(vec![write]));
-                    let start = Instant::now();
+                    let start = ThreadTime::now();
                     meet(&mut changed, &mut other);
                     total += start.elapsed();
                 }

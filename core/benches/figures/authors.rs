@@ -1,7 +1,6 @@
 //! What a session costs when many authors have written the store.
 
-use std::time::Instant;
-
+use cpu_time::ThreadTime;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -24,7 +23,7 @@ pub(crate) fn many(authors: usize) -> Value {
         for i in (0..CHANGES).map(|i| round * CHANGES + i) {
             changed.transact(vec![put(key(scattered(i, KEYS)), value(KEYS + i))]);
         }
-        let start = Instant::now();
+        let start = ThreadTime::now();
         let cost = meet(&mut changed, &mut other);
         json!({ "bytes": cost.bytes, "millis": start.elapsed().as_secs_f64() * 1e3 })
     };

@@ -4,8 +4,9 @@
 //! All is done in several rounds, which do the same steps; each step counts with its shortest time, so that what else the machine
 //! does is left out and what the engine does is not.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use cpu_time::ThreadTime;
 use gossipstore_core::{
     replica::{Command, Config, Input},
     wire::TXN_EVENTS_MAX,
@@ -73,7 +74,7 @@ fn round(keys: usize) -> Vec<Work> {
     a.fill(keys);
     let mut work = |what, a: &mut Node, b: &mut Node, run: &mut dyn FnMut(&mut Node, &mut Node)| {
         (a.steps, b.steps) = (Some(Vec::new()), Some(Vec::new()));
-        let start = Instant::now();
+        let start = ThreadTime::now();
         run(a, b);
         let total = start.elapsed();
         let steps = [a, b].into_iter().filter_map(|node| node.steps.take()).flatten();

@@ -1,8 +1,9 @@
 //! What other stores are given too: two replicas that wrote the same keys without knowing of each other, and the changes of the
 //! table of sessions. One workload, written here and read by `bench/others.mjs`.
 
-use std::{fs, path::Path, time::Instant};
+use std::{fs, path::Path};
 
+use cpu_time::ThreadTime;
 use gossipstore_core::replica::Write;
 use serde_json::{Value, json};
 
@@ -28,7 +29,7 @@ pub(crate) fn both_wrote() -> Value {
         let (mut a, mut b) = (Node::new(1), Node::new(2));
         a.fill(BOTH_WROTE);
         b.fill_with(BOTH_WROTE, BOTH_WROTE);
-        let start = Instant::now();
+        let start = ThreadTime::now();
         let cost = meet(&mut a, &mut b);
         (cost.bytes, start.elapsed().as_secs_f64() * 1e3)
     });

@@ -8,6 +8,9 @@ use super::{
     workload::{delete, key, new_key, put, scattered, value},
 };
 
+/// The numbers of changes of the table.
+pub const CHANGES: [usize; 6] = [0, 1, 10, 100, 1_000, 10_000];
+
 /// What changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -51,6 +54,7 @@ impl Ring {
     pub const ALL: [Self; 2] = [Self::Kept, Self::Lost];
 }
 
+/// Two replicas, what is changed at one of them, and what that one remembers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Case {
     /// Keys that both replicas hold.
@@ -79,10 +83,8 @@ impl Case {
                 }
             }
         }
-        let first_of_equal = |case: &Self| {
-            (case.kind, case.order, case.ring) == (Kind::ALL[0], Order::ALL[0], Ring::ALL[0]) || case.changes > 0
-        };
-        cases.retain(first_of_equal);
+        let first = (Kind::ALL[0], Order::ALL[0], Ring::ALL[0]);
+        cases.retain(|case| case.changes > 0 || (case.kind, case.order, case.ring) == first);
         cases
     }
 
@@ -129,6 +131,7 @@ impl Case {
         (changed, other)
     }
 
+    /// What the session costs that follows.
     pub fn cost(&self) -> Cost {
         let (mut changed, mut other) = self.replicas();
         meet(&mut changed, &mut other)

@@ -1,11 +1,9 @@
 //! A replica with its driver, and the link between two of them. Storage is in memory and takes every batch at once; the clock
 //! moves with each command.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Duration};
 
+use cpu_time::ThreadTime;
 use gossipstore_core::{
     id::{Peer, StoreId},
     replica::{Command, CommandId, Config, Input, Output, Replica, Write},
@@ -102,7 +100,7 @@ impl Node {
             None => self.replica.handle(input, self.now),
             Some(steps) => {
                 let name = name(&input);
-                let start = Instant::now();
+                let start = ThreadTime::now();
                 self.replica.handle(input, self.now);
                 let time = start.elapsed();
                 steps.push(Step { input: name, time });
