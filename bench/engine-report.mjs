@@ -10,7 +10,7 @@ const time = (millis) => (millis < 1 ? `${rounded(millis * 1e3)} µs` : `${round
 const rounded = (number) => (Math.abs(number) < 10 ? fine(number) : whole(number));
 
 /** Gives the report, and how many bars are not reached. */
-export function report({ machine, command, rates, memory, figures, others }) {
+export function report({ machine, load, command, rates, memory, figures, others }) {
   const bars = [
     ...sessionBars(figures.sessions),
     ...otherBars(figures.sessions, others),
@@ -19,7 +19,7 @@ export function report({ machine, command, rates, memory, figures, others }) {
   ];
   const short = bars.filter(({ holds }) => !holds).length;
   const sections = [
-    heading(machine, command),
+    heading(machine, load, command),
     section(
       'The bars',
       'What the project has set itself, and what was measured.',
@@ -56,13 +56,14 @@ export function report({ machine, command, rates, memory, figures, others }) {
   return { text: `${sections.join('\n\n')}\n`, short };
 }
 
-function heading(machine, command) {
+function heading(machine, load, command) {
   return `# What the engine costs
 
 Keys of 12 bytes, values of 50 random bytes. Bytes are exact and the same on every machine: both ways, with the four bytes that a link
-adds to each frame; \`core/tests/cost.rs\` holds them. Times are the processor's, of one thread; what else a machine does slows that thread all the same.
+adds to each frame; \`core/tests/cost.rs\` holds them. Times are the processor's, of one thread; what else a machine does slows
+that thread all the same.
 
-* machine: ${machine}
+* machine: ${machine}; load ${fine(load)} when it began
 * command: \`${command}\``;
 }
 
@@ -215,11 +216,12 @@ function authorsSection(sessions, memory) {
   return section(
     'Many authors',
     `100,000 keys that so many authors wrote, known to two replicas by gossip; then sessions after ${sessions[0].changes} overwrites at one.`,
-    ['authors', 'first meeting, bytes', 'later meeting, bytes', 'memory an author, bytes'],
+    ['authors', 'first meeting, bytes', 'later meeting, bytes', 'longest step, ms', 'memory an author, bytes'],
     sessions.map(({ authors, first, later }, at) => [
       whole(authors),
       meeting(first),
       meeting(later),
+      rounded(Math.max(first.longestMillis, later.longestMillis)),
       whole(memory[at].bytes),
     ]),
   );

@@ -7,7 +7,7 @@
  */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ask, Failure, main, run } from '../scripts/console.mjs';
 import { ROOT, TARGET } from '../scripts/paths.mjs';
@@ -29,10 +29,12 @@ const RATES = {
 await main(async (args) => {
   const unknown = args.find((arg) => arg !== '--long' && arg !== '--write');
   if (unknown !== undefined) throw new Failure(`'${unknown}' means nothing here`, 'there are --long and --write');
+  const [load] = loadavg();
   const folder = mkdtempSync(join(tmpdir(), 'gossipstore-bench-'));
   try {
     const { text, short } = report({
       machine: `${machine()}; ${(await ask('rustc', ['--version'])) ?? 'rustc unknown'}`,
+      load,
       command: ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
       ...(await measure(folder, args.includes('--long'))),
     });
@@ -75,12 +77,14 @@ function rates() {
   );
 }
 
-/** What Yjs and Loro make of the same workload. */
+/** What Yjs and Loro make of the same workload; `undefined` where it took too long. */
 async function others(folder) {
   const script = join(ROOT, 'bench', 'others.mjs');
   const ofScript = async (label, args, options) => {
-    const { code, output } = await run(label, process.execPath, [script, ...args, folder], options);
-    return code === 0 ? JSON.parse(output) : undefined;
+    const { code, output, timedOut } = await run(label, process.execPath, [script, ...args, folder], options);
+    if (timedOut) return undefined;
+    if (code !== 0) throw new Failure(`${label} failed:\n${output}`);
+    return JSON.parse(output);
   };
   const together = (name) =>
     ofScript(`${name}, written at once`, ['together', name], { mayFail: true, limitMs: TOGETHER_MS });

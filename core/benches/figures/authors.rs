@@ -1,6 +1,5 @@
 //! What a session costs when many authors have written the store.
 
-use cpu_time::ThreadTime;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -23,9 +22,18 @@ pub(crate) fn many(authors: usize) -> Value {
         for i in (0..CHANGES).map(|i| round * CHANGES + i) {
             changed.transact(vec![put(key(scattered(i, KEYS)), value(KEYS + i))]);
         }
-        let start = ThreadTime::now();
+        (changed.steps, other.steps) = (Some(Vec::new()), Some(Vec::new()));
         let cost = meet(&mut changed, &mut other);
-        json!({ "bytes": cost.bytes, "millis": start.elapsed().as_secs_f64() * 1e3 })
+        let steps = [changed.steps.take(), other.steps.take()]
+            .into_iter()
+            .flatten()
+            .flatten();
+        let millis: Vec<_> = steps.map(|step| step.time.as_secs_f64() * 1e3).collect();
+        json!({
+            "bytes": cost.bytes,
+            "millis": millis.iter().sum::<f64>(),
+            "longestMillis": millis.iter().copied().fold(0.0, f64::max),
+        })
     };
     json!({ "authors": authors, "changes": CHANGES, "first": meeting(0), "later": meeting(1) })
 }
