@@ -83,11 +83,13 @@ export function seededRandom(seed) {
   };
 }
 
-export function printMachine(command) {
+export function machine() {
   const [cpu] = cpus();
-  console.log(
-    `machine: ${cpu?.model.trim() ?? 'unknown'}, ${cpus().length} cores; node ${process.version}, V8 ${process.versions.v8}`,
-  );
+  return `${cpu?.model.trim() ?? 'unknown'}, ${cpus().length} cores; node ${process.version}, V8 ${process.versions.v8}`;
+}
+
+export function printMachine(command) {
+  console.log(`machine: ${machine()}`);
   console.log(`command: ${command}\n`);
 }
 
