@@ -37,6 +37,8 @@ fn kind(frame: &[u8]) -> &'static str {
         Frame::Nodes { .. } => "NODES",
         Frame::Expand { .. } => "EXPAND",
         Frame::End { .. } => "END",
+        Frame::Nothing(_) => "NOTHING",
+        Frame::Equal(_) => "EQUAL",
         Frame::Ack(_) => "ACK",
         Frame::Digest(_) => "DIGEST",
     }

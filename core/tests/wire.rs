@@ -195,6 +195,7 @@ fn end() -> End {
         more: false,
         judged: true,
         named: false,
+        last: false,
         vector: vec![(author(0xbb), 0), (author(0xcc), 2)],
         frontier: vec![dot(0xcc, 2)],
     }
@@ -354,6 +355,15 @@ fn frames() -> BTreeMap<&'static str, Vec<u8>> {
         ),
         ("end", end_payload(end())),
         ("end of an answer that says nothing", end_payload(End::default())),
+        ("nothing", Frame::Nothing(TAG).encode()),
+        ("equal", Frame::Equal(TAG).encode()),
+        (
+            "end whose frontier is the last event",
+            end_payload(End {
+                last: true,
+                ..End::default()
+            }),
+        ),
         ("ack", Frame::Ack(TAG).encode()),
         ("digest", Frame::Digest(vector().digest()).encode()),
         ("transaction", Gossip::encode(&txn(), 1_000)),
@@ -567,7 +577,8 @@ fn other_versions_and_unknown_frames_are_named() {
     let mut hello = frames()["hello"].clone();
     hello[1] = 9;
     assert_eq!(Frame::parse(&hello), Err(WireError::Version(9)));
-    (hello[1], hello[2]) = (1, 3);
+    // The flag, and where the store stood.
+    (hello[1], hello[4], hello[5]) = (1, 128, 3);
     assert_eq!(Frame::parse(&hello), Err(WireError::Epoch(3)));
     let mut message = frames()["transaction"].clone();
     message[1] = 0;

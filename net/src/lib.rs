@@ -31,6 +31,7 @@ mod handle;
 mod link;
 mod links;
 mod node;
+mod numbers;
 mod options;
 mod relays;
 mod retry;

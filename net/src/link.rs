@@ -1,7 +1,7 @@
 //! One connection's part in `/gossipstore/sync/1`: the stream we opened for our frames, the stream the other side
 //! opened for theirs, and the few bytes that tell one frame from the next.
 //!
-//! A frame on the stream is its length as four bytes, least significant first, then that many bytes. A length above
+//! A frame on the stream is its length as a varint of at most three bytes, then that many bytes. A length above
 //! [`FRAME_BYTES_MAX`] is refused before anything is allocated.
 //!
 //! A link lives as long as its connection: when either stream ends, however it ends, the link has failed for good.
@@ -28,8 +28,8 @@ use libp2p::{
 /// The protocol's name.
 pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/gossipstore/sync/1");
 
-/// How many bytes the length of a frame takes.
-const LENGTH_BYTES: usize = 4;
+/// How many bytes the length of a frame takes at most: [`FRAME_BYTES_MAX`] has 17 bits, and each byte carries 7.
+const LENGTH_BYTES_MAX: usize = 3;
 
 /// What a link is told.
 #[derive(Debug)]
@@ -250,8 +250,13 @@ impl<S: AsyncWrite + Unpin> Writer<S> {
         // One buffer for both, because each write becomes an encrypted packet of its own: the copy costs less than
         // that.
         let length = u32::try_from(frame.len()).expect("the replica's frames are bounded by FRAME_BYTES_MAX");
-        let mut bytes = Vec::with_capacity(LENGTH_BYTES + frame.len());
-        bytes.extend_from_slice(&length.to_le_bytes());
+        let mut bytes = Vec::with_capacity(LENGTH_BYTES_MAX + frame.len());
+        let mut rest = length;
+        while rest >= 0x80 {
+            bytes.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        bytes.push(rest as u8);
         bytes.extend_from_slice(frame);
         self.queue.push_back(bytes);
     }
@@ -282,9 +287,11 @@ impl<S: AsyncWrite + Unpin> Writer<S> {
 #[derive(Debug)]
 struct Reader<S> {
     stream: S,
-    length: [u8; LENGTH_BYTES],
+    /// As far as it has been read, and in how many bytes.
+    length: u32,
+    length_bytes: usize,
     frame: Option<Vec<u8>>,
-    /// How much of the length, or of the frame once there is one, has been read.
+    /// How much of the frame has been read.
     filled: usize,
 }
 
@@ -292,7 +299,8 @@ impl<S: AsyncRead + Unpin> Reader<S> {
     fn new(stream: S) -> Self {
         Self {
             stream,
-            length: [0; LENGTH_BYTES],
+            length: 0,
+            length_bytes: 0,
             frame: None,
             filled: 0,
         }
@@ -301,25 +309,37 @@ impl<S: AsyncRead + Unpin> Reader<S> {
     /// Ready with the next frame.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<u8>, LinkError>> {
         loop {
-            let buffer = self.frame.as_deref_mut().unwrap_or(&mut self.length);
-            if self.filled < buffer.len() {
-                match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer[self.filled..])) {
-                    Ok(0) => return Poll::Ready(Err(LinkError::Closed)),
-                    Ok(count) => self.filled += count,
-                    Err(error) => return Poll::Ready(Err(LinkError::Io(error))),
+            let mut byte = [0];
+            let buffer = match &mut self.frame {
+                Some(frame) if self.filled < frame.len() => &mut frame[self.filled..],
+                Some(frame) => {
+                    let frame = std::mem::take(frame);
+                    (self.frame, self.filled) = (None, 0);
+                    return Poll::Ready(Ok(frame));
                 }
-                continue;
+                None => &mut byte[..],
+            };
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, buffer)) {
+                Ok(0) => return Poll::Ready(Err(LinkError::Closed)),
+                Ok(count) if self.frame.is_some() => self.filled += count,
+                Ok(_) => self.length_byte(byte[0])?,
+                Err(error) => return Poll::Ready(Err(LinkError::Io(error))),
             }
-            self.filled = 0;
-            if let Some(frame) = self.frame.take() {
-                return Poll::Ready(Ok(frame));
-            }
-            let length = u32::from_le_bytes(self.length);
-            if length as usize > FRAME_BYTES_MAX {
-                return Poll::Ready(Err(LinkError::FrameTooLong(length)));
-            }
-            self.frame = Some(vec![0; length as usize]);
         }
+    }
+
+    fn length_byte(&mut self, byte: u8) -> Result<(), LinkError> {
+        self.length |= u32::from(byte & 0x7f) << (7 * self.length_bytes);
+        self.length_bytes += 1;
+        let more = byte & 0x80 != 0;
+        if self.length as usize > FRAME_BYTES_MAX || more && self.length_bytes == LENGTH_BYTES_MAX {
+            return Err(LinkError::FrameTooLong(self.length));
+        }
+        if !more {
+            self.frame = Some(vec![0; self.length as usize]);
+            (self.length, self.length_bytes) = (0, 0);
+        }
+        Ok(())
     }
 }
 
@@ -371,22 +391,23 @@ mod tests {
 
     #[test]
     fn a_frame_that_is_too_long_is_refused_by_its_length_alone() {
-        for length in [FRAME_BYTES_MAX as u32 + 1, u32::MAX] {
-            let mut bytes = vec![1, 0, 0, 0, 42];
-            bytes.extend_from_slice(&length.to_le_bytes());
-            let (read, end) = read_all(bytes);
+        let one_more = FRAME_BYTES_MAX as u32 + 1;
+        let varint = [
+            one_more as u8 | 0x80,
+            (one_more >> 7) as u8 | 0x80,
+            (one_more >> 14) as u8,
+        ];
+        for length in [&varint[..], &[0x80, 0x80, 0x80]] {
+            let (read, end) = read_all([&[1, 42], length].concat());
             assert_eq!(read, [[42]]);
-            assert!(
-                matches!(end, LinkError::FrameTooLong(announced) if announced == length),
-                "{end}"
-            );
+            assert!(matches!(end, LinkError::FrameTooLong(_)), "{end}");
         }
     }
 
     #[test]
     fn a_stream_cut_within_a_frame_gives_no_part_of_it() {
-        for cut in 1..8 {
-            let (read, end) = read_all([4, 0, 0, 0, 1, 2, 3, 4][..cut].to_vec());
+        for cut in 1..6 {
+            let (read, end) = read_all([0x84, 0x00, 1, 2, 3, 4][..cut].to_vec());
             assert!(read.is_empty() && matches!(end, LinkError::Closed), "cut at {cut}");
         }
     }

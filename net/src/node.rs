@@ -38,6 +38,7 @@ use crate::{
     gossip::{self, GossipEvent},
     handle::Handle,
     links::LinkEvent,
+    numbers::Numbers,
     options::Options,
     relays::{RelayAction, Relays},
     status::{Path, RelayState, RelayStatus},
@@ -103,7 +104,7 @@ pub fn open(options: Options) -> Result<(Node, Handle), OpenError> {
         engine: engine.clone(),
         swarm,
         links: HashMap::new(),
-        next_peer: 0,
+        numbers: Numbers::default(),
         random: SmallRng::seed_from_u64(u64::from_le_bytes(own_seed)),
         timer: Timer::default(),
         breath: Breath::default(),
@@ -122,7 +123,7 @@ pub struct Node {
     discovery: Discovery,
     /// Connections to members.
     links: HashMap<ConnectionId, Link>,
-    next_peer: u64,
+    numbers: Numbers,
     random: SmallRng,
     timer: Timer,
     breath: Breath,
@@ -555,8 +556,13 @@ impl Node {
         let subscribed = self.swarm.behaviour().gossip.is_subscribed(member);
         match (&link.state, subscribed) {
             (LinkState::Opened { path, .. }, true) => {
-                let peer = Peer(self.next_peer);
-                self.next_peer += 1;
+                let peer = self.numbers.of(member);
+                debug_assert!(
+                    !self
+                        .links
+                        .values()
+                        .any(|link| matches!(link.state, LinkState::Up(up) if up == peer))
+                );
                 let linked = Linked {
                     id: *member,
                     path: *path,

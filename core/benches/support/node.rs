@@ -12,8 +12,10 @@ use gossipstore_core::{
 
 use super::workload::{key, put, value};
 
-/// What a link adds to each frame: its length.
-pub const LENGTH_BYTES: usize = 4;
+/// What a link adds to a frame: its length as a varint.
+pub fn length_bytes(frame: &[u8]) -> usize {
+    (frame.len().max(1).ilog2() / 7 + 1) as usize
+}
 
 /// As whom each of two replicas knows the other, at every meeting.
 pub const PEER: Peer = Peer(1);
@@ -146,6 +148,9 @@ fn name(input: &Input) -> &'static str {
             Some(4) => "LEAVES",
             Some(5) => "END",
             Some(6) => "DIGEST",
+            Some(7) => "ACK",
+            Some(10 | 11 | 15) => "vector descent",
+            Some(12 | 13 | 14) => "descent",
             _ => "another frame",
         },
         Input::Drained { .. } => "drained",
@@ -195,7 +200,12 @@ pub fn link(a: &mut Node, b: &mut Node) {
 /// Carries what both have sent so far to the other; gives the bytes that crossed.
 pub fn exchange(a: &mut Node, b: &mut Node) -> usize {
     let (to_b, to_a) = (a.take_sent(), b.take_sent());
-    let bytes = |frames: &VecDeque<Vec<u8>>| frames.iter().map(|frame| LENGTH_BYTES + frame.len()).sum::<usize>();
+    let bytes = |frames: &VecDeque<Vec<u8>>| {
+        frames
+            .iter()
+            .map(|frame| length_bytes(frame) + frame.len())
+            .sum::<usize>()
+    };
     let crossed = bytes(&to_b) + bytes(&to_a);
     for (node, frames) in [(b, to_b), (a, to_a)] {
         for frame in frames {

@@ -66,7 +66,8 @@ pub enum Input {
     /// Frames can be exchanged with this peer from now on, in order and without loss until `PeerDown`, and what is gossiped
     /// from now on reaches it. The engine opens a session.
     PeerUp {
-        /// The driver's number for the connection.
+        /// The driver's number for the peer. One that comes back had better get its number again: what was agreed on before is
+        /// remembered by it, and makes the next session short.
         peer: Peer,
     },
     /// The connection is gone. A session under way is dropped without a trace in the visible state.

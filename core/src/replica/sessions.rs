@@ -173,6 +173,8 @@ impl Replica {
                 }
                 Ok(())
             }
+            Ok(Frame::Nothing(tag)) => self.nothing_told(peer, tag, false, now),
+            Ok(Frame::Equal(tag)) => self.nothing_told(peer, tag, true, now),
             Ok(Frame::Vector { tag, more, nodes }) => self.vector_told(peer, tag, nodes, more, now),
             Ok(Frame::Want { tag, which, offset }) => {
                 let outgoing = link.outgoing.as_mut().filter(|outgoing| outgoing.tag() == tag);
@@ -248,6 +250,21 @@ impl Replica {
         let (descent, frame) = VectorDescent::new(request.tag, self.config.store, self.random.number(), ours);
         link.asking = Some((descent, request));
         self.outputs.push_back(Output::Send { peer, frame });
+        Ok(())
+    }
+
+    /// A peer holds nothing that we lack, or exactly what we announced: the session is over.
+    fn nothing_told(&mut self, peer: Peer, tag: Tag, equal: bool, now: Timestamp) -> Result<(), SessionError> {
+        let Some(link) = self.links.get_mut(&peer) else {
+            return Ok(());
+        };
+        if let Some(incoming) = link.incoming.take_if(|incoming| incoming.tag() == tag) {
+            link.failures = 0;
+            if equal {
+                link.digest = Some((incoming.asked().digest(), now));
+            }
+            self.merged(peer, None, now);
+        }
         Ok(())
     }
 

@@ -272,7 +272,7 @@ impl Incoming {
 
     fn end(&mut self, bytes: &[u8], here: &VersionVector) -> Result<Option<Delta>, SessionError> {
         let part = End::decode(bytes, self.reader.authors())?;
-        (self.end.judged, self.end.named) = (part.judged, part.named);
+        (self.end.judged, self.end.named, self.end.last) = (part.judged, part.named, part.last);
         self.end.vector.extend(part.vector);
         self.end.frontier.extend(part.frontier);
         for (what, count, max) in [
@@ -301,7 +301,7 @@ impl Incoming {
     }
 
     fn complete(&mut self, here: &VersionVector) -> Result<Delta, SessionError> {
-        let mut vector = (*self.asked).clone();
+        let mut vector = self.stage.seen();
         for (author, n) in self.end.vector.drain(..) {
             vector.set(author, n);
         }
@@ -317,7 +317,8 @@ impl Incoming {
         if let Some(dot) = self.end.frontier.iter().find(|dot| !vector.covers(dot)) {
             return Err(SessionError::UnexpectedEvent(*dot));
         }
-        let frontier = Frontier::new(self.end.frontier.drain(..));
+        let last = self.stage.last().filter(|_| self.end.last);
+        let frontier = Frontier::new(self.end.frontier.drain(..).chain(last));
         let (leaves, found) = (self.leaves.take(), self.found.take());
         let judged = if self.end.named {
             Some(Judged::Named(leaves.unwrap_or_default()))

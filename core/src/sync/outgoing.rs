@@ -66,6 +66,9 @@ pub struct Outgoing {
     asked: Arc<VersionVector>,
     /// The same, raised by what was sent.
     sent: Raised,
+    /// The announced vector raised by the events described, as the receiver sees it, and the last of these.
+    told: Raised,
+    last: Option<Dot>,
     /// What the receiver has staged already.
     have: Leaves,
     writer: EventWriter,
@@ -111,6 +114,8 @@ impl Outgoing {
         Self {
             tag,
             sent: Raised::new(Arc::clone(&asked)),
+            told: Raised::new(Arc::clone(&asked)),
+            last: None,
             records: !asked.is_empty(),
             asked,
             have,
@@ -180,7 +185,16 @@ impl Outgoing {
             // A receiver that has seen what is unknown here may have removed what its vector covers: then it knows no key by a dot.
             self.manner.spell |= !source.vector().dominates(&self.asked);
             self.remaining = source.vector().events_beyond(&self.asked);
-            self.manner.audit &= *source.vector() == *self.asked;
+            let equal = *source.vector() == *self.asked;
+            self.manner.audit &= equal;
+            if equal && !self.manner.audit {
+                frames.push(Frame::Equal(self.tag).encode());
+                return true;
+            }
+            if self.remaining == 0 && self.frozen.is_none() && !self.manner.audit {
+                frames.push(Frame::Nothing(self.tag).encode());
+                return true;
+            }
         }
         while frames.len() < frames_max {
             if let Some((which, value, offset)) = self.wanted.pop_front() {
@@ -270,6 +284,10 @@ impl Outgoing {
                 self.flush(frames);
             }
             at = dot.n;
+            if !event.is_empty() {
+                self.told.advance(author, dot.n);
+                self.last = Some(dot);
+            }
             self.remaining = self.remaining.saturating_sub(1);
             self.events.extend_from_slice(&event);
         }
@@ -411,13 +429,16 @@ impl Outgoing {
 
     fn end(&mut self, source: &impl Source, frames: &mut Vec<Vec<u8>>) {
         let here = source.vector();
-        let differs = here.differing(&self.asked);
+        let told = self.told.whole();
+        let frontier = source.frontier().dots();
+        let last = self.last.is_some_and(|last| *frontier == [last]);
         let end = End {
             more: false,
+            last,
             judged: !self.described,
             named: self.lost,
-            vector: differs.collect(),
-            frontier: source.frontier().dots().to_vec(),
+            vector: here.differing(&told).collect(),
+            frontier: if last { Vec::new() } else { frontier.to_vec() },
         };
         frames.extend(end.frames(self.tag, self.sequence, self.writer.authors()));
     }

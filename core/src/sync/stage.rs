@@ -236,6 +236,15 @@ impl Stage {
         self.seen.whole()
     }
 
+    /// The last event received.
+    pub(super) fn last(&self) -> Option<Dot> {
+        self.events
+            .iter()
+            .rev()
+            .find_map(|frame| frame.last())
+            .map(Described::dot)
+    }
+
     /// The events received so far, by frame.
     pub(super) fn events(&self) -> &[Vec<Described>] {
         &self.events

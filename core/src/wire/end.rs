@@ -1,8 +1,8 @@
 //! The end of an answer.
 //!
 //! ```text
-//! END = 5, tag (2), varint sequence, flags (1 = more END frames follow, 2 = judged, 4 = named),
-//!       varint count, count x (author reference, varint number), then to the end: author reference, varint number
+//! END = 5, tag (2), varint sequence, flags (1 = more END frames follow, 2 = judged, 4 = named, 8 = the frontier is the last event
+//!       described), varint count, count x (author reference, varint number), then to the end: author reference, varint number
 //! ```
 
 use alloc::vec::Vec;
@@ -25,7 +25,10 @@ pub struct End {
     pub judged: bool,
     /// Whether LEAVES named every live dot of the sender, whatever HELLO announced: what it covers beyond them is removed.
     pub named: bool,
-    /// The counts in which the sender's vector differs from the receiver's; 0 for authors that the sender does not know.
+    /// Whether the frontier is one dot, that of the last event described; it is left out then.
+    pub last: bool,
+    /// The counts in which the sender's vector differs from the receiver's, raised by the events described; 0 for authors that the
+    /// sender does not know.
     pub vector: Vec<(AuthorId, u64)>,
     /// The sender's frontier.
     pub frontier: Vec<Dot>,
@@ -34,6 +37,7 @@ pub struct End {
 const MORE: u8 = 1;
 const JUDGED: u8 = 2;
 const NAMED: u8 = 4;
+const LAST: u8 = 8;
 
 /// How many counts or dots an END frame can name.
 const ITEMS_MAX: usize = (FRAME_BYTES_MAX - HEAD_BYTES_MAX - 1 - VARINT_BYTES_MAX) / ITEM_BYTES_MAX;
@@ -50,7 +54,7 @@ impl End {
             let more = !vector.is_empty() || !frontier.is_empty();
             let mut out = head(END, tag, sequence + frames.len() as u64, 0);
             let flag = |set: bool, flag: u8| u8::from(set) * flag;
-            out.byte(flag(more, MORE) | flag(self.judged, JUDGED) | flag(self.named, NAMED));
+            out.byte(flag(more, MORE) | flag(self.judged, JUDGED) | flag(self.named, NAMED) | flag(self.last, LAST));
             out.varint(counts.len() as u64);
             for (author, n) in counts {
                 authors.write(*author, &mut out);
@@ -73,13 +77,14 @@ impl End {
     pub fn decode(bytes: &[u8], authors: &mut AuthorTable) -> Result<Self, WireError> {
         let mut from = Reader::new(bytes);
         let flags = from.byte()?;
-        if flags & !(MORE | JUDGED | NAMED) != 0 {
+        if flags & !(MORE | JUDGED | NAMED | LAST) != 0 {
             return Err(WireError::OutOfRange("flags of END"));
         }
         let mut end = Self {
             more: flags & MORE != 0,
             judged: flags & JUDGED != 0,
             named: flags & NAMED != 0,
+            last: flags & LAST != 0,
             ..Self::default()
         };
         for _ in 0..from.length("counts", ITEMS_MAX)? {

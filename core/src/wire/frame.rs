@@ -10,6 +10,7 @@
 //! ACK     7, tag                                                   JUDGE 14, tag, sequence, salt (8), limits
 //!                                                                  NODES 12, tag, sequence, flags, nodes
 //!                                                                  END    5, see `end`
+//!                                                                  NOTHING 18, tag   or   EQUAL 19, tag
 //!
 //! of either: DIGEST 6, digest (16)
 //!
@@ -150,6 +151,10 @@ pub enum Frame<'a> {
         /// For [`super::End::decode`].
         end: &'a [u8],
     },
+    /// The whole answer: nothing is held that the HELLO does not cover.
+    Nothing(Tag),
+    /// The whole answer: what is held is what the HELLO announced.
+    Equal(Tag),
     /// What END said is held now, and nothing else.
     Ack(Tag),
     /// The digest of what is held now.
@@ -171,6 +176,9 @@ const NODES: u8 = 12;
 const EXPAND: u8 = 13;
 const JUDGE: u8 = 14;
 const CHOOSE: u8 = 15;
+// 16 and 17 are gossip's.
+const NOTHING: u8 = 18;
+const EQUAL: u8 = 19;
 
 const MORE: u8 = 1;
 
@@ -209,7 +217,7 @@ impl<'a> Frame<'a> {
                 from.finish()?;
                 Ok(Self::Digest(digest))
             }
-            ACK..=CHOOSE | EVENTS..=END => Self::tagged(kind, from),
+            ACK..=CHOOSE | EVENTS..=END | NOTHING | EQUAL => Self::tagged(kind, from),
             other => Err(WireError::UnknownFrame(other)),
         }
     }
@@ -297,7 +305,11 @@ impl<'a> Frame<'a> {
             }
             _ => {
                 from.finish()?;
-                Self::Ack(tag)
+                match kind {
+                    NOTHING => Self::Nothing(tag),
+                    EQUAL => Self::Equal(tag),
+                    _ => Self::Ack(tag),
+                }
             }
         })
     }
@@ -318,6 +330,8 @@ impl<'a> Frame<'a> {
             | Self::Nodes { tag, .. }
             | Self::Expand { tag, .. }
             | Self::End { tag, .. }
+            | Self::Nothing(tag)
+            | Self::Equal(tag)
             | Self::Ack(tag) => Some(*tag),
         }
     }
@@ -396,6 +410,8 @@ impl<'a> Frame<'a> {
                 out.varint(offset);
                 out
             }
+            Self::Nothing(tag) => start(NOTHING, tag, 0),
+            Self::Equal(tag) => start(EQUAL, tag, 0),
             Self::Ack(tag) => start(ACK, tag, 0),
             Self::Digest(digest) => {
                 let mut out = Vec::with_capacity(1 + size_of::<Digest>());

@@ -1,13 +1,14 @@
 //! The beginning of a session: what its receiver holds.
 //!
 //! ```text
-//! HELLO = 1, version, varint epoch, tag (2), flags, [store (16)], [base], counts
+//! HELLO = 1, version, tag (2), flags, [varint epoch], [store (16)], [base], counts
 //!   flags  1 = more HELLO frames of this tag follow    2 = spell every key            4 = HAVE frames follow
 //!          8 = the base is a vector known by its digest: base = digest (16)
 //!         16 = this replies to a HELLO, whose vector is the base: base = its tag (2)
 //!              With a base, the store is left out: who knows the base knows it, and who does not names it in ASK.
 //!         32 = nothing is held here that the HELLO replied to lacks: this is the end of its session as well
 //!         64 = audit: if nothing is lacking, compare the live dots all the same
+//!        128 = the epoch follows; without it, it is 0
 //!   counts = to the end: author reference, varint number: where the vector differs from the base; 0 = unknown here.
 //!            The table of references begins with the authors of the base. Without a base, the base is empty.
 //! ```
@@ -17,7 +18,7 @@ use alloc::vec::Vec;
 use super::{
     AuthorTable, DOT_NUMBER_MAX, FRAME_BYTES_MAX, Tag, VERSION, WireError,
     bytes::{Reader, Writer},
-    frame::{HELLO, ITEM_BYTES_MAX, VARINT_BYTES_MAX},
+    frame::{HELLO, ITEM_BYTES_MAX},
 };
 use crate::id::{AuthorId, Digest, StoreId};
 
@@ -74,9 +75,10 @@ const BY_DIGEST: u8 = 8;
 const REPLY: u8 = 16;
 const NOTHING: u8 = 32;
 const AUDIT: u8 = 64;
+const EPOCH_FOLLOWS: u8 = 128;
 
 /// All but the counts: kind, version, epoch, tag, flags, store, base.
-const HEAD_BYTES_MAX: usize = 2 + VARINT_BYTES_MAX + size_of::<Tag>() + 1 + size_of::<StoreId>() + size_of::<Digest>();
+const HEAD_BYTES_MAX: usize = 2 + size_of::<Tag>() + 1 + size_of::<StoreId>() + size_of::<Digest>();
 
 impl<'a> Hello<'a> {
     /// The frames that announce a vector by its differences from `base`, whose authors `authors` begins with.
@@ -116,7 +118,6 @@ impl<'a> Hello<'a> {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEAD_BYTES_MAX + self.counts.len());
         out.put(&[HELLO, VERSION]);
-        out.varint(EPOCH);
         self.tag.write(&mut out);
         let flag = |set: bool, flag: u8| u8::from(set) * flag;
         out.byte(
@@ -145,15 +146,14 @@ impl<'a> Hello<'a> {
             VERSION => {}
             other => return Err(WireError::Version(other)),
         }
-        match from.varint()? {
-            EPOCH => {}
-            other => return Err(WireError::Epoch(other)),
-        }
         let tag = Tag::read(&mut from)?;
         let flags = from.byte()?;
         let is = |flag| flags & flag != 0;
+        if is(EPOCH_FOLLOWS) {
+            return Err(WireError::Epoch(from.varint()?));
+        }
         let (by_digest, reply) = (is(BY_DIGEST), is(REPLY));
-        if is(128) || by_digest && reply || is(NOTHING) && !reply {
+        if by_digest && reply || is(NOTHING) && !reply {
             return Err(WireError::OutOfRange("flags of HELLO"));
         }
         let store = if by_digest || reply {
