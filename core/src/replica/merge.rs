@@ -9,7 +9,7 @@ use super::{Event, Origin, Replica};
 use crate::{
     causality::Dots,
     id::{Dot, Peer},
-    store::{BLOCK_DOTS, Bitmap, Edit, StoredEntry},
+    store::{BLOCK_DOTS_MAX, Bitmap, Edit, StoredEntry},
     sync::{Delta, Leaves},
     time::{Hlc, Timestamp},
     wire::{Body, Described},
@@ -190,14 +190,15 @@ fn remove_all(edit: &mut Edit<'_>, dots: &Dots, left: &mut usize) {
 /// Takes out what the sender has seen and does not name. What is live there and dead here stays dead. Returns how many blocks
 /// are done, if there are more.
 fn remove_unnamed(edit: &mut Edit<'_>, leaves: &Leaves, delta: &Delta, done: usize, left: &mut usize) -> Option<usize> {
-    // A block holds 256 dots; at least one block is taken.
-    let count = left.div_ceil(BLOCK_DOTS as usize).max(1);
-    *left = left.saturating_sub(count * BLOCK_DOTS as usize);
+    // At least one block is taken.
+    let block_dots = edit.store().block_dots();
+    let count = left.div_ceil(block_dots as usize).max(1);
+    *left = left.saturating_sub(count * block_dots as usize);
     let blocks: Vec<_> = edit.store().blocks().skip(done).take(count).collect();
     for (author, block, live) in &blocks {
         let named = leaves.get(&(*author, *block)).copied().unwrap_or_default();
-        for n in numbers(*block, live, &named) {
-            let dot = Dot::new(*author, n);
+        for place in places(live, &named) {
+            let dot = Dot::new(*author, block * block_dots + place + 1);
             if delta.vector.covers(&dot) {
                 edit.remove(&dot);
             }
@@ -206,14 +207,12 @@ fn remove_unnamed(edit: &mut Edit<'_>, leaves: &Leaves, delta: &Delta, done: usi
     (blocks.len() == count).then_some(done + count)
 }
 
-/// The numbers of the dots that are in the one bitmap of a block and not in the other.
-fn numbers(block: u64, live: &Bitmap, named: &Bitmap) -> impl Iterator<Item = u64> {
+/// The places, within a block, of the dots that are in the one bitmap and not in the other.
+fn places(live: &Bitmap, named: &Bitmap) -> impl Iterator<Item = u64> {
     let unnamed = live
         .iter()
         .zip(named)
         .map(|(live, named)| live & !named)
         .collect::<Vec<_>>();
-    (0..BLOCK_DOTS)
-        .filter(move |bit| unnamed[(bit / 64) as usize] & (1 << (bit % 64)) != 0)
-        .map(move |bit| block * BLOCK_DOTS + bit + 1)
+    (0..BLOCK_DOTS_MAX).filter(move |bit| unnamed[(bit / 64) as usize] & (1 << (bit % 64)) != 0)
 }

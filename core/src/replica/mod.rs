@@ -104,7 +104,7 @@ impl Replica {
         let mut random = Random::new(config.seed);
         let anti_entropy_at = anti_entropy_after(&config, &mut random, now);
         Self {
-            store: Store::new(config.ring_records, random.number(), config.mutated),
+            store: Store::new(config.ring_records, config.block_dots, random.number(), config.mutated),
             clock: Clock::default(),
             author: None,
             early: Early::new(config.buffered_transactions_max),
