@@ -4,6 +4,7 @@
 //! slice. Readers see the state before until the last slice, and then all of it.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::{Event, Origin, Replica};
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Merge {
     peer: Peer,
+    begun_at: Timestamp,
     delta: Delta,
     phase: Phase,
 }
@@ -38,9 +40,10 @@ enum Phase {
 }
 
 impl Merge {
-    pub(super) fn new(peer: Peer, delta: Delta) -> Self {
+    pub(super) fn new(peer: Peer, delta: Delta, now: Timestamp) -> Self {
         Self {
             peer,
+            begun_at: now,
             delta,
             phase: Phase::Put(0, 0),
         }
@@ -89,9 +92,9 @@ impl Replica {
                 }
                 Phase::Clean => {
                     if edit.clean(&mut left) {
-                        let peer = merge.peer;
+                        let (peer, begun_at) = (merge.peer, merge.begun_at);
                         self.merge = None;
-                        self.merged(peer, now);
+                        self.merged(peer, begun_at, now);
                     }
                 }
             }
@@ -100,15 +103,17 @@ impl Replica {
     }
 
     /// A session's events are visible.
-    fn merged(&mut self, peer: Peer, now: Timestamp) {
+    fn merged(&mut self, peer: Peer, begun_at: Timestamp, now: Timestamp) {
         self.apply_early(None, now);
         let digest = self.digest();
         for (other, link) in &mut self.links {
             if *other == peer {
                 link.compared = link.digest.map(|(theirs, _)| (digest, theirs));
             }
-            // While the merge was under way, nobody could be heard.
-            link.heard_at = now;
+            // While the merge was under way, nobody could be heard. Only that long: else a peer that says nothing would never count as
+            // silent beside others that bring something now and then.
+            let deaf = Duration::from_millis(now.0.saturating_sub(begun_at.0));
+            link.heard_at = now.min(link.heard_at + deaf);
         }
         self.report_sync(now);
         self.outputs.push_back(super::Output::Emit(Event::Received { peer }));

@@ -185,7 +185,7 @@ impl Replica {
             let progress = incoming.progress();
             if self.config.mutated.is(Mutation::VisibleBeforeEnd) {
                 let staged = incoming.staged();
-                self.merge = Some(Merge::new(peer, staged));
+                self.merge = Some(Merge::new(peer, staged, now));
             }
             let event = Event::Progress {
                 peer,
@@ -199,7 +199,7 @@ impl Replica {
 
     fn commit_session(&mut self, peer: Peer, delta: Delta, now: Timestamp) {
         self.yield_author(&delta.vector);
-        self.merge = Some(Merge::new(peer, delta));
+        self.merge = Some(Merge::new(peer, delta, now));
         self.merge_some(self.config.slice_events.max(1), now);
     }
 
