@@ -197,8 +197,12 @@ impl Replica {
         Ok(())
     }
 
-    fn commit_session(&mut self, peer: Peer, delta: Delta, now: Timestamp) {
+    fn commit_session(&mut self, peer: Peer, mut delta: Delta, now: Timestamp) {
         self.yield_author(&delta.vector);
+        // Who has seen nothing new knows of nothing to remove. Without an event there would be no batch, and callers not told.
+        if self.store.vector().dominates(&delta.vector) {
+            delta.leaves = None;
+        }
         self.merge = Some(Merge::new(peer, delta, now));
         self.merge_some(self.config.slice_events.max(1), now);
     }
