@@ -10,6 +10,8 @@
 //! After each input, drain [`Replica::poll_output`] until it is empty, then give the next. Commands and commits share one
 //! path (`settle`): whatever changes the store ends in one batch, one event and one note to the peers.
 
+#[cfg(feature = "sim")]
+mod bounds;
 mod commands;
 mod config;
 mod early;
@@ -155,7 +157,8 @@ impl Replica {
         edit.finish();
     }
 
-    /// Takes one input. Drain [`Self::poll_output`] until it is empty before the next.
+    /// Takes one input. Drain [`Self::poll_output`] until it is empty before the next. `now` may jump ahead but must not go back while
+    /// the replica is open: what waits for a time would wait for as much longer.
     pub fn handle(&mut self, input: Input, now: Timestamp) {
         match input {
             Input::Persisted { id } => self.persisted(id),

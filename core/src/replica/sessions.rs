@@ -14,7 +14,7 @@ use crate::{
 
 /// How many sessions receive at the same time. More would bring the same events several times; with one only, a peer that
 /// answers slowly would hold up the others.
-const SESSIONS_MAX: usize = 2;
+pub(super) const SESSIONS_MAX: usize = 2;
 
 /// How long a peer's digest may differ from ours before a session is opened although one of both keeps changing.
 const DIFFERENCE_MAX: Duration = Duration::from_secs(10);

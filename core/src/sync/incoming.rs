@@ -14,7 +14,7 @@ use crate::{
 
 /// The most bytes of keys and values that one session stages. A tab's whole memory is 4 GiB; what is staged is held beside
 /// what is visible.
-const STAGE_BYTES_MAX: usize = 512 * 1024 * 1024;
+pub const STAGE_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// What an event costs on the stage beyond its key and value, by estimate.
 const STAGED_EVENT_BYTES: usize = 128;
@@ -179,6 +179,11 @@ impl Incoming {
             Frame::Hello(_) | Frame::Digest(_) => {}
         }
         Ok(None)
+    }
+
+    /// How many bytes are staged.
+    pub fn staged_bytes(&self) -> usize {
+        self.stage.bytes
     }
 
     /// What has come so far, as if it were all.

@@ -17,5 +17,5 @@ mod incoming;
 mod outgoing;
 
 pub use error::SessionError;
-pub use incoming::{Delta, Incoming, Leaves, Progress};
+pub use incoming::{Delta, Incoming, Leaves, Progress, STAGE_BYTES_MAX};
 pub use outgoing::{Manner, Outgoing, Source};
