@@ -172,13 +172,15 @@ fn remove(edit: &mut Edit<'_>, events: &mut Vec<Vec<Described>>, left: &mut usiz
                 None => events.pop(),
             };
         };
+        if edit.store().vector().covers(&event.dot()) {
+            // Seen meanwhile, when it took out what it supersedes: without a new event nothing changes, whatever is said of an old one.
+            continue;
+        }
         match event {
             Described::Live { removes, .. } => remove_all(edit, &removes, left),
             Described::Dead { dot, removes } => {
                 remove_all(edit, &removes, left);
-                if !edit.store().vector().covers(&dot) {
-                    edit.record(dot, removes);
-                }
+                edit.record(dot, removes);
             }
         }
     }
