@@ -14,7 +14,7 @@
 //! one check covers convergence, causality, atomicity, no lost update and no resurrection.
 //!
 //! Beside that, what a replica shows is at every step what it told its callers of, change by change; in the end all agree on winners,
-//! siblings and frontier; and beside a hostile member no bound of the engine is exceeded.
+//! siblings and frontier, and each would be the same after a restart; and beside a hostile member no bound of the engine is exceeded.
 //!
 //! [`run`] gives a [`Tally`] of what happened, [`replay`] tells it line by line, [`sweep`] runs many seeds on all cores.
 

@@ -36,7 +36,8 @@ impl World<'_> {
         }
         say!(self, None, "all come together");
         self.network.sleep(BTreeSet::new());
-        self.come_to_rest(HEALING_MILLIS_MAX)
+        self.come_to_rest(HEALING_MILLIS_MAX)?;
+        self.compare_disks()
     }
 
     fn come_to_rest(&mut self, millis_max: u64) -> Result<(), Flaw> {
@@ -61,6 +62,22 @@ impl World<'_> {
         }
         self.agree()
             .map_err(|flaw| format!("the healed network does not come to rest: {}", flaw.what).into())
+    }
+
+    /// What is on a disk must be what its replica shows: all is flushed by now.
+    fn compare_disks(&self) -> Result<(), Flaw> {
+        for (at, node) in self.nodes.iter().enumerate() {
+            let (shown, config) = (&node.replica, self.profile.config([0; 32]));
+            let kept = Replica::restore(config, self.now, node.disk.batches());
+            if kept.vector() != shown.vector()
+                || kept.frontier() != shown.frontier()
+                || !kept.live_dots().eq(shown.live_dots())
+                || reading(&kept) != reading(shown)
+            {
+                return Err(format!("replica {at} would not be the same after a restart").into());
+            }
+        }
+        Ok(())
     }
 
     /// Joins honest replicas that do not reach each other. Those that do have to make do with the links they have.
