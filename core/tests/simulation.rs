@@ -11,7 +11,10 @@ use gossipstore_core::sim::{self, Hostility, Lie};
 const SCHEDULES: u64 = 20_000;
 
 /// Within how many schedules a lie that the engine does not see through does harm.
-const LIE_SCHEDULES: u64 = 400;
+const LIE_SCHEDULES_MAX: u64 = 5_000;
+
+/// How many schedules the share of those is taken of in which it does.
+const LIE_SAMPLE: u64 = 400;
 
 fn variable(name: &str) -> Option<u64> {
     env::var(name)
@@ -66,9 +69,10 @@ fn to_be_watched_changes_nothing() {
 #[test]
 fn what_the_engine_does_not_see_through_does_harm() {
     for lie in Lie::ALL {
-        let harmed = (0..LIE_SCHEDULES).filter(|seed| sim::run_hostile(*seed, Hostility::One(lie)).is_err());
-        let harmed = harmed.count();
-        say(&format!("{lie:?} does harm in {harmed} of {LIE_SCHEDULES} schedules"));
-        assert!(harmed > 0, "the engine withstands {lie:?}");
+        let does_harm = |seed: &u64| sim::run_hostile(*seed, Hostility::One(lie)).is_err();
+        let harmed = (0..LIE_SAMPLE).filter(does_harm).count();
+        say(&format!("{lie:?} does harm in {harmed} of {LIE_SAMPLE} schedules"));
+        let found = harmed > 0 || (LIE_SAMPLE..LIE_SCHEDULES_MAX).any(|seed| does_harm(&seed));
+        assert!(found, "the engine withstands {lie:?}");
     }
 }
