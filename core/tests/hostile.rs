@@ -4,13 +4,14 @@
 mod support;
 
 use gossipstore_core::{
-    id::Peer,
+    id::{Dot, Peer},
     replica::{Event, Input},
     sync::SessionError,
-    wire::Frame,
+    time::Hlc,
+    wire::{AuthorTable, End, EventWriter, Frame, Tag},
 };
 use proptest::prelude::*;
-use support::{Driver, PEER, join, settle};
+use support::{Driver, PEER, gossip, join, settle};
 
 /// A replica that holds a little, and has asked the peer that holds more. Every time the same, down to the tags.
 fn asking() -> (Driver, Driver) {
@@ -169,6 +170,67 @@ fn a_frame_above_the_bound_is_refused() {
         }
     )));
     assert_works(b);
+}
+
+/// A replica that has asked, the tag of its HELLO, and the dot of what it wrote since.
+fn asked() -> (Driver, Tag, Dot) {
+    let mut b = Driver::new(2);
+    b.feed(Input::PeerUp { peer: PEER });
+    let (_, frame) = b.sent.pop_front().expect("a HELLO");
+    let Ok(Frame::Hello(hello)) = Frame::parse(&frame) else {
+        panic!("not HELLO")
+    };
+    b.set("key", "mine");
+    let mine = b.replica.live_dots().next().expect("just written");
+    (b, hello.tag, mine)
+}
+
+/// The answer, whose sender has seen so much, is taken and changes nothing.
+fn assert_changes_nothing(mut b: Driver, frames: Vec<Vec<u8>>, end: End, authors: &mut AuthorTable, tag: Tag) {
+    let ends = end.frames(tag, frames.len() as u64, authors);
+    let stored = b.batches.len();
+    for frame in frames.into_iter().chain(ends) {
+        receive(&mut b, &frame);
+    }
+    assert!(b.events.contains(&Event::Received { peer: PEER }));
+    assert_eq!((b.get("key"), b.batches.len()), (Some("mine".into()), stored));
+}
+
+#[test]
+fn who_has_seen_nothing_new_removes_nothing() {
+    let (b, tag, mine) = asked();
+    let end = End {
+        named: true,
+        vector: vec![(mine.author, mine.n)],
+        ..End::default()
+    };
+    let (sequence, leaves) = (0, &[][..]);
+    let leaves = Frame::Leaves { tag, sequence, leaves }.encode();
+    assert_changes_nothing(b, vec![leaves], end, &mut AuthorTable::default(), tag);
+}
+
+#[test]
+fn an_event_that_was_seen_removes_nothing_more() {
+    let (mut b, tag, mine) = asked();
+    let mut other = Driver::new(3);
+    other.set("elsewhere", "1");
+    gossip(&mut other, &mut b);
+    let seen = other.replica.live_dots().next().expect("just written");
+    let (mut writer, mut events) = (EventWriter::new(AuthorTable::default(), Hlc::default()), Vec::new());
+    writer.dead(seen, &[mine], &mut events);
+    let end = End {
+        judged: true,
+        vector: vec![(mine.author, mine.n), (seen.author, seen.n)],
+        ..End::default()
+    };
+    let frame = Frame::Events {
+        tag,
+        sequence: 0,
+        remaining: 0,
+        events: &events,
+    };
+    let frames = vec![frame.encode()];
+    assert_changes_nothing(b, frames, end, writer.authors(), tag);
 }
 
 #[test]

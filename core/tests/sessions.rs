@@ -6,7 +6,7 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use gossipstore_core::{
-    id::StoreId,
+    id::{Peer, StoreId},
     replica::{Command, CommandId, Config, Event, Input, Scan, Value, Write},
     sync::SessionError,
     time::Timestamp,
@@ -409,6 +409,25 @@ fn a_silent_peer_is_given_up_and_asked_again() {
     // The peer's own HELLO arrives late: the answer is a new session.
     settle(&mut a, &mut b);
     assert_eq!(b.replica.len(), 3);
+}
+
+#[test]
+fn a_silent_peer_is_given_up_although_others_bring_something() {
+    let (mut a, mut b) = (Driver::new(1), Driver::new(2));
+    let silent = Peer(PEER.0 + 1);
+    b.feed(Input::PeerUp { peer: silent });
+    for at in 0..6 {
+        a.set(&format!("key {at}"), "value");
+        join(&mut a, &mut b);
+        settle(&mut a, &mut b);
+        cut(&mut a, &mut b);
+        b.pass(config(2).session_patience / 4);
+    }
+    assert_eq!(b.replica.len(), 6);
+    assert!(b.events.contains(&Event::SessionFailed {
+        peer: silent,
+        error: SessionError::Silent
+    }));
 }
 
 #[test]

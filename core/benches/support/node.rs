@@ -150,7 +150,7 @@ fn name(input: &Input) -> &'static str {
             Some(6) => "DIGEST",
             Some(7) => "ACK",
             Some(10 | 11 | 15) => "vector descent",
-            Some(12 | 13 | 14) => "descent",
+            Some(12..=14) => "descent",
             _ => "another frame",
         },
         Input::Drained { .. } => "drained",

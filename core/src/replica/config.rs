@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{id::StoreId, mutation::Mutated, wire::Frame};
+use crate::{id::StoreId, mutation::Mutated, store::BLOCK_DOTS_MAX, wire::Frame};
 
 /// The settings of one replica. [`Config::new`] gives the defaults that suit a browser tab; the fields are public so that a
 /// simulation can sweep them.
@@ -15,6 +15,9 @@ pub struct Config {
     pub seed: [u8; 32],
     /// How many records of dead events are kept for sessions (see the `store` room). A record takes about 40 bytes.
     pub ring_records: usize,
+    /// How many consecutive dots of one author a block holds, 1 to 256. Part of the protocol: all members must use the same. Other
+    /// than 256 only in simulations, where small blocks make many.
+    pub block_dots: u64,
     /// A transaction whose frame is longer than this many bytes is announced instead of carried by gossip; peers fetch it by a
     /// session. Gossip networks bound their messages (gossipsub: 64 KiB).
     pub gossip_bytes_max: usize,
@@ -55,6 +58,7 @@ impl Config {
             store,
             seed,
             ring_records: 65_536,
+            block_dots: BLOCK_DOTS_MAX,
             gossip_bytes_max: 48 * 1024,
             buffered_transactions_max: 4_096,
             gap_patience: Duration::from_millis(300),

@@ -11,7 +11,7 @@ use crate::{
 
 /// The most bytes in the buffer, whatever the number of transactions. What does not fit is not lost: a session
 /// brings it.
-const EARLY_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(super) const EARLY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// How long an early transaction is kept. What it lacks should have come by a session long before; if nobody has it, or it was
 /// invented, the transaction must not keep others out.
@@ -104,6 +104,18 @@ impl Early {
             .values()
             .map(|waiting| (waiting.since, waiting.from))
             .min_by_key(|(since, _)| *since)
+    }
+
+    /// How many are kept.
+    #[cfg(feature = "sim")]
+    pub(super) fn len(&self) -> usize {
+        self.txns.len()
+    }
+
+    /// How many bytes they take.
+    #[cfg(feature = "sim")]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     fn remove(&mut self, place: &(AuthorId, u64)) -> Option<Txn> {

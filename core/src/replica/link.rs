@@ -147,7 +147,8 @@ impl Link {
     /// Takes a HAVE frame; gives the request that it completes.
     pub(super) fn have(&mut self, tag: Tag, more: bool, leaves: &[u8]) -> Result<Option<Request>, SessionError> {
         let Some(mut request) = self.request.take_if(|request| request.tag == tag && request.told) else {
-            return Err(SessionError::OutOfPlace("HAVE without a HELLO"));
+            // It belongs to a HELLO that was given up.
+            return Ok(None);
         };
         let mut left = HAVE_BLOCKS_MAX - request.have.len();
         let charge = || {

@@ -4,12 +4,13 @@
 //! slice. Readers see the state before until the last slice, and then all of it.
 
 use alloc::{collections::BTreeSet, vec::Vec};
+use core::time::Duration;
 
 use super::{Event, Origin, Output, Replica};
 use crate::{
     causality::Dots,
     id::{Dot, Peer},
-    store::{BLOCK_DOTS, Edit, StoredEntry},
+    store::{Edit, StoredEntry},
     sync::{Delta, Judged, masked},
     time::{Hlc, Timestamp},
     wire::{Body, Described, Frame, Tag},
@@ -21,6 +22,7 @@ pub(super) struct Merge {
     peer: Peer,
     /// Of the session.
     tag: Tag,
+    begun_at: Timestamp,
     delta: Delta,
     /// Described as live, and seen here since the session began.
     known: BTreeSet<Dot>,
@@ -42,10 +44,11 @@ enum Phase {
 }
 
 impl Merge {
-    pub(super) fn new(peer: Peer, tag: Tag, delta: Delta) -> Self {
+    pub(super) fn new(peer: Peer, tag: Tag, delta: Delta, now: Timestamp) -> Self {
         Self {
             peer,
             tag,
+            begun_at: now,
             delta,
             known: BTreeSet::new(),
             phase: Phase::Put(0, 0),
@@ -99,9 +102,9 @@ impl Replica {
                 }
                 Phase::Clean => {
                     if edit.clean(&mut left) {
-                        let (peer, tag) = (merge.peer, merge.tag);
+                        let (peer, tag, begun_at) = (merge.peer, merge.tag, merge.begun_at);
                         self.merge = None;
-                        self.merged(peer, Some(tag), now);
+                        self.merged(peer, Some(tag), begun_at, now);
                     }
                 }
             }
@@ -109,8 +112,9 @@ impl Replica {
         self.merge.is_none()
     }
 
-    /// A session is over: all that the peer had is visible. `tag` is that of the END, if there was one.
-    pub(super) fn merged(&mut self, peer: Peer, tag: Option<Tag>, now: Timestamp) {
+    /// A session is over: all that the peer had is visible. `tag` is that of the END, if there was one; it began to be taken in at
+    /// `begun_at`.
+    pub(super) fn merged(&mut self, peer: Peer, tag: Option<Tag>, begun_at: Timestamp, now: Timestamp) {
         self.apply_early(None, now);
         let digest = self.digest();
         if self
@@ -124,8 +128,10 @@ impl Replica {
             if *other == peer {
                 link.compared = link.digest.map(|(theirs, _)| (digest, theirs));
             }
-            // While the merge was under way, nobody could be heard.
-            link.heard_at = now;
+            // While the merge was under way, nobody could be heard. Only that long: else a peer that says nothing would never count as
+            // silent beside others that bring something now and then.
+            let deaf = Duration::from_millis(now.0.saturating_sub(begun_at.0));
+            link.heard_at = now.min(link.heard_at + deaf);
         }
         self.report_sync(now);
         self.outputs.push_back(Output::Emit(Event::Received { peer }));
@@ -220,15 +226,21 @@ impl Merge {
             if !self.delta.vector.covers(&dot) {
                 continue;
             }
+            if !matches!(event, Described::Live { .. }) {
+                // A session that was cut may have brought it as live.
+                self.known.remove(&dot);
+            }
+            if edit.store().vector().covers(&dot) {
+                // Seen meanwhile, when it took out what it supersedes: without a new event nothing changes, whatever is said of an
+                // old one.
+                continue;
+            }
             match event {
                 Described::Live { removes, .. } => remove_all(edit, &removes, left),
                 Described::Dead { dot, removes } => {
-                    // A session that was cut may have brought it as live.
                     edit.remove(&dot);
                     remove_all(edit, &removes, left);
-                    if !edit.store().vector().covers(&dot) {
-                        edit.record(dot, removes);
-                    }
+                    edit.record(dot, removes);
                 }
                 Described::Forgotten { dot } => edit.remove(&dot),
             }
@@ -239,9 +251,10 @@ impl Merge {
     /// Takes out what is dead at the sender. What is live there and dead here stays dead. Returns how many blocks are done, if
     /// there are more.
     fn judge(&self, judged: &Judged, edit: &mut Edit<'_>, done: usize, left: &mut usize) -> Option<usize> {
-        // A block holds 256 dots; at least one block is taken.
-        let count = left.div_ceil(BLOCK_DOTS as usize).max(1);
-        *left = left.saturating_sub(count * BLOCK_DOTS as usize);
+        // At least one block is taken.
+        let dots = edit.store().block_dots();
+        let count = left.div_ceil(dots as usize).max(1);
+        *left = left.saturating_sub(count * dots as usize);
         let blocks: Vec<_> = edit.store().blocks().skip(done).take(count).collect();
         for (author, block, live) in &blocks {
             let (asked, limit, leaves, all) = match judged {
@@ -261,11 +274,11 @@ impl Merge {
                 None if all => Default::default(),
                 None => *live,
             };
-            let announced = masked(live, *block, asked);
+            let announced = masked(live, *block, dots, asked);
             for (word, first) in (0..live.len()).zip((1..).step_by(64)) {
                 let mut suspects = live[word] & !(named[word] & announced[word]);
                 while suspects != 0 {
-                    let n = block * BLOCK_DOTS + first + u64::from(suspects.trailing_zeros());
+                    let n = block * dots + first + u64::from(suspects.trailing_zeros());
                     suspects &= suspects - 1;
                     let dot = Dot::new(*author, n);
                     let known = self.known.contains(&dot) || !edit.store().vector().covers(&dot);

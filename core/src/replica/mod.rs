@@ -11,6 +11,8 @@
 //! path (`settle`): whatever changes the store ends in one batch, one event and one note to the peers.
 
 mod bases;
+#[cfg(feature = "sim")]
+mod bounds;
 mod commands;
 mod config;
 mod early;
@@ -113,7 +115,7 @@ impl Replica {
         let mut random = Random::new(config.seed);
         let anti_entropy_at = anti_entropy_after(&config, &mut random, now);
         Self {
-            store: Store::new(config.ring_records, random.number(), config.mutated),
+            store: Store::new(config.ring_records, config.block_dots, random.number(), config.mutated),
             clock: Clock::default(),
             author: None,
             early: Early::new(config.buffered_transactions_max),
@@ -168,7 +170,8 @@ impl Replica {
         edit.finish();
     }
 
-    /// Takes one input. Drain [`Self::poll_output`] until it is empty before the next.
+    /// Takes one input. Drain [`Self::poll_output`] until it is empty before the next. `now` may jump ahead but must not go back while
+    /// the replica is open: what waits for a time would wait for as much longer.
     pub fn handle(&mut self, input: Input, now: Timestamp) {
         match input {
             Input::Persisted { id } => self.persisted(id),

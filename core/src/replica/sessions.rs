@@ -19,7 +19,7 @@ use crate::{
 
 /// How many sessions receive at the same time. More would bring the same events several times; with one only, a peer that
 /// answers slowly would hold up the others.
-const SESSIONS_MAX: usize = 2;
+pub(super) const SESSIONS_MAX: usize = 2;
 
 /// How long a peer's digest may differ from ours before a session is opened although one of both keeps changing.
 const DIFFERENCE_MAX: Duration = Duration::from_secs(10);
@@ -263,7 +263,7 @@ impl Replica {
             if equal {
                 link.digest = Some((incoming.asked().digest(), now));
             }
-            self.merged(peer, None, now);
+            self.merged(peer, None, now, now);
         }
         Ok(())
     }
@@ -339,7 +339,7 @@ impl Replica {
             if let Some(link) = self.links.get_mut(&peer) {
                 link.failures = 0;
             }
-            self.merged(peer, None, now);
+            self.merged(peer, None, now, now);
         } else {
             self.report_sync(now);
             self.open_sessions(now);
@@ -401,7 +401,7 @@ impl Replica {
         let delta = incoming.receive(frame, &self.store, &mut replies)?;
         let send = |frame| Output::Send { peer, frame };
         self.outputs.extend(replies.into_iter().map(send));
-        if let Some(delta) = delta {
+        if let Some(mut delta) = delta {
             let tag = incoming.tag();
             link.incoming = None;
             link.failures = 0;
@@ -414,13 +414,17 @@ impl Replica {
                 return Err(SessionError::TooManyAuthors);
             }
             self.yield_author(&delta.vector);
-            self.merge = Some(Merge::new(peer, tag, delta));
+            // Who has seen nothing new knows of nothing to remove. Without an event there would be no batch, and callers not told.
+            if self.store.vector().dominates(&delta.vector) {
+                delta.judged = None;
+            }
+            self.merge = Some(Merge::new(peer, tag, delta, now));
             self.merge_some(self.config.slice_events.max(1), now);
         } else {
             let progress = incoming.progress();
             if self.config.mutated.is(Mutation::VisibleBeforeEnd) {
                 let staged = incoming.staged();
-                self.merge = Some(Merge::new(peer, incoming.tag(), staged));
+                self.merge = Some(Merge::new(peer, incoming.tag(), staged, now));
             }
             let event = Event::Progress {
                 peer,

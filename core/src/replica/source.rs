@@ -33,6 +33,10 @@ impl Source for Store {
         Self::record(self, dot)
     }
 
+    fn block_dots(&self) -> u64 {
+        Self::block_dots(self)
+    }
+
     fn leaves(&self) -> impl Iterator<Item = Leaf> {
         self.blocks().map(|(author, block, live)| Leaf { author, block, live })
     }

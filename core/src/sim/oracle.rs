@@ -1,87 +1,142 @@
 //! The judge: what each replica must hold, computed from all events ever made.
+//!
+//! It is asked after every step, so it does not begin anew each time: for each replica it keeps a [`Sight`], what follows from
+//! the vector that it last judged, and takes in the events by which the vector has grown.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     format,
     string::String,
+    sync::Arc,
     vec::Vec,
 };
-use core::fmt;
 
 use crate::{
+    causality::Dots,
     id::{AuthorId, Dot},
     replica::{Replica, VersionVector},
     store::Batch,
 };
 
-/// What a replica did that it must not.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Violation {
-    /// The seed of the run.
-    pub seed: u64,
-    /// At which step.
-    pub step: usize,
-    /// What is wrong.
-    pub what: String,
+/// What is wrong with a replica.
+#[derive(Debug)]
+pub(super) struct Flaw {
+    pub(super) what: String,
+    /// The events that it is about.
+    pub(super) dots: Vec<Dot>,
 }
 
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "seed {} step {}: {}", self.seed, self.step, self.what)
+impl From<String> for Flaw {
+    fn from(what: String) -> Self {
+        Self { what, dots: Vec::new() }
     }
+}
+
+impl Flaw {
+    fn about(dot: Dot, what: String) -> Self {
+        Self {
+            what,
+            dots: [dot].into(),
+        }
+    }
+
+    /// The same, said of a replica.
+    pub(super) fn of(self, replica: usize) -> Self {
+        Self {
+            what: format!("replica {replica} {}", self.what),
+            ..self
+        }
+    }
+}
+
+/// An event as its author made it.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// The key of a put; `None` for a delete.
+    pub(super) key: Option<Arc<str>>,
+    pub(super) removes: Dots,
+    /// The first and last number of its transaction.
+    pub(super) txn: (u64, u64),
+    /// What its author had seen.
+    pub(super) past: Arc<VersionVector>,
+    /// When and where it was made.
+    pub(super) at: Moment,
+}
+
+/// A step of the run and the replica that takes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) step: usize,
+    pub(super) replica: usize,
+}
+
+/// What a replica with a certain vector must hold.
+#[derive(Debug, Default)]
+pub(super) struct Sight {
+    seen: VersionVector,
+    live: BTreeSet<Dot>,
+    removed: BTreeSet<Dot>,
 }
 
 /// All events ever made.
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
     events: BTreeMap<Dot, Made>,
-}
-
-#[derive(Debug)]
-struct Made {
-    put: bool,
-    removes: Vec<Dot>,
-    /// The first and last number of its transaction.
-    txn: (u64, u64),
-    /// What its author had seen.
-    past: VersionVector,
+    /// What became of them where, if somebody wants to be told.
+    told: Option<Vec<(Dot, Moment, &'static str)>>,
 }
 
 impl Oracle {
+    /// An oracle that can tell the history of an event, if asked to remember it.
+    pub(super) fn new(telling: bool) -> Self {
+        Self {
+            events: BTreeMap::new(),
+            told: telling.then(Vec::new),
+        }
+    }
+
     /// Notes a local transaction: what its author had seen before, and the batch that it became.
-    pub(super) fn made(&mut self, author: AuthorId, past: &VersionVector, batch: &Batch) -> Result<(), String> {
+    pub(super) fn made(
+        &mut self,
+        author: AuthorId,
+        past: &VersionVector,
+        batch: &Batch,
+        at: Moment,
+    ) -> Result<(), Flaw> {
         let puts = batch
             .entries
             .iter()
-            .map(|entry| (entry.dot, true, entry.removes.to_vec()));
-        let deletes = batch
-            .records
-            .iter()
-            .map(|(dot, removes)| (*dot, false, removes.to_vec()));
-        let events: Vec<_> = puts.chain(deletes).collect();
+            .map(|entry| (entry.dot, Some(Arc::clone(&entry.key)), entry.removes.clone()));
+        let deletes = batch.records.iter().map(|(dot, removes)| (*dot, None, removes.clone()));
         let first = past.get(&author) + 1;
-        let txn = (first, first + events.len() as u64 - 1);
-        for (dot, put, removes) in events {
+        let txn = (
+            first,
+            past.get(&author) + (batch.entries.len() + batch.records.len()) as u64,
+        );
+        let past = Arc::new(past.clone());
+        for (dot, key, removes) in puts.chain(deletes) {
             if dot.author != author {
-                return Err(format!("a local transaction of {author:?} holds {dot:?}"));
+                let what = format!("made a transaction of {author:?} that holds {dot:?}");
+                return Err(Flaw::about(dot, what));
             }
-            if self
-                .events
-                .insert(
-                    dot,
-                    Made {
-                        put,
-                        removes,
-                        txn,
-                        past: past.clone(),
-                    },
-                )
-                .is_some()
-            {
-                return Err(format!("the dot {dot:?} was given to two events"));
+            let past = Arc::clone(&past);
+            let made = Made {
+                key,
+                removes,
+                txn,
+                past,
+                at,
+            };
+            if self.events.insert(dot, made).is_some() {
+                return Err(Flaw::about(dot, format!("gave the dot {dot:?} to a second event")));
             }
         }
         Ok(())
+    }
+
+    /// Notes an event that no replica made.
+    pub(super) fn made_up(&mut self, dot: Dot, made: Made) {
+        self.events.insert(dot, made);
     }
 
     /// Whether the event is known.
@@ -89,40 +144,72 @@ impl Oracle {
         self.events.contains_key(dot)
     }
 
-    /// Whether a replica holds what it must.
-    pub(super) fn judge(&self, replica: &Replica) -> Result<(), String> {
-        let seen = replica.vector();
-        let mut expected = BTreeSet::new();
-        let mut removed = BTreeSet::new();
-        for (author, n) in seen.iter() {
-            for n in 1..=n {
-                let dot = Dot::new(author, n);
-                let made = self
-                    .events
-                    .get(&dot)
-                    .ok_or_else(|| format!("covers {dot:?}, which nobody made"))?;
-                if made.txn.1 > seen.get(&author) {
-                    return Err(format!(
-                        "shows {dot:?} without the rest of its transaction up to {}",
-                        made.txn.1
-                    ));
-                }
-                if !seen.dominates(&made.past) {
-                    return Err(format!("shows {dot:?} without its past"));
-                }
-                if made.put {
-                    expected.insert(dot);
-                }
-                removed.extend(&made.removes);
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Everything in the past of these events, and they themselves.
+    pub(super) fn closure(&self, dots: &[Dot]) -> VersionVector {
+        let mut closure = VersionVector::new();
+        for dot in dots {
+            closure.advance(dot.author, dot.n);
+            if let Some(made) = self.events.get(dot) {
+                closure.merge(&made.past);
             }
         }
-        let expected: BTreeSet<Dot> = expected.difference(&removed).copied().collect();
-        let live: BTreeSet<Dot> = replica.live_dots().collect();
-        if live != expected {
-            let extra: Vec<_> = live.difference(&expected).collect();
-            let lost: Vec<_> = expected.difference(&live).collect();
-            return Err(format!("resurrected {extra:?}, lost {lost:?}"));
+        closure
+    }
+
+    /// Whether a replica holds what it must.
+    pub(super) fn judge(&mut self, sight: &mut Sight, replica: &Replica, at: Moment) -> Result<(), Flaw> {
+        let seen = replica.vector();
+        if *seen != sight.seen {
+            self.look(sight, seen, at)?;
         }
+        if sight.live.iter().copied().eq(replica.live_dots()) {
+            return Ok(());
+        }
+        let live: BTreeSet<Dot> = replica.live_dots().collect();
+        let extra: Vec<_> = live.difference(&sight.live).copied().collect();
+        let lost: Vec<_> = sight.live.difference(&live).copied().collect();
+        Err(Flaw {
+            what: format!("resurrected {extra:?}, lost {lost:?}"),
+            dots: extra.into_iter().chain(lost).collect(),
+        })
+    }
+
+    /// Takes in the events by which a vector has grown.
+    fn look(&mut self, sight: &mut Sight, seen: &VersionVector, at: Moment) -> Result<(), Flaw> {
+        if !seen.dominates(&sight.seen) {
+            *sight = Sight::default();
+        }
+        for (author, upto) in seen.iter() {
+            for n in sight.seen.get(&author) + 1..=upto {
+                let dot = Dot::new(author, n);
+                let Some(made) = self.events.get(&dot) else {
+                    return Err(Flaw::about(dot, format!("covers {dot:?}, which nobody made")));
+                };
+                if made.txn.1 > upto {
+                    let what = format!("shows {dot:?} without the rest of its transaction up to {}", made.txn.1);
+                    return Err(Flaw::about(dot, what));
+                }
+                if !seen.dominates(&made.past) || !made.removes.iter().all(|dot| seen.covers(dot)) {
+                    return Err(Flaw::about(dot, format!("shows {dot:?} without its past")));
+                }
+                if made.key.is_some() && !sight.removed.contains(&dot) {
+                    sight.live.insert(dot);
+                }
+                for removed in &made.removes {
+                    sight.live.remove(removed);
+                    sight.removed.insert(*removed);
+                }
+                if let Some(told) = &mut self.told {
+                    told.push((dot, at, "visible"));
+                    told.extend(made.removes.iter().map(|removed| (*removed, at, "removed")));
+                }
+            }
+        }
+        sight.seen = seen.clone();
         Ok(())
     }
 
@@ -130,16 +217,32 @@ impl Oracle {
     pub(super) fn frontier(&self, seen: &VersionVector) -> Vec<Dot> {
         let lasts: Vec<_> = seen.iter().map(|(author, n)| Dot::new(author, n)).collect();
         let followed = |dot: &Dot| {
-            let made = lasts
-                .iter()
-                .filter(|last| *last != dot)
-                .filter_map(|last| self.events.get(last));
-            made.into_iter().any(|made| made.past.covers(dot))
+            let others = lasts.iter().filter(|last| *last != dot);
+            let mut made = others.filter_map(|last| self.events.get(last));
+            made.any(|made| made.past.covers(dot))
         };
         lasts.iter().filter(|dot| !followed(dot)).copied().collect()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.events.len()
+    /// Who made an event, and what became of it where.
+    pub(super) fn history(&self, dot: &Dot) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(made) = self.events.get(dot) {
+            let Made {
+                key, removes, txn, at, ..
+            } = made;
+            let what = key
+                .as_ref()
+                .map_or("a delete".into(), |key| format!("a put of {key:?}"));
+            lines.push(format!(
+                "{dot:?} is {what} that removes {removes:?}, made in step {} by replica {}; its transaction is {} to {}",
+                at.step, at.replica, txn.0, txn.1
+            ));
+        } else {
+            lines.push(format!("{dot:?} was made by nobody"));
+        }
+        let told = self.told.iter().flatten().filter(|(of, ..)| of == dot);
+        lines.extend(told.map(|(_, at, what)| format!("{dot:?} {what} at replica {} in step {}", at.replica, at.step)));
+        lines
     }
 }

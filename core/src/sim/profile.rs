@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::random::Random;
+use super::{hostile::Hostility, random::Random};
 use crate::{
     id::StoreId,
     mutation::{Mutated, Mutation},
@@ -20,6 +20,8 @@ pub struct Profile {
     pub steps: usize,
     /// Records of dead events kept.
     pub ring_records: usize,
+    /// Dots of a block.
+    pub block_dots: u64,
     /// The longest gossiped transaction; small ones force announcements.
     pub gossip_bytes_max: usize,
     /// How many early transactions are kept.
@@ -38,10 +40,14 @@ pub struct Profile {
     pub loss_percent: usize,
     /// Gossip messages delivered twice, in percent.
     pub duplicate_percent: usize,
-    /// Crashes, restores, clones and cuts, per thousand steps.
+    /// Frames and messages delivered long after their time, per thousand steps.
+    pub late_per_mille: usize,
+    /// Crashes, restores, clones, cuts, closed directions and jumps of clocks, per thousand steps.
     pub mishaps_per_mille: usize,
     /// Values too large to travel inside an event, in percent.
     pub large_percent: usize,
+    /// What the last replica does beside what a replica does.
+    pub hostility: Option<Hostility>,
     /// The deliberate bug that the replicas have.
     pub mutation: Option<Mutation>,
 }
@@ -53,6 +59,7 @@ impl Profile {
             keys: 2 + random.below(4),
             steps: random.pick(&[60, 200, 200, 500]),
             ring_records: random.pick(&[0, 4, 65_536]),
+            block_dots: random.pick(&[4, 256]),
             gossip_bytes_max: random.pick(&[0, 150, 48 * 1024]),
             buffered_transactions_max: random.pick(&[0, 2, 4_096]),
             event_bytes_max: random.pick(&[1, 100, 65_536]),
@@ -62,9 +69,25 @@ impl Profile {
             slice_events: random.pick(&[1, 3, 1_000]),
             loss_percent: random.pick(&[0, 20, 60, 100]),
             duplicate_percent: random.pick(&[0, 20]),
+            late_per_mille: random.pick(&[0, 0, 30]),
             mishaps_per_mille: random.pick(&[0, 30, 120]),
-            mutation: None,
             large_percent: random.pick(&[0, 0, 0, 0, 0, 0, 0, 5]),
+            hostility: match random.below(8) {
+                0 => Some(Hostility::Liar),
+                1 => Some(Hostility::Forger),
+                _ => None,
+            },
+            mutation: None,
+        }
+    }
+
+    /// With a hostile member, beside at least two honest ones.
+    pub(super) fn with_hostility(self, hostility: Option<Hostility>) -> Self {
+        let least = if hostility.is_some() { 3 } else { 2 };
+        Self {
+            hostility,
+            replicas: self.replicas.max(least),
+            ..self
         }
     }
 
@@ -75,6 +98,7 @@ impl Profile {
     pub(super) fn config(&self, seed: [u8; 32]) -> Config {
         Config {
             ring_records: self.ring_records,
+            block_dots: self.block_dots,
             gossip_bytes_max: self.gossip_bytes_max,
             buffered_transactions_max: self.buffered_transactions_max,
             event_bytes_max: self.event_bytes_max,
@@ -84,7 +108,12 @@ impl Profile {
             slice_events: self.slice_events,
             mutated: Mutated::by(self.mutation),
             anti_entropy_every: Duration::from_secs(20),
-            ..Config::new(StoreId::from_name("simulation"), seed)
+            ..Config::new(store(), seed)
         }
     }
+}
+
+/// The store that all are members of.
+pub(super) fn store() -> StoreId {
+    StoreId::from_name("simulation")
 }

@@ -2,15 +2,16 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
-/// How many consecutive dots of one author a block holds.
-pub const BLOCK_DOTS: u64 = 256;
+/// How many consecutive dots of one author a block holds at most, and does unless a simulation has smaller ones.
+pub const BLOCK_DOTS_MAX: u64 = 256;
 
 /// One bit for each dot of a block: set when the dot is live. Bit 0 of word 0 is the block's first dot.
-pub type Bitmap = [u64; (BLOCK_DOTS / 64) as usize];
+pub type Bitmap = [u64; (BLOCK_DOTS_MAX / 64) as usize];
 
 /// The live dots of one author, by block. A block without live dots does not exist.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Log {
+    block_dots: u64,
     blocks: BTreeMap<u64, Block>,
 }
 
@@ -22,17 +23,25 @@ struct Block {
 }
 
 impl Log {
+    /// A log in blocks of so many dots.
+    pub(super) fn new(block_dots: u64) -> Self {
+        Self {
+            block_dots,
+            blocks: BTreeMap::new(),
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.blocks.is_empty()
     }
 
     pub(super) fn get(&self, n: u64) -> Option<u32> {
-        let (index, bit) = place(n)?;
+        let (index, bit) = self.place(n)?;
         self.blocks.get(&index)?.get(bit)
     }
 
     pub(super) fn insert(&mut self, n: u64, slot: u32) {
-        let (index, bit) = place(n).expect("dots are numbered from 1");
+        let (index, bit) = self.place(n).expect("dots are numbered from 1");
         let block = self.blocks.entry(index).or_default();
         debug_assert!(block.get(bit).is_none(), "a dot is inserted once");
         block.slots.insert(block.rank(bit), slot);
@@ -40,7 +49,7 @@ impl Log {
     }
 
     pub(super) fn remove(&mut self, n: u64) -> Option<u32> {
-        let (index, bit) = place(n)?;
+        let (index, bit) = self.place(n)?;
         let block = self.blocks.get_mut(&index)?;
         block.get(bit)?;
         let slot = block.slots.remove(block.rank(bit));
@@ -55,19 +64,24 @@ impl Log {
     pub(super) fn range(&self, after: u64, upto: u64) -> impl Iterator<Item = u32> {
         // Dot n stands at place n - 1, so the dots after `after` begin at place `after`.
         let (first, end) = (after, upto.max(after));
-        let blocks = self
-            .blocks
-            .range(first / BLOCK_DOTS..end.div_ceil(BLOCK_DOTS).max(first / BLOCK_DOTS));
+        let dots = self.block_dots;
+        let blocks = self.blocks.range(first / dots..end.div_ceil(dots).max(first / dots));
         blocks.flat_map(move |(index, block)| {
-            let base = index * BLOCK_DOTS;
-            let from = block.rank(first.saturating_sub(base).min(BLOCK_DOTS) as usize);
-            let to = block.rank(end.saturating_sub(base).min(BLOCK_DOTS) as usize);
+            let base = index * dots;
+            let from = block.rank(first.saturating_sub(base).min(dots) as usize);
+            let to = block.rank(end.saturating_sub(base).min(dots) as usize);
             block.slots[from..to].iter().copied()
         })
     }
 
     pub(super) fn blocks(&self) -> impl Iterator<Item = (u64, Bitmap)> {
         self.blocks.iter().map(|(index, block)| (*index, block.live))
+    }
+
+    /// The block of a dot and its bit there.
+    fn place(&self, n: u64) -> Option<(u64, usize)> {
+        let at = n.checked_sub(1)?;
+        Some((at / self.block_dots, (at % self.block_dots) as usize))
     }
 }
 
@@ -89,12 +103,6 @@ impl Block {
     }
 }
 
-/// The block of a dot and its bit there.
-fn place(n: u64) -> Option<(u64, usize)> {
-    let at = n.checked_sub(1)?;
-    Some((at / BLOCK_DOTS, (at % BLOCK_DOTS) as usize))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,7 +110,13 @@ mod tests {
 
     #[test]
     fn behaves_like_a_map_from_number_to_slot() {
-        let (mut log, mut model) = (Log::default(), BTreeMap::new());
+        for block_dots in [4, BLOCK_DOTS_MAX] {
+            walk(Log::new(block_dots));
+        }
+    }
+
+    fn walk(mut log: Log) {
+        let mut model = BTreeMap::new();
         // A fixed walk over three blocks that inserts and removes around their edges.
         let mut state = 7_u64;
         for step in 0..5_000 {

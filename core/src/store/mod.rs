@@ -23,7 +23,7 @@ mod ring;
 pub use batch::{Batch, StoredEntry};
 pub use edit::{Edit, Touched};
 pub use keys::Scan;
-pub use log::{BLOCK_DOTS, Bitmap};
+pub use log::{BLOCK_DOTS_MAX, Bitmap};
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
@@ -75,6 +75,7 @@ pub struct Store {
     vector: VersionVector,
     frontier: Frontier,
     authors: Authors,
+    block_dots: u64,
     logs: BTreeMap<AuthorNumber, Log>,
     cells: Pages<Cell>,
     keys: Keys,
@@ -86,13 +87,14 @@ pub struct Store {
 }
 
 impl Store {
-    /// An empty store that keeps up to `ring_records` records of dead events. `hash_seed` must not be known to those who choose
-    /// keys.
-    pub fn new(ring_records: usize, hash_seed: u64, mutated: Mutated) -> Self {
+    /// An empty store that keeps up to `ring_records` records of dead events, and live dots in blocks of `block_dots` (1 to
+    /// [`BLOCK_DOTS_MAX`]). `hash_seed` must not be known to those who choose keys.
+    pub fn new(ring_records: usize, block_dots: u64, hash_seed: u64, mutated: Mutated) -> Self {
         Self {
             vector: VersionVector::new(),
             frontier: Frontier::default(),
             authors: Authors::default(),
+            block_dots: block_dots.clamp(1, BLOCK_DOTS_MAX),
             logs: BTreeMap::new(),
             cells: Pages::default(),
             keys: Keys::new(hash_seed),
@@ -195,6 +197,11 @@ impl Store {
     pub fn record(&self, dot: &Dot) -> Option<Dots> {
         let removes = self.ring.get(self.authors.number(&dot.author)?, dot.n)?;
         Some(self.expand(removes))
+    }
+
+    /// How many consecutive dots of one author a block holds.
+    pub fn block_dots(&self) -> u64 {
+        self.block_dots
     }
 
     /// Which dots are live, as bitmaps of the blocks that hold any: author, index of the block, bitmap. While a step is under
@@ -302,7 +309,8 @@ impl Store {
             Some(before) => self.cells[before].next = slot,
             None => self.keys.get_mut(key).head = slot,
         }
-        self.logs.entry(compact.author).or_default().insert(compact.n, slot);
+        let log = self.logs.entry(compact.author);
+        log.or_insert_with(|| Log::new(self.block_dots)).insert(compact.n, slot);
         slot
     }
 

@@ -15,13 +15,13 @@ use alloc::{
     vec::Vec,
 };
 
-use super::SessionError;
+use super::{SessionError, Source};
 use crate::{
     causality::VersionVector,
     id::AuthorId,
     wire::{
-        AuthorTable, Bits, INNER_BYTES_MAX, Item, Leaf, Node, NodeReader, Prefix, RADIX, choices, write_choice,
-        write_inner, write_leaf,
+        AuthorTable, Bits, INNER_BYTES_MAX, Item, Node, NodeReader, Prefix, RADIX, choices, write_choice, write_inner,
+        write_leaf,
     },
 };
 
@@ -76,7 +76,7 @@ pub(super) fn author_of(key: u128) -> AuthorId {
     AuthorId(key.to_be_bytes())
 }
 
-/// The bits of a key in the trie of live dots that tell the block. A dot's number is at most 2^52, so a block's at most 2^44.
+/// The bits of a key in the trie of live dots that tell the block. A dot's number is at most 2^52, so a block of 256 at most 2^44.
 const BLOCK_BITS: u32 = 44;
 
 impl Trie<Bits> {
@@ -84,14 +84,14 @@ impl Trie<Bits> {
     /// authors of `seen` in order.
     pub(super) fn of_leaves(
         salt: u64,
-        leaves: impl Iterator<Item = Leaf>,
+        source: &impl Source,
         authors: &AuthorTable,
         seen: &VersionVector,
         limits: &BTreeMap<AuthorId, u64>,
     ) -> Self {
         let mut items = Vec::new();
         let mut last = None;
-        for leaf in leaves {
+        for leaf in source.leaves() {
             // Leaves of one author come together.
             let (number, upto) = match last {
                 Some((author, place)) if author == leaf.author => place,
@@ -103,7 +103,7 @@ impl Trie<Bits> {
                     place
                 }
             };
-            let live = masked(&leaf.live, leaf.block, upto);
+            let live = masked(&leaf.live, leaf.block, source.block_dots(), upto);
             if live != Bits::default() {
                 items.push((u128::from(number) << BLOCK_BITS | u128::from(leaf.block), live));
             }
@@ -119,9 +119,9 @@ pub(super) fn block_of(key: u128, authors: &AuthorTable) -> Option<(AuthorId, u6
     Some((author, key as u64 & ((1 << BLOCK_BITS) - 1)))
 }
 
-/// The bits of a block that belong to dots up to `upto`.
-pub(crate) fn masked(bits: &Bits, block: u64, upto: u64) -> Bits {
-    let count = upto.saturating_sub(block * 256);
+/// The bits of a block of so many dots that belong to dots up to `upto`.
+pub(crate) fn masked(bits: &Bits, block: u64, block_dots: u64, upto: u64) -> Bits {
+    let count = upto.saturating_sub(block * block_dots);
     let mut masked = *bits;
     for (word, first) in masked.iter_mut().zip((0..).step_by(64)) {
         let count = count.saturating_sub(first);
@@ -546,10 +546,10 @@ mod tests {
     #[test]
     fn masks_end_at_the_dot() {
         let full = [u64::MAX; 4];
-        assert_eq!(masked(&full, 0, 0), [0; 4]);
-        assert_eq!(masked(&full, 0, 1), [1, 0, 0, 0]);
-        assert_eq!(masked(&full, 1, 256 + 70), [u64::MAX, 63, 0, 0]);
-        assert_eq!(masked(&full, 1, 512), full);
-        assert_eq!(masked(&full, 1, 200), [0; 4]);
+        assert_eq!(masked(&full, 0, 256, 0), [0; 4]);
+        assert_eq!(masked(&full, 0, 256, 1), [1, 0, 0, 0]);
+        assert_eq!(masked(&full, 1, 256, 256 + 70), [u64::MAX, 63, 0, 0]);
+        assert_eq!(masked(&full, 1, 256, 512), full);
+        assert_eq!(masked(&full, 1, 256, 200), [0; 4]);
     }
 }

@@ -27,6 +27,11 @@ pub enum SessionError {
     UnexpectedBody,
     /// A large value does not have the hash announced.
     WrongHash,
+    /// The peer says that it has seen events which it did not describe.
+    NotDescribed {
+        /// How many.
+        events: u64,
+    },
     /// A frame that nothing has called for.
     OutOfPlace(&'static str),
     /// The peer has seen exactly what is seen here, and yet holds other entries: the storage of one of both has lost some.
@@ -64,6 +69,7 @@ impl fmt::Display for SessionError {
             Self::UnknownKey(dot) => write!(f, "the key of {dot:?} was left out and is not known here"),
             Self::UnexpectedBody => write!(f, "a large value is out of place"),
             Self::WrongHash => write!(f, "a large value does not have its hash"),
+            Self::NotDescribed { events } => write!(f, "the peer has left out {events} events"),
             Self::OutOfPlace(what) => write!(f, "{what}"),
             Self::Diverged { blocks } => write!(
                 f,

@@ -196,6 +196,12 @@ impl Incoming {
         Ok(None)
     }
 
+    /// About how many bytes are staged.
+    #[cfg(feature = "sim")]
+    pub fn staged_bytes(&self) -> usize {
+        self.stage.bytes()
+    }
+
     /// What has come so far, as if it were all.
     pub(crate) fn staged(&self) -> Delta {
         Delta {
@@ -239,7 +245,7 @@ impl Incoming {
             Some(asker) => asker,
             None => {
                 let salt = self.salt.ok_or(SessionError::OutOfPlace("node outside a descent"))?;
-                let trie = Trie::of_leaves(salt, source.leaves(), &authors, &self.asked, &self.limits);
+                let trie = Trie::of_leaves(salt, source, &authors, &self.asked, &self.limits);
                 // What is unknown here is not asked for, so that the trie here bounds the descent.
                 self.asker.insert(Asker::new(trie, false, usize::MAX))
             }
@@ -313,6 +319,13 @@ impl Incoming {
             .map(|(author, n)| crate::id::Dot::new(author, n));
         if let Some(dot) = { mentioned }.find(|dot| !vector.covers(dot)) {
             return Err(SessionError::UnexpectedEvent(dot));
+        }
+        // And whoever passes over no dead event describes each.
+        let (told, beyond) = (self.stage.told(&self.asked, &vector), vector.events_beyond(&self.asked));
+        if !self.end.judged && !self.end.named && told != beyond {
+            return Err(SessionError::NotDescribed {
+                events: beyond.saturating_sub(told),
+            });
         }
         if let Some(dot) = self.end.frontier.iter().find(|dot| !vector.covers(dot)) {
             return Err(SessionError::UnexpectedEvent(*dot));

@@ -35,6 +35,8 @@ pub trait Source {
     fn live(&self, author: AuthorId, after: u64, upto: u64) -> impl Iterator<Item = LiveEvent<'_>>;
     /// What a dead event removed, if that is remembered.
     fn record(&self, dot: &Dot) -> Option<Dots>;
+    /// How many dots a block holds: up to 256.
+    fn block_dots(&self) -> u64;
     /// All live dots, by block; those of an author together, in rising order.
     fn leaves(&self) -> impl Iterator<Item = Leaf>;
     /// The key of a live dot.
@@ -360,7 +362,7 @@ impl Outgoing {
     /// Begins a descent.
     fn descend(&mut self, source: &impl Source, frames: &mut Vec<Vec<u8>>) {
         let table = AuthorTable::new(&self.asked);
-        let trie = Trie::of_leaves(self.manner.salt, source.leaves(), &table, &self.asked, &BTreeMap::new());
+        let trie = Trie::of_leaves(self.manner.salt, source, &table, &self.asked, &BTreeMap::new());
         self.descent = Descent::Running(Holder::new(trie));
         // What the receiver has seen and is not known here yet is not judged.
         let asked = Arc::clone(&self.asked);
@@ -399,7 +401,7 @@ impl Outgoing {
                 _ => self.asked.get(&leaf.author),
             };
             last = Some((leaf.author, upto));
-            leaf.live = masked(&leaf.live, leaf.block, upto);
+            leaf.live = masked(&leaf.live, leaf.block, source.block_dots(), upto);
             if leaf.live == Bits::default() {
                 continue;
             }

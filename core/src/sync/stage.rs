@@ -2,7 +2,7 @@
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
-use super::{SessionError, raised::Raised};
+use super::{SessionError, descent::masked, raised::Raised};
 use crate::{
     causality::{Value, VersionVector},
     id::{AuthorId, ContentHash, Dot},
@@ -11,7 +11,7 @@ use crate::{
 
 /// The most bytes of keys and values that one session stages. A tab's whole memory is 4 GiB; what is staged is held beside
 /// what is visible.
-const STAGE_BYTES_MAX: usize = 512 * 1024 * 1024;
+pub const STAGE_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// What an event costs on the stage beyond its key and value, by estimate.
 pub(super) const STAGED_EVENT_BYTES: usize = 128;
@@ -30,6 +30,9 @@ pub(super) struct Stage {
     /// Which of them are live and complete.
     live: Blocks,
     bytes: usize,
+    /// How many events were described in this session, and how many of them were resumed as live.
+    described: u64,
+    again: u64,
     /// How many events were received, those included that left nothing to describe.
     pub(super) done: u64,
     /// The large values that are awaited, by their number in the session.
@@ -110,6 +113,12 @@ impl Staged {
         payloads.iter().enumerate().map(frame).collect()
     }
 
+    fn holds(&self, dot: &Dot) -> bool {
+        let at = dot.n - 1;
+        let bits = self.live.get(&(dot.author, at / 256));
+        bits.is_some_and(|bits| bits[(at % 256 / 64) as usize] >> (at % 64) & 1 == 1)
+    }
+
     /// Whether a vector covers all of it, so that it is of no more use.
     pub fn is_covered_by(&self, vector: &VersionVector) -> bool {
         self.bodies.is_empty()
@@ -129,6 +138,8 @@ impl Stage {
             mentioned: VersionVector::new(),
             done: live.sum(),
             bytes: resumed.bytes,
+            described: 0,
+            again: 0,
             resumed,
             events: Vec::new(),
             live: Blocks::new(),
@@ -151,6 +162,8 @@ impl Stage {
         self.done = self.done.saturating_add(dot.n - self.seen.get(&dot.author));
         self.seen.advance(dot.author, dot.n);
         self.mentioned.advance(dot.author, dot.n);
+        self.described += 1;
+        self.again += u64::from(self.resumed.holds(&dot));
         let mut bytes = STAGED_EVENT_BYTES;
         if let Described::Live { removes, .. } | Described::Dead { removes, .. } = &event {
             for removed in removes {
@@ -229,6 +242,22 @@ impl Stage {
     /// Whether large values are still awaited.
     pub(super) fn awaits(&self) -> bool {
         !self.awaited.is_empty()
+    }
+
+    /// About how many bytes are staged.
+    #[cfg(feature = "sim")]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many of the events between two vectors were described, in this session or in those that were cut.
+    pub(super) fn told(&self, from: &VersionVector, to: &VersionVector) -> u64 {
+        let ones = |bits: Bits| bits.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+        let resumed = self.resumed.live.iter().map(|((author, block), bits)| {
+            let upto = |vector: &VersionVector| ones(masked(bits, *block, 256, vector.get(author)));
+            upto(to).saturating_sub(upto(from))
+        });
+        self.described + resumed.sum::<u64>() - self.again
     }
 
     /// What was received beyond the announced vector.

@@ -1,0 +1,128 @@
+//! One replica with its disk and its clock.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{disk::Disk, oracle::Sight, random::Random};
+use crate::{
+    id::Peer,
+    replica::{Change, Context, Replica, Scan, Value, VersionVector},
+    time::Timestamp,
+};
+
+/// A replica and what its driver holds for it.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) replica: Replica,
+    pub(super) disk: Disk,
+    pub(super) clock: WallClock,
+    /// A context that was read some time ago.
+    pub(super) stale: Option<(Arc<str>, Context)>,
+    /// What its batches say it has seen.
+    pub(super) seen: VersionVector,
+    /// What it must hold.
+    pub(super) sight: Sight,
+    /// What somebody sees who reads nothing and is told of every change: winner and number of siblings.
+    pub(super) view: BTreeMap<Arc<str>, (Value, usize)>,
+    /// Peers with which it receives in a session.
+    pub(super) receiving: BTreeSet<Peer>,
+}
+
+impl Node {
+    pub(super) fn new(replica: Replica, clock: WallClock) -> Self {
+        Self {
+            replica,
+            clock,
+            disk: Disk::default(),
+            stale: None,
+            seen: VersionVector::new(),
+            sight: Sight::default(),
+            view: BTreeMap::new(),
+            receiving: BTreeSet::new(),
+        }
+    }
+
+    /// Takes note of changes that it tells of; gives the key of one that does not follow from those before.
+    pub(super) fn changed(&mut self, changes: &[Change]) -> Option<Arc<str>> {
+        let mut wrong = None;
+        for change in changes {
+            let before = match &change.value {
+                Some(value) => {
+                    let now = (Arc::clone(value), change.siblings);
+                    self.view.insert(Arc::clone(&change.key), now)
+                }
+                None => self.view.remove(&change.key),
+            };
+            if before.map(|(value, _)| value) != change.previous {
+                wrong = Some(Arc::clone(&change.key));
+            }
+        }
+        wrong
+    }
+
+    /// Whether what it shows is what it told.
+    pub(super) fn is_as_told(&self) -> bool {
+        let told = self.view.iter().map(|(key, (value, siblings))| (key, value, *siblings));
+        let all = Scan::default();
+        let shown = self.replica.scan(&all);
+        told.eq(shown.map(|item| (item.key, item.value, item.siblings)))
+    }
+
+    /// Opens it anew, as it is on the disk.
+    pub(super) fn reopen(&mut self, replica: Replica) {
+        self.seen = replica.vector().clone();
+        self.replica = replica;
+        let all = Scan::default();
+        let shown = self.replica.scan(&all);
+        let shown = shown.map(|item| (Arc::clone(item.key), (Arc::clone(item.value), item.siblings)));
+        self.view = shown.collect();
+        self.stale = None;
+        self.receiving.clear();
+    }
+}
+
+/// A clock that is wrong, as its driver reads it: never backwards while the replica is open, whatever the machine's clock does; an
+/// opening begins with what the machine says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WallClock {
+    /// How far the machine's clock is off, in milliseconds.
+    machine: i64,
+    /// How far the driver's is.
+    driver: i64,
+}
+
+/// How wrong a clock may be, in milliseconds.
+const SKEW_MAX: i64 = 6 * 3_600_000;
+
+impl WallClock {
+    /// A clock; one in three is wrong.
+    pub(super) fn draw(random: &mut Random) -> Self {
+        let millis = if random.percent(33) { skew(random) } else { 0 };
+        Self {
+            machine: millis,
+            driver: millis,
+        }
+    }
+
+    pub(super) fn read(&self, now: Timestamp) -> Timestamp {
+        Timestamp(now.0.saturating_add_signed(self.driver))
+    }
+
+    /// Somebody sets the machine's clock; gives how far it is off now.
+    pub(super) fn set(&mut self, random: &mut Random) -> i64 {
+        self.machine = skew(random);
+        self.driver = self.driver.max(self.machine);
+        self.machine
+    }
+
+    /// The driver begins anew.
+    pub(super) fn reopen(&mut self) {
+        self.driver = self.machine;
+    }
+}
+
+fn skew(random: &mut Random) -> i64 {
+    random.below(2 * SKEW_MAX as usize) as i64 - SKEW_MAX
+}

@@ -1,0 +1,174 @@
+//! The end of a run: the network heals, all comes to rest, and the replicas agree.
+
+use alloc::{collections::BTreeSet, format, sync::Arc, vec::Vec};
+
+use super::{
+    oracle::Flaw,
+    world::{World, say},
+};
+use crate::replica::{Replica, Scan, Value};
+
+/// How long a healed network may take to come to rest, in simulated milliseconds: one session given up because nothing came, and as long
+/// again for the next.
+const HEALING_MILLIS_MAX: u64 = 60_000;
+
+/// The same while some sleep: each holds up a session of the others that is given up only then.
+const HEALING_AMONG_SLEEPERS_MILLIS_MAX: u64 = 5 * 60_000;
+
+/// When a healed network that never rests counts as stuck: far more turns than any run that converges takes.
+const HEALING_TURNS_MAX: usize = 200_000;
+
+/// How much time passes at once when all wait.
+const HEALING_STEP_MILLIS: u64 = 100;
+
+impl World<'_> {
+    /// Brings all together that can be, delivers until nothing is left to do, and sees that they agree. Now and then some replicas sleep
+    /// through it, as a tab does whose browser has frozen it: the others must do without them, and then all with them.
+    pub(super) fn heal(&mut self) -> Result<(), Flaw> {
+        self.healed = true;
+        self.mend()?;
+        if self.random.percent(20) {
+            let asleep: BTreeSet<_> = (0..self.nodes.len()).filter(|_| self.random.percent(30)).collect();
+            say!(self, None, "all but {asleep:?} come together");
+            self.tally.sleepers += asleep.len() as u64;
+            self.network.sleep(asleep);
+            self.come_to_rest(HEALING_AMONG_SLEEPERS_MILLIS_MAX)?;
+        }
+        say!(self, None, "all come together");
+        self.network.sleep(BTreeSet::new());
+        self.come_to_rest(HEALING_MILLIS_MAX)?;
+        self.compare_disks()
+    }
+
+    fn come_to_rest(&mut self, millis_max: u64) -> Result<(), Flaw> {
+        self.bridge()?;
+        let begin = self.now.0;
+        for _ in 0..HEALING_TURNS_MAX {
+            self.step += 1;
+            if self.network.busy().next().is_some() {
+                self.deliver_frame()?;
+            } else if self.network.is_gossiping() {
+                self.deliver_gossip()?;
+            } else if self.flush_all()? || self.tick()? {
+                continue;
+            } else if self.agree().is_ok() {
+                return Ok(());
+            } else if self.now.0 > begin + millis_max {
+                break;
+            } else {
+                self.now.0 += HEALING_STEP_MILLIS;
+                self.pester();
+            }
+        }
+        self.agree()
+            .map_err(|flaw| format!("the healed network does not come to rest: {}", flaw.what).into())
+    }
+
+    /// What is on a disk must be what its replica shows: all is flushed by now.
+    fn compare_disks(&self) -> Result<(), Flaw> {
+        for (at, node) in self.nodes.iter().enumerate() {
+            let (shown, config) = (&node.replica, self.profile.config([0; 32]));
+            let kept = Replica::restore(config, self.now, node.disk.batches());
+            if kept.vector() != shown.vector()
+                || kept.frontier() != shown.frontier()
+                || !kept.live_dots().eq(shown.live_dots())
+                || reading(&kept) != reading(shown)
+            {
+                return Err(format!("replica {at} would not be the same after a restart").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Joins honest replicas that do not reach each other. Those that do have to make do with the links they have.
+    fn bridge(&mut self) -> Result<(), Flaw> {
+        let together = self.together();
+        for pair in together.windows(2) {
+            if !self.network.reaches(pair[0], pair[1], |at| together.contains(&at)) {
+                self.join(pair[0], pair[1])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush_all(&mut self) -> Result<bool, Flaw> {
+        let mut flushed = false;
+        for at in 0..self.nodes.len() {
+            if !self.network.is_asleep(at) && self.nodes[at].disk.is_waiting() {
+                self.flush(at)?;
+                flushed = true;
+            }
+        }
+        Ok(flushed)
+    }
+
+    /// The hostile hand does not rest.
+    fn pester(&mut self) {
+        let at = self.nodes.len() - 1;
+        let links = self.network.links_of(at);
+        if let Some(hostile) = &mut self.hostile
+            && !self.network.is_asleep(at)
+            && self.random.percent(20)
+        {
+            let acts = hostile.pester(&links, &mut self.random);
+            self.act(at, acts);
+        }
+    }
+
+    /// The replicas that must come to agree: those that are awake and honest.
+    fn together(&self) -> Vec<usize> {
+        let all = 0..self.nodes.len();
+        all.filter(|at| !self.network.is_asleep(*at) && !self.is_hostile(*at))
+            .collect()
+    }
+
+    /// Whether all that came together hold and read the same, and know it of each other.
+    fn agree(&self) -> Result<(), Flaw> {
+        let together = self.together();
+        let Some(first) = together.first().map(|at| &self.nodes[*at].replica) else {
+            return Ok(());
+        };
+        for at in &together {
+            let replica = &self.nodes[*at].replica;
+            if replica.vector() != first.vector() || replica.digest() != first.digest() {
+                return Err(format!("replica {at} has seen other events than others").into());
+            }
+            let is_here = |peer| {
+                let other = self.network.other_end(*at, peer);
+                other.is_some_and(|other| together.contains(&other))
+            };
+            if replica
+                .peers()
+                .any(|peer| is_here(peer) && replica.in_sync(peer) != Some(true))
+            {
+                return Err(format!("replica {at} does not know that it is in sync").into());
+            }
+            if replica.pending() > 0 {
+                return Err(format!("replica {at} has writes pending").into());
+            }
+        }
+        if !self.is_judged() {
+            return Ok(());
+        }
+        let (frontier, read) = (self.oracle.frontier(first.vector()), reading(first));
+        for at in &together {
+            let replica = &self.nodes[*at].replica;
+            if replica.frontier() != frontier {
+                return Err(format!("the frontier of replica {at} is not {frontier:?}").into());
+            }
+            if reading(replica) != read {
+                return Err(format!("replica {at} reads differently than others").into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a replica shows.
+fn reading(replica: &Replica) -> Vec<(Arc<str>, Value, usize)> {
+    let all = Scan::default();
+    let items = replica.scan(&all);
+    items
+        .map(|item| (Arc::clone(item.key), Arc::clone(item.value), item.siblings))
+        .collect()
+}
