@@ -262,19 +262,24 @@ impl Outgoing {
                         self.names += 1;
                     }
                 }
-            } else if let Some(removes) = (self.records || dot.n > began).then(|| source.record(&dot)).flatten() {
+            } else if let Some(removes) = self.wants_record(dot.n > began).then(|| source.record(&dot)).flatten() {
                 self.writer.dead(dot, &removes, &mut event);
-            } else if self.manner.mutated.is(Mutation::RingOfDeletes) {
-                // Passed over in silence.
-            } else if dot.n > began {
-                self.lost = true;
             } else {
-                // Dots will be judged, and then no record is needed.
-                (self.described, self.records) = (false, false);
-                if self.have.is_empty() {
-                    let skipped = next_live.min(began + 1) - 1;
-                    self.remaining = self.remaining.saturating_sub(skipped - at);
-                    at = skipped;
+                if self.manner.mutated.is(Mutation::RingOfDeletes) {
+                    // Passed over in silence.
+                } else if dot.n > began {
+                    self.lost = true;
+                } else {
+                    // Dots will be judged, and then no record is needed.
+                    (self.described, self.records) = (false, false);
+                }
+                if !have && !self.wants_record(dot.n > began) {
+                    // A vector may claim very many events: what is dead and not staged there is passed over at once.
+                    let next_have = self.have.next_after(&author, at).unwrap_or(u64::MAX);
+                    let turn = if dot.n > began { u64::MAX } else { began + 1 };
+                    let passed = next_live.min(next_have).min(turn) - 1;
+                    self.remaining = self.remaining.saturating_sub(passed - at);
+                    at = passed;
                     continue;
                 }
             }
@@ -294,6 +299,11 @@ impl Outgoing {
             self.events.extend_from_slice(&event);
         }
         self.sent.advance(author, at);
+    }
+
+    /// Whether dead events are described: those up to where the answer began, or `later` ones.
+    fn wants_record(&self, later: bool) -> bool {
+        if later { !self.lost } else { self.records }
     }
 
     fn flush(&mut self, frames: &mut Vec<Vec<u8>>) {

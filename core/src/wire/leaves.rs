@@ -58,6 +58,28 @@ impl Leaves {
         bits.is_some_and(|bits| bits[(at % 256 / 64) as usize] >> (at % 64) & 1 == 1)
     }
 
+    /// The number of the author's first dot in the set after the `after`th.
+    pub fn next_after(&self, author: &AuthorId, after: u64) -> Option<u64> {
+        let from = (*author, after / 256);
+        let run_before = self.runs.range(..from).next_back();
+        let runs = run_before
+            .into_iter()
+            .chain(self.runs.range(from..=(*author, u64::MAX)));
+        for ((_, first), (bits, more)) in runs.filter(|((other, _), _)| other == author) {
+            // Within a run, the blocks are alike: the one that holds `after`, and the one that follows.
+            for block in [after / 256, after / 256 + 1, *first] {
+                let Some(at) = block.checked_sub(*first).filter(|at| at <= more).map(|_| block * 256) else {
+                    continue;
+                };
+                let dots = (1..=256).filter(|place| bits[((place - 1) / 64) as usize] >> ((place - 1) % 64) & 1 == 1);
+                if let Some(n) = dots.map(|place| at + place).find(|n| *n > after) {
+                    return Some(n);
+                }
+            }
+        }
+        None
+    }
+
     /// How many runs there are.
     pub fn len(&self) -> usize {
         self.runs.len()
@@ -287,6 +309,13 @@ mod tests {
         for leaf in &leaves {
             assert_eq!(read.get(&leaf.author, leaf.block), Some(leaf.live));
         }
+        let next = |author, after| read.next_after(&author, after);
+        assert_eq!(next(a, 0), Some(3 * 256 + 1));
+        assert_eq!(next(a, 700 * 256), Some(700 * 256 + 1));
+        assert_eq!(next(a, 701 * 256 - 1), Some(701 * 256));
+        assert_eq!(next(a, 1_003 * 256 + 2), Some(1_003 * 256 + 3));
+        assert_eq!(next(a, 1_003 * 256 + 3), Some(1_004 * 256 + 1));
+        assert_eq!((next(a, 1_005 * 256), next(b, 1 << 50)), (None, None));
         for (author, block) in [(a, 2), (a, 1_005), (b, 1_004), (b, 1_006)] {
             assert_eq!(read.get(&author, block), None);
         }
