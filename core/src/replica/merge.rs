@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::{Event, Origin, Replica};
 use crate::{
     causality::Dots,
-    id::{Dot, Peer},
+    id::{AuthorId, Dot, Peer},
     store::{BLOCK_DOTS, Bitmap, Edit, StoredEntry},
     sync::{Delta, Leaves},
     time::{Hlc, Timestamp},
@@ -29,8 +29,8 @@ enum Phase {
     Put(usize, usize),
     /// Takes out what the events supersede, and forgets the events, from the last to the first.
     Remove,
-    /// Takes out what the sender has seen and does not name as live: how many blocks are done.
-    Unnamed(usize),
+    /// Takes out what the sender has seen and does not name as live: the last block that is done.
+    Unnamed(Option<(AuthorId, u64)>),
     /// Finds out which keys read differently.
     Compare,
     /// The step is visible; clears up behind it.
@@ -64,14 +64,14 @@ impl Replica {
                 }
                 Phase::Remove => {
                     if remove(&mut edit, &mut merge.delta.events, &mut left) {
-                        merge.phase = Phase::Unnamed(0);
+                        merge.phase = Phase::Unnamed(None);
                     }
                 }
                 Phase::Unnamed(done) => {
                     let leaves = merge.delta.leaves.as_ref();
                     let undone =
                         leaves.and_then(|leaves| remove_unnamed(&mut edit, leaves, &merge.delta, done, &mut left));
-                    merge.phase = undone.map_or(Phase::Compare, Phase::Unnamed);
+                    merge.phase = undone.map_or(Phase::Compare, |done| Phase::Unnamed(Some(done)));
                 }
                 Phase::Compare => {
                     if edit.compare(&mut left) {
@@ -187,13 +187,19 @@ fn remove_all(edit: &mut Edit<'_>, dots: &Dots, left: &mut usize) {
     }
 }
 
-/// Takes out what the sender has seen and does not name. What is live there and dead here stays dead. Returns how many blocks
-/// are done, if there are more.
-fn remove_unnamed(edit: &mut Edit<'_>, leaves: &Leaves, delta: &Delta, done: usize, left: &mut usize) -> Option<usize> {
+/// Takes out what the sender has seen and does not name, behind the block `done`. What is live there and dead here stays dead.
+/// Returns the last block done, if there may be more.
+fn remove_unnamed(
+    edit: &mut Edit<'_>,
+    leaves: &Leaves,
+    delta: &Delta,
+    done: Option<(AuthorId, u64)>,
+    left: &mut usize,
+) -> Option<(AuthorId, u64)> {
     // A block holds 256 dots; at least one block is taken.
     let count = left.div_ceil(BLOCK_DOTS as usize).max(1);
     *left = left.saturating_sub(count * BLOCK_DOTS as usize);
-    let blocks: Vec<_> = edit.store().blocks().skip(done).take(count).collect();
+    let blocks: Vec<_> = edit.store().blocks(done).take(count).collect();
     for (author, block, live) in &blocks {
         let named = leaves.get(&(*author, *block)).copied().unwrap_or_default();
         for n in numbers(*block, live, &named) {
@@ -203,7 +209,8 @@ fn remove_unnamed(edit: &mut Edit<'_>, leaves: &Leaves, delta: &Delta, done: usi
             }
         }
     }
-    (blocks.len() == count).then_some(done + count)
+    let last = blocks.last().filter(|_| blocks.len() == count);
+    last.map(|(author, block, _)| (*author, *block))
 }
 
 /// The numbers of the dots that are in the one bitmap of a block and not in the other.

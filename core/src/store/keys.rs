@@ -4,7 +4,7 @@ use alloc::{string::String, sync::Arc, vec::Vec};
 use core::{hash::BuildHasher, ops::Bound};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table::Entry};
 
 use super::{
     cell::{KeyNumber, NO_SLOT, Slot},
@@ -68,28 +68,38 @@ impl Keys {
     }
 
     pub(super) fn find_or_add(&mut self, text: &Arc<str>) -> KeyNumber {
-        if let Some(number) = self.find(text) {
-            return number;
-        }
         let hash = self.hash(text);
+        let keys = &self.keys;
+        let place = self.shards[shard(hash)].entry(
+            spread(hash),
+            |key| *keys[*key].text == **text,
+            |key| spread(keys[*key].hash),
+        );
+        let vacant = match place {
+            Entry::Occupied(number) => return *number.get(),
+            Entry::Vacant(vacant) => vacant,
+        };
         let number = self.keys.insert(Key {
             text: Arc::clone(text),
             head: NO_SLOT,
             hash,
         });
-        let keys = &self.keys;
-        self.shards[shard(hash)].insert_unique(spread(hash), number, |key| spread(keys[*key].hash));
-        self.order.insert(number, |key| &*keys[key].text);
+        vacant.insert(number);
+        self.order.insert(number, text, |key| &self.keys[key].text);
         number
     }
 
     pub(super) fn remove(&mut self, number: KeyNumber) {
         let keys = &self.keys;
         let hash = keys[number].hash;
-        if let Ok(place) = self.shards[shard(hash)].find_entry(spread(hash), |key| *key == number) {
+        let shard = &mut self.shards[shard(hash)];
+        if let Ok(place) = shard.find_entry(spread(hash), |key| *key == number) {
             place.remove();
         }
-        self.order.remove(number, |key| &*keys[key].text);
+        if shard.len() < shard.capacity() / 4 {
+            shard.shrink_to(shard.len() * 2, |key| spread(keys[*key].hash));
+        }
+        self.order.remove(number, |key| &keys[key].text);
         self.keys.remove(number);
     }
 
@@ -114,14 +124,10 @@ impl Keys {
             scan.lt.map(Bound::Excluded),
         ];
         // Places are counted from the first key; the narrowest bound counts.
-        let text = |key: KeyNumber| &*self.keys[key].text;
+        let text = |key: KeyNumber| &self.keys[key].text;
         let place = |bound: &Bound<&str>, is_low: bool| match *bound {
-            Bound::Included(key) => self
-                .order
-                .place(|other| if is_low { text(other) < key } else { text(other) <= key }),
-            Bound::Excluded(key) => self
-                .order
-                .place(|other| if is_low { text(other) <= key } else { text(other) < key }),
+            Bound::Included(key) => self.order.place(key, !is_low, text),
+            Bound::Excluded(key) => self.order.place(key, is_low, text),
             Bound::Unbounded => self.order.end(),
         };
         let first = low

@@ -1,6 +1,6 @@
 //! Which of one author's events are live, and where their entries are.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
 /// How many consecutive dots of one author a block holds.
 pub const BLOCK_DOTS: u64 = 256;
@@ -11,7 +11,9 @@ pub type Bitmap = [u64; (BLOCK_DOTS / 64) as usize];
 /// The live dots of one author, by block. A block without live dots does not exist.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
-    blocks: BTreeMap<u64, Block>,
+    /// In the order of their indexes. A list: most authors have one block or a run of blocks without holes, in which a block
+    /// is found by its distance from the first.
+    blocks: Vec<(u64, Box<Block>)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -28,12 +30,21 @@ impl Log {
 
     pub(super) fn get(&self, n: u64) -> Option<u32> {
         let (index, bit) = place(n)?;
-        self.blocks.get(&index)?.get(bit)
+        let at = self.find(index).ok()?;
+        self.blocks[at].1.get(bit)
     }
 
     pub(super) fn insert(&mut self, n: u64, slot: u32) {
         let (index, bit) = place(n).expect("dots are numbered from 1");
-        let block = self.blocks.entry(index).or_default();
+        let at = self.find(index).unwrap_or_else(|at| {
+            if self.blocks.capacity() == 0 {
+                // Many authors never have a second one.
+                self.blocks.reserve_exact(1);
+            }
+            self.blocks.insert(at, (index, Box::default()));
+            at
+        });
+        let block = &mut self.blocks[at].1;
         debug_assert!(block.get(bit).is_none(), "a dot is inserted once");
         block.slots.insert(block.rank(bit), slot);
         block.live[bit / 64] |= 1 << (bit % 64);
@@ -41,12 +52,18 @@ impl Log {
 
     pub(super) fn remove(&mut self, n: u64) -> Option<u32> {
         let (index, bit) = place(n)?;
-        let block = self.blocks.get_mut(&index)?;
+        let at = self.find(index).ok()?;
+        let block = &mut self.blocks[at].1;
         block.get(bit)?;
         let slot = block.slots.remove(block.rank(bit));
         block.live[bit / 64] &= !(1 << (bit % 64));
         if block.slots.is_empty() {
-            self.blocks.remove(&index);
+            self.blocks.remove(at);
+            if self.blocks.len() < self.blocks.capacity() / 4 {
+                self.blocks.shrink_to(self.blocks.len() * 2);
+            }
+        } else if block.slots.len() < block.slots.capacity() / 4 {
+            block.slots.shrink_to(block.slots.len() * 2);
         }
         Some(slot)
     }
@@ -55,9 +72,10 @@ impl Log {
     pub(super) fn range(&self, after: u64, upto: u64) -> impl Iterator<Item = u32> {
         // Dot n stands at place n - 1, so the dots after `after` begin at place `after`.
         let (first, end) = (after, upto.max(after));
-        let blocks = self
-            .blocks
-            .range(first / BLOCK_DOTS..end.div_ceil(BLOCK_DOTS).max(first / BLOCK_DOTS));
+        let from = self.blocks.partition_point(|(index, _)| *index < first / BLOCK_DOTS);
+        let blocks = self.blocks[from..]
+            .iter()
+            .take_while(move |(index, _)| *index < end.div_ceil(BLOCK_DOTS));
         blocks.flat_map(move |(index, block)| {
             let base = index * BLOCK_DOTS;
             let from = block.rank(first.saturating_sub(base).min(BLOCK_DOTS) as usize);
@@ -66,8 +84,26 @@ impl Log {
         })
     }
 
-    pub(super) fn blocks(&self) -> impl Iterator<Item = (u64, Bitmap)> {
-        self.blocks.iter().map(|(index, block)| (*index, block.live))
+    /// The blocks from the one with index `from` on.
+    pub(super) fn blocks(&self, from: u64) -> impl Iterator<Item = (u64, Bitmap)> {
+        let at = self.blocks.partition_point(|(index, _)| *index < from);
+        self.blocks[at..].iter().map(|(index, block)| (*index, block.live))
+    }
+
+    /// Where the block with this index is, or would be.
+    fn find(&self, index: u64) -> Result<usize, usize> {
+        if let Some((first, _)) = self.blocks.first()
+            && let Some(at) = index.checked_sub(*first).and_then(|at| usize::try_from(at).ok())
+            && self.blocks.get(at).is_some_and(|(found, _)| *found == index)
+        {
+            return Ok(at);
+        }
+        // A new event mostly belongs to the last block or the one after it.
+        match self.blocks.last() {
+            Some((last, _)) if *last < index => Err(self.blocks.len()),
+            Some((last, _)) if *last == index => Ok(self.blocks.len() - 1),
+            _ => self.blocks.binary_search_by_key(&index, |(index, _)| *index),
+        }
     }
 }
 

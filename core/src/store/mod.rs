@@ -25,11 +25,11 @@ pub use edit::{Edit, Touched};
 pub use keys::Scan;
 pub use log::{BLOCK_DOTS, Bitmap};
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 
 use self::{
-    authors::{AuthorNumber, Authors, Compact, Removes},
-    cell::{Cell, KeyNumber, NO_SLOT, Slot},
+    authors::{Authors, Removes},
+    cell::{Cell, KeyNumber, NO_SLOT, Slot, State},
     edit::Step,
     keys::Keys,
     log::Log,
@@ -75,7 +75,8 @@ pub struct Store {
     vector: VersionVector,
     frontier: Frontier,
     authors: Authors,
-    logs: BTreeMap<AuthorNumber, Log>,
+    /// By the authors' numbers, as far as any of them has had a live event.
+    logs: Vec<Log>,
     cells: Pages<Cell>,
     keys: Keys,
     /// Keys that have a visible entry.
@@ -93,7 +94,7 @@ impl Store {
             vector: VersionVector::new(),
             frontier: Frontier::default(),
             authors: Authors::default(),
-            logs: BTreeMap::new(),
+            logs: Vec::new(),
             cells: Pages::default(),
             keys: Keys::new(hash_seed),
             len: 0,
@@ -161,7 +162,7 @@ impl Store {
         let slots = self.keys.find(key).into_iter().flat_map(|key| self.chain(key));
         slots
             .filter(|slot| self.is_visible(*slot))
-            .map(|slot| self.authors.dot(self.cells[slot].dot))
+            .map(|slot| self.authors.dot(self.cells[slot].dot()))
     }
 
     /// The keys in a range with what a plain read of them shows, in key order.
@@ -180,7 +181,10 @@ impl Store {
 
     /// The live entries among the author's events after `after` and up to `upto`, in order.
     pub fn live(&self, author: AuthorId, after: u64, upto: u64) -> impl Iterator<Item = Entry<'_>> {
-        let log = self.authors.number(&author).and_then(|author| self.logs.get(&author));
+        let log = self
+            .authors
+            .number(&author)
+            .and_then(|author| self.logs.get(author as usize));
         let slots = log.into_iter().flat_map(move |log| log.range(after, upto));
         slots.filter(|slot| self.is_visible(*slot)).map(|slot| self.entry(slot))
     }
@@ -198,16 +202,19 @@ impl Store {
     }
 
     /// Which dots are live, as bitmaps of the blocks that hold any: author, index of the block, bitmap. While a step is under
-    /// way, with those that it adds or takes out.
-    pub fn blocks(&self) -> impl Iterator<Item = (AuthorId, u64, Bitmap)> + '_ {
-        self.logs.iter().flat_map(|(author, log)| {
-            log.blocks()
-                .map(|(index, live)| (self.authors.id(*author), index, live))
+    /// way, with those that it adds or takes out. Begins behind the block `after`, if one is given.
+    pub fn blocks(&self, after: Option<(AuthorId, u64)>) -> impl Iterator<Item = (AuthorId, u64, Bitmap)> + '_ {
+        let after = after.and_then(|(author, index)| Some((self.authors.number(&author)?, index + 1)));
+        let (first, from) = after.unwrap_or_default();
+        let logs = (first..).zip(self.logs.iter().skip(first as usize));
+        logs.flat_map(move |(author, log)| {
+            let blocks = log.blocks(if author == first { from } else { 0 });
+            blocks.map(move |(index, live)| (self.authors.id(author), index, live))
         })
     }
 
     fn slot(&self, dot: &Dot) -> Option<Slot> {
-        self.logs.get(&self.authors.number(&dot.author)?)?.get(dot.n)
+        self.logs.get(self.authors.number(&dot.author)? as usize)?.get(dot.n)
     }
 
     fn is_visible(&self, slot: Slot) -> bool {
@@ -233,7 +240,7 @@ impl Store {
     fn entry(&self, slot: Slot) -> Entry<'_> {
         let cell = &self.cells[slot];
         Entry {
-            dot: self.authors.dot(cell.dot),
+            dot: self.authors.dot(cell.dot()),
             key: &self.keys.get(cell.key).text,
             value: &cell.value,
             hlc: cell.hlc,
@@ -285,36 +292,40 @@ impl Store {
         }
     }
 
+    /// Whether the step under way changes what is under a key.
+    fn is_touched(&self, key: KeyNumber) -> bool {
+        self.chain(key).any(|slot| self.cells[slot].state != State::Live)
+    }
+
     /// Puts an entry into the indexes.
-    fn link(&mut self, dot: &Dot, key: &Arc<str>, cell: impl FnOnce(Compact, KeyNumber) -> Cell) -> Slot {
-        let compact = self.authors.compact(dot);
-        let key = self.keys.find_or_add(key);
-        let mut cell = cell(compact, key);
+    fn link(&mut self, mut cell: Cell) -> Slot {
+        let dot = cell.dot();
         let higher = |slot: Slot| {
             let other = &self.cells[slot];
-            other.rank(self.authors.dot(other.dot), &cell, *dot).is_gt()
+            let dots = (self.authors.dot(other.dot()), self.authors.dot(dot));
+            other.rank(dots.0, &cell, dots.1).is_gt()
         };
         // Behind those of higher rank.
-        let before = self.chain(key).take_while(|slot| higher(*slot)).last();
+        let before = self.chain(cell.key).take_while(|slot| higher(*slot)).last();
+        let key = cell.key;
         cell.next = before.map_or(self.keys.get(key).head, |before| self.cells[before].next);
         let slot = self.cells.insert(cell);
         match before {
             Some(before) => self.cells[before].next = slot,
             None => self.keys.get_mut(key).head = slot,
         }
-        self.logs.entry(compact.author).or_default().insert(compact.n, slot);
+        let author = dot.author as usize;
+        if self.logs.len() <= author {
+            self.logs.resize_with(author + 1, Log::default);
+        }
+        self.logs[author].insert(dot.n, slot);
         slot
     }
 
     /// Takes an entry out of the indexes.
     fn unlink(&mut self, slot: Slot) -> Cell {
         let cell = self.cells.remove(slot);
-        if let Some(log) = self.logs.get_mut(&cell.dot.author) {
-            log.remove(cell.dot.n);
-            if log.is_empty() {
-                self.logs.remove(&cell.dot.author);
-            }
-        }
+        self.logs[cell.author as usize].remove(cell.n);
         let head = self.keys.get(cell.key).head;
         if head == slot {
             self.keys.get_mut(cell.key).head = cell.next;

@@ -33,6 +33,12 @@ impl AuthorTable {
         table
     }
 
+    /// Empties the table.
+    pub(super) fn clear(&mut self) {
+        self.authors.clear();
+        self.numbers.clear();
+    }
+
     fn add(&mut self, author: AuthorId) {
         if self.authors.len() == LISTED_MAX {
             self.numbers = (0..)

@@ -15,7 +15,7 @@ pub use authors::AuthorTable;
 pub use error::WireError;
 pub use events::{Body, Described, EventReader, EventWriter, LiveEvent};
 pub use frame::{End, Frame, Hello, Leaf, LeafReader, LeafWriter, Tag};
-pub use gossip::Gossip;
+pub use gossip::{Gossip, TxnWriter};
 
 use crate::id::{AuthorId, Dot};
 
