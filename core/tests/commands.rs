@@ -274,7 +274,7 @@ fn a_long_transaction_is_made_in_slices_and_seen_whole() {
     });
     // A command that comes meanwhile follows, and supersedes nothing that is gone by then.
     one.set("5", "new");
-    all.extend(one.replies.drain(..));
+    all.append(&mut one.replies);
     assert_eq!(
         (all, one.replica.len(), one.values("5")),
         (vec![Ok(())], 1, vec!["new".to_string()])

@@ -95,8 +95,7 @@ impl Replica {
         } else {
             usize::MAX
         };
-        self.writing = Some(Writing::new(wish));
-        self.write_some(left, now);
+        self.write(Writing::new(wish), left, now);
     }
 
     /// Answers a command that is carried out, unless its last batch has yet to become durable.

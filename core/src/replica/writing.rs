@@ -4,7 +4,9 @@
 //! state before until it is whole, and then all of it. What is read, superseded and told to the peers is found in one pass over the
 //! writes, so a single write takes no detour.
 
-use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
+
+use hashbrown::HashTable;
 
 use super::{
     BatchId, CommandId, Origin, Output, Replica, Write,
@@ -13,7 +15,7 @@ use super::{
 use crate::{
     causality::Context,
     id::{AuthorId, Dot},
-    store::Scan,
+    store::{Scan, Store},
     time::{Hlc, Timestamp},
     wire::{REMOVES_MAX, TXN_EVENTS_MAX},
 };
@@ -50,8 +52,9 @@ struct Begun {
 
 #[derive(Debug)]
 enum Phase {
-    /// Drops writes whose key is written again: those that are still to be looked at, and the keys that were met behind them.
-    Sift(Vec<Write>, BTreeSet<Arc<str>>),
+    /// Drops writes whose key is written again: those that are still to be looked at, and the places of those that were kept, by
+    /// their keys' hashes.
+    Sift(Vec<Write>, HashTable<u32>),
     /// Makes the events.
     Write,
     /// Finds out which keys read differently.
@@ -62,14 +65,17 @@ enum Phase {
 
 impl Replica {
     /// Works on the command under way, up to about `left` writes. Returns whether there is none any more.
-    pub(super) fn write_some(&mut self, mut left: usize, now: Timestamp) -> bool {
-        let Some(mut writing) = self.writing.take() else {
-            return true;
-        };
+    pub(super) fn write_some(&mut self, left: usize, now: Timestamp) -> bool {
+        let writing = self.writing.take();
+        writing.is_none_or(|writing| self.write(writing, left, now))
+    }
+
+    /// Carries a command out, up to about `left` writes. Returns whether it is done.
+    pub(super) fn write(&mut self, mut writing: Writing, mut left: usize, now: Timestamp) -> bool {
         while left > 0 {
             match &mut writing.phase {
                 Phase::Sift(..) => {
-                    if writing.sift(&mut left) {
+                    if writing.sift(&self.store, &mut left) {
                         writing.phase = Phase::Write;
                     }
                 }
@@ -202,7 +208,10 @@ impl Writing {
         let (source, phase) = match wish.what {
             // A key cannot come twice.
             What::Transact(writes) if writes.len() <= 1 => (Source::Writes(writes), Phase::Write),
-            What::Transact(writes) => (Source::Writes(Vec::new()), Phase::Sift(writes, BTreeSet::new())),
+            What::Transact(writes) => {
+                let kept = (Vec::with_capacity(writes.len()), HashTable::with_capacity(writes.len()));
+                (Source::Writes(kept.0), Phase::Sift(writes, kept.1))
+            }
             What::Clear => (Source::Keys(None), Phase::Write),
         };
         Self {
@@ -216,12 +225,18 @@ impl Writing {
     }
 
     /// From the last write to the first, since the last of a key counts. Returns whether all were looked at.
-    fn sift(&mut self, left: &mut usize) -> bool {
-        if let (Phase::Sift(writes, met), Source::Writes(kept)) = (&mut self.phase, &mut self.source) {
+    fn sift(&mut self, store: &Store, left: &mut usize) -> bool {
+        if let (Phase::Sift(writes, places), Source::Writes(kept)) = (&mut self.phase, &mut self.source) {
             while *left > 0 {
                 *left -= 1;
                 let Some(write) = writes.pop() else { return true };
-                if met.insert(Arc::clone(write.key())) {
+                let hash = store.hash(write.key());
+                if places
+                    .find(hash, |place| kept[*place as usize].key() == write.key())
+                    .is_none()
+                {
+                    // There was room for all: none is hashed again.
+                    places.insert_unique(hash, kept.len() as u32, |_| hash);
                     kept.push(write);
                 }
             }

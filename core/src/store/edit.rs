@@ -29,6 +29,9 @@ pub(super) struct Step {
     changes: Vec<Touched>,
     /// How many of the touched keys were compared. Once any is, nothing is added any more.
     compared: usize,
+    /// How many keys have a value after the step and had none before, and the other way round.
+    gained: usize,
+    lost: usize,
     /// Whether readers see the state after the step.
     flipped: bool,
 }
@@ -198,6 +201,11 @@ impl<'a> Edit<'a> {
             let key = store.step.touched[at];
             let (before, after) = (store.reading(key, false), store.reading(key, true));
             if before != after {
+                match (before.value.is_some(), after.value.is_some()) {
+                    (false, true) => store.step.gained += 1,
+                    (true, false) => store.step.lost += 1,
+                    _ => {}
+                }
                 let key = Arc::clone(&store.keys.get(key).text);
                 store.step.changes.push(Touched { key, before, after });
             }
@@ -232,13 +240,7 @@ impl<'a> Edit<'a> {
             store.vector = store.vector.iter().filter(|(author, _)| live(*author)).collect();
         }
         step.batch.frontier = store.frontier.clone();
-        for change in &step.changes {
-            match (change.before.value.is_some(), change.after.value.is_some()) {
-                (false, true) => store.len += 1,
-                (true, false) => store.len -= 1,
-                _ => {}
-            }
-        }
+        store.len = store.len + mem::take(&mut step.gained) - mem::take(&mut step.lost);
         (mem::take(&mut step.batch), mem::take(&mut step.changes))
     }
 

@@ -14,6 +14,7 @@ mod authors;
 mod batch;
 mod cell;
 mod edit;
+mod index;
 mod keys;
 mod log;
 mod order;
@@ -128,6 +129,11 @@ impl Store {
     /// Begins a step, or goes on with the one that is under way.
     pub fn edit(&mut self) -> Edit<'_> {
         Edit::new(self)
+    }
+
+    /// A hash of a key that those who choose keys cannot foresee.
+    pub fn hash(&self, key: &str) -> u64 {
+        self.keys.hash(key)
     }
 
     /// How many keys have a value.

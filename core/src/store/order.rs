@@ -1,37 +1,21 @@
 //! Numbers in the order of what they stand for.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::cmp::Ordering;
 
 use super::cell::KeyNumber;
 
-/// The most numbers in a chunk: an insertion moves at most so many, 4 KiB.
-const CHUNK_MAX: usize = 512;
+/// The most numbers in a chunk: an insertion moves at most so many, 2 KiB.
+const CHUNK_MAX: usize = 256;
 
-/// A sorted list of key numbers in chunks, eight bytes each. What text a number stands for is told by the caller, who has it.
-///
-/// Texts lie all over memory, and a search that looked at a dozen of them would mostly wait for it. So each number has four bytes of
-/// its text beside it, those that follow what all texts of its chunk have in common; a search looks at texts where these are equal.
+/// A sorted list of key numbers in chunks. What text a number stands for is told by the caller, who has it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Order {
+    /// The first number of each chunk.
+    firsts: Ranks,
     /// None is empty.
-    chunks: Vec<Chunk>,
-}
-
-#[derive(Clone, Debug)]
-struct Chunk {
-    /// The text of the first number.
-    first: Arc<str>,
-    /// With how many bytes of it all texts here begin.
-    shared: usize,
-    ranked: Vec<Ranked>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Ranked {
-    /// The four bytes of the text after the shared ones, so that words are ordered as the texts are.
-    word: u32,
-    number: KeyNumber,
+    #[allow(clippy::vec_box, reason = "a new one among thousands moves pointers only")]
+    chunks: Vec<Box<Ranks>>,
 }
 
 /// A place between two numbers: chunk, and place within it.
@@ -41,66 +25,64 @@ pub(super) struct Place(usize, usize);
 impl Order {
     /// Inserts a number whose text is not among those of the others.
     pub(super) fn insert<'a>(&mut self, number: KeyNumber, new: &Arc<str>, text: impl Fn(KeyNumber) -> &'a Arc<str>) {
-        let Some(last) = self.chunks.last_mut() else {
-            self.chunks.push(Chunk::new(number, new, new.len()));
-            return;
-        };
         // Keys often come in order.
-        let end = text(last.last());
-        if **end < **new {
-            if last.ranked.len() < CHUNK_MAX {
-                last.insert(last.ranked.len(), number, new, &text);
-            } else {
-                let shared = common(end, new);
-                self.chunks.push(Chunk::new(number, new, shared));
+        let ends_before = |chunk: &Ranks| **text(chunk.last()) < **new;
+        let (at, within) = match self.chunks.last() {
+            Some(chunk) if ends_before(chunk) && chunk.len() < CHUNK_MAX => (self.chunks.len() - 1, chunk.len()),
+            Some(chunk) if !ends_before(chunk) => {
+                let mut at = self.chunk(new, &text);
+                if self.chunks[at].len() == CHUNK_MAX {
+                    let upper = self.chunks[at].split(&text);
+                    self.add(at + 1, upper, &text);
+                    at += usize::from(*self.chunks[at + 1].first <= **new);
+                }
+                (at, self.chunks[at].place(new, false, &text))
             }
-            return;
+            _ => {
+                self.add(self.chunks.len(), Ranks::of(number, new), &text);
+                return;
+            }
+        };
+        self.chunks[at].insert(within, number, new, &text);
+        if within == 0 {
+            self.firsts.remove(at, &text);
+            self.firsts.insert(at, number, new, &text);
         }
-        let mut at = self.chunk(new);
-        if self.chunks[at].ranked.len() == CHUNK_MAX {
-            let upper = self.chunks[at].split(&text);
-            self.chunks.insert(at + 1, upper);
-            at += usize::from(*self.chunks[at + 1].first <= **new);
-        }
-        let chunk = &mut self.chunks[at];
-        let within = chunk.place(new, false, &text);
-        chunk.insert(within, number, new, &text);
     }
 
     pub(super) fn remove<'a>(&mut self, number: KeyNumber, text: impl Fn(KeyNumber) -> &'a Arc<str>) {
         let old = text(number);
-        let at = self.chunk(old);
+        let at = self.chunk(old, &text);
+        let within = self.chunks[at].place(old, false, &text);
         let chunk = &mut self.chunks[at];
-        let within = chunk.place(old, false, &text);
         debug_assert_eq!(
             chunk.ranked[within].number, number,
             "a number is removed that was inserted"
         );
-        chunk.ranked.remove(within);
-        let Some(first) = chunk.ranked.first() else {
-            self.chunks.remove(at);
-            if self.chunks.len() < self.chunks.capacity() / 4 {
-                self.chunks.shrink_to(self.chunks.len() * 2);
-            }
+        chunk.remove(within, &text);
+        if chunk.len() == 0 {
+            self.take(at, &text);
             return;
-        };
+        }
         if within == 0 {
-            chunk.first = Arc::clone(text(first.number));
+            let first = chunk.ranked[0].number;
+            self.firsts.remove(at, &text);
+            self.firsts.insert(at, first, text(first), &text);
         }
         // Chunks that have become small are joined, so that a store that shrinks gives memory back.
-        if chunk.ranked.len() < CHUNK_MAX / 4 && !self.join(at, &text) && at > 0 {
+        if self.chunks[at].len() < CHUNK_MAX / 4 && !self.join(at, &text) && at > 0 {
             self.join(at - 1, &text);
         }
     }
 
     /// The place after all numbers whose texts are before `bound`, or, if `included`, at or before it.
     pub(super) fn place<'a>(&self, bound: &str, included: bool, text: impl Fn(KeyNumber) -> &'a Arc<str>) -> Place {
-        let at = self.chunk(bound);
+        let at = self.chunk(bound, &text);
         let Some(chunk) = self.chunks.get(at) else {
             return Place(0, 0);
         };
         let within = chunk.place(bound, included, &text);
-        if within == chunk.ranked.len() && at + 1 < self.chunks.len() {
+        if within == chunk.len() && at + 1 < self.chunks.len() {
             Place(at + 1, 0)
         } else {
             Place(at, within)
@@ -111,7 +93,7 @@ impl Order {
     pub(super) fn end(&self) -> Place {
         self.chunks
             .last()
-            .map_or(Place(0, 0), |chunk| Place(self.chunks.len() - 1, chunk.ranked.len()))
+            .map_or(Place(0, 0), |chunk| Place(self.chunks.len() - 1, chunk.len()))
     }
 
     /// The numbers between two places, forward or from the end.
@@ -124,45 +106,79 @@ impl Order {
         let last = chunks.len().wrapping_sub(1);
         let mut numbers = chunks.iter().enumerate().flat_map(move |(at, chunk)| {
             let from = if at == 0 { first.1 } else { 0 };
-            let to = if at == last { end.1 } else { chunk.ranked.len() };
+            let to = if at == last { end.1 } else { chunk.len() };
             chunk.ranked[from..to].iter().map(|ranked| ranked.number)
         });
         core::iter::from_fn(move || if reverse { numbers.next_back() } else { numbers.next() })
     }
 
+    /// The chunk where a text belongs: the last that does not begin after it.
+    fn chunk<'a>(&self, bound: &str, text: &impl Fn(KeyNumber) -> &'a Arc<str>) -> usize {
+        self.firsts.place(bound, true, text).saturating_sub(1)
+    }
+
+    fn add<'a>(&mut self, at: usize, chunk: Ranks, text: &impl Fn(KeyNumber) -> &'a Arc<str>) {
+        self.firsts.insert(at, chunk.ranked[0].number, &chunk.first, text);
+        self.firsts.sharpen(text);
+        self.chunks.insert(at, Box::new(chunk));
+    }
+
+    fn take<'a>(&mut self, at: usize, text: &impl Fn(KeyNumber) -> &'a Arc<str>) -> Box<Ranks> {
+        self.firsts.remove(at, text);
+        let chunk = self.chunks.remove(at);
+        if self.chunks.len() < self.chunks.capacity() / 4 {
+            self.chunks.shrink_to(self.chunks.len() * 2);
+        }
+        chunk
+    }
+
     /// Joins a chunk and the next, if both are small.
     fn join<'a>(&mut self, at: usize, text: &impl Fn(KeyNumber) -> &'a Arc<str>) -> bool {
-        let small = |next: &Chunk| self.chunks[at].ranked.len() + next.ranked.len() <= CHUNK_MAX / 2;
-        let joins = self.chunks.get(at + 1).is_some_and(small);
+        let small = |next: usize| self.chunks[at].len() + next <= CHUNK_MAX / 2;
+        let joins = self.chunks.get(at + 1).is_some_and(|next| small(next.len()));
         if joins {
-            let next = self.chunks.remove(at + 1);
+            let next = self.take(at + 1, text);
             self.chunks[at].append(&next, text);
         }
         joins
     }
-
-    /// The chunk where a text belongs: the last that does not begin after it.
-    fn chunk(&self, text: &str) -> usize {
-        self.chunks
-            .partition_point(|chunk| *chunk.first <= *text)
-            .saturating_sub(1)
-    }
 }
 
-impl Chunk {
-    fn new(number: KeyNumber, text: &Arc<str>, shared: usize) -> Self {
-        let mut ranked = Vec::with_capacity(CHUNK_MAX);
-        let word = word(text, shared);
-        ranked.push(Ranked { word, number });
+/// Numbers in the order of their texts, eight bytes each.
+///
+/// Texts lie all over memory, and a search that looked at a dozen of them would mostly wait for it. So each number has four bytes of
+/// its text beside it, those that follow what all the texts have in common; a search looks at the texts where these are equal.
+#[derive(Clone, Debug, Default)]
+struct Ranks {
+    /// The text of the first number.
+    first: Arc<str>,
+    /// With how many bytes of it all texts begin.
+    shared: usize,
+    ranked: Vec<Ranked>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ranked {
+    /// The four bytes of the text after the shared ones, so that words are ordered as the texts are.
+    word: u32,
+    number: KeyNumber,
+}
+
+impl Ranks {
+    fn of(number: KeyNumber, text: &Arc<str>) -> Self {
         Self {
             first: Arc::clone(text),
-            shared,
-            ranked,
+            shared: text.len(),
+            ranked: Vec::from([Ranked { word: 0, number }]),
         }
     }
 
+    fn len(&self) -> usize {
+        self.ranked.len()
+    }
+
     fn last(&self) -> KeyNumber {
-        self.ranked[self.ranked.len() - 1].number
+        self.ranked[self.len() - 1].number
     }
 
     /// The place after all numbers whose texts are before `bound`, or, if `included`, at or before it.
@@ -170,7 +186,7 @@ impl Chunk {
         let (bytes, shared) = (bound.as_bytes(), &self.first.as_bytes()[..self.shared]);
         match bytes[..bytes.len().min(self.shared)].cmp(shared) {
             Ordering::Less => return 0,
-            Ordering::Greater => return self.ranked.len(),
+            Ordering::Greater => return self.len(),
             Ordering::Equal => {}
         }
         let word = word(bound, self.shared);
@@ -184,6 +200,10 @@ impl Chunk {
     }
 
     fn insert<'a>(&mut self, at: usize, number: KeyNumber, new: &Arc<str>, text: &impl Fn(KeyNumber) -> &'a Arc<str>) {
+        if self.ranked.is_empty() {
+            *self = Self::of(number, new);
+            return;
+        }
         let shared = common(&self.first, new);
         if shared < self.shared {
             self.share(shared, text);
@@ -195,21 +215,27 @@ impl Chunk {
         }
     }
 
+    fn remove<'a>(&mut self, at: usize, text: &impl Fn(KeyNumber) -> &'a Arc<str>) {
+        self.ranked.remove(at);
+        if self.len() < self.ranked.capacity() / 4 {
+            self.ranked.shrink_to(self.len() * 2);
+        }
+        if let (0, Some(first)) = (at, self.ranked.first()) {
+            self.first = Arc::clone(text(first.number));
+        }
+    }
+
     /// Takes the upper half out.
     fn split<'a>(&mut self, text: &impl Fn(KeyNumber) -> &'a Arc<str>) -> Self {
-        let mut ranked = Vec::with_capacity(CHUNK_MAX);
-        ranked.extend(self.ranked.drain(CHUNK_MAX / 2..));
+        let mut ranked = Vec::with_capacity(self.ranked.capacity());
+        ranked.extend(self.ranked.drain(self.len() / 2..));
         let mut upper = Self {
             first: Arc::clone(text(ranked[0].number)),
             shared: self.shared,
             ranked,
         };
-        for half in [&mut *self, &mut upper] {
-            // Words whose first bytes are all the same tell less than they could.
-            if half.ranked[0].word >> 24 == half.ranked[half.ranked.len() - 1].word >> 24 {
-                half.share(common(&half.first, text(half.last())), text);
-            }
-        }
+        self.sharpen(text);
+        upper.sharpen(text);
         upper
     }
 
@@ -217,6 +243,13 @@ impl Chunk {
     fn append<'a>(&mut self, next: &Self, text: &impl Fn(KeyNumber) -> &'a Arc<str>) {
         self.ranked.extend_from_slice(&next.ranked);
         self.share(common(&self.first, text(self.last())), text);
+    }
+
+    /// Makes the words tell more, if they tell less than they could: when the first bytes of all are the same.
+    fn sharpen<'a>(&mut self, text: &impl Fn(KeyNumber) -> &'a Arc<str>) {
+        if self.ranked[0].word >> 24 == self.ranked[self.len() - 1].word >> 24 {
+            self.share(common(&self.first, text(self.last())), text);
+        }
     }
 
     /// Sets with how many bytes all texts begin.

@@ -3,10 +3,14 @@
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
+use super::{
+    authors::{AuthorNumber, Compact, Removes},
+    index::Index,
+};
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 
-use super::authors::{AuthorNumber, Compact, Removes};
+/// Of the records that a ring holds by default, a part of the index holds a thousand.
+const INDEX_PARTS: usize = 64;
 
 /// Records of dead events, the oldest forgotten first. It holds every dead event, not only deletes: when a chain of
 /// overwrites ends in a delete, a peer that knows only the beginning of the chain needs each link's record to follow it.
@@ -16,7 +20,7 @@ pub(super) struct Ring {
     records: Vec<Record>,
     /// Where the next record goes once the ring is full: over the oldest.
     oldest: usize,
-    places: HashTable<u32>,
+    places: Index<INDEX_PARTS>,
 }
 
 #[derive(Clone, Debug)]
@@ -31,7 +35,7 @@ impl Ring {
             capacity,
             records: Vec::new(),
             oldest: 0,
-            places: HashTable::new(),
+            places: Index::default(),
         }
     }
 
@@ -46,16 +50,16 @@ impl Ring {
         } else {
             let place = self.oldest;
             self.oldest = (place + 1) % self.capacity;
-            let forgotten = hash(self.records[place].dot);
-            if let Ok(entry) = self.places.find_entry(forgotten, |other| *other as usize == place) {
-                entry.remove();
-            }
+            let records = &self.records;
+            self.places.remove(hash(records[place].dot), place as u32, |place| {
+                hash(records[place as usize].dot)
+            });
             self.records[place] = record;
             place
         };
         let records = &self.records;
-        self.places
-            .insert_unique(hash(dot), place as u32, |place| hash(records[*place as usize].dot));
+        let hash_of = |place: u32| hash(records[place as usize].dot);
+        self.places.entry(hash(dot), |_| false, hash_of).insert(place as u32);
     }
 
     /// What a dead event removed, if it is remembered.
@@ -63,14 +67,14 @@ impl Ring {
         let dot = Compact { author, n };
         let place = self
             .places
-            .find(hash(dot), |place| self.records[*place as usize].dot == dot)?;
-        Some(&self.records[*place as usize].removes)
+            .find(hash(dot), |place| self.records[place as usize].dot == dot)?;
+        Some(&self.records[place as usize].removes)
     }
 }
 
-fn hash(dot: Compact) -> u64 {
+fn hash(dot: Compact) -> u32 {
     // Numbers of this replica's own making: nobody else chooses them freely.
-    FixedState::default().hash_one((dot.author, dot.n))
+    FixedState::default().hash_one((dot.author, dot.n)) as u32
 }
 
 #[cfg(test)]

@@ -1,0 +1,62 @@
+//! Numbers by the hash of what they stand for.
+
+use alloc::vec::Vec;
+
+use hashbrown::{
+    HashTable,
+    hash_table::{Entry, OccupiedEntry},
+};
+
+/// Numbers by 32 bits of hash. What a number stands for, and hence its hash, is told by the caller.
+///
+/// A hash table grows and tidies itself in one go. This one is split, so that no step moves more than a part.
+#[derive(Clone, Debug)]
+pub(super) struct Index<const PARTS: usize> {
+    parts: Vec<HashTable<u32>>,
+}
+
+impl<const PARTS: usize> Default for Index<PARTS> {
+    fn default() -> Self {
+        Self {
+            parts: (0..PARTS).map(|_| HashTable::new()).collect(),
+        }
+    }
+}
+
+impl<const PARTS: usize> Index<PARTS> {
+    /// The number with this hash for which `is_it` holds.
+    pub(super) fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let part = &self.parts[hash as usize % PARTS];
+        part.find(spread(hash), |number| is_it(*number)).copied()
+    }
+
+    /// The place of the number with this hash for which `is_it` holds; vacant, if there is none.
+    pub(super) fn entry(
+        &mut self,
+        hash: u32,
+        is_it: impl Fn(u32) -> bool,
+        hash_of: impl Fn(u32) -> u32,
+    ) -> Entry<'_, u32> {
+        let part = self.part(hash);
+        part.entry(spread(hash), |number| is_it(*number), |number| spread(hash_of(*number)))
+    }
+
+    pub(super) fn remove(&mut self, hash: u32, number: u32, hash_of: impl Fn(u32) -> u32) {
+        let part = self.part(hash);
+        part.find_entry(spread(hash), |other| *other == number)
+            .map(OccupiedEntry::remove)
+            .ok();
+        if part.len() < part.capacity() / 4 {
+            part.shrink_to(part.len() * 2, |number| spread(hash_of(*number)));
+        }
+    }
+
+    fn part(&mut self, hash: u32) -> &mut HashTable<u32> {
+        &mut self.parts[hash as usize % PARTS]
+    }
+}
+
+/// 32 bits of hash as the 64 that the table wants: it takes its place from the low and its tag from the high ones.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
