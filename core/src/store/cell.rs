@@ -3,11 +3,7 @@
 use core::cmp::Ordering;
 
 use super::authors::{AuthorNumber, Compact, Removes};
-use crate::{
-    causality::Value,
-    id::{ContentHash, Dot},
-    time::Hlc,
-};
+use crate::{causality::Value, id::ContentHash, time::Hlc};
 
 /// The number of a cell within the store.
 pub(super) type Slot = u32;
@@ -60,12 +56,10 @@ impl Cell {
     /// The order of siblings, (stamp, BLAKE3 of the value, dot); the greatest wins a plain read. Stamps are seldom equal, so values
     /// are hashed only then, rather than a hash kept for every key. The dot makes the order total: equal values written at the
     /// same stamp by two authors still have one order on every replica.
-    pub(super) fn rank(&self, dot: Dot, other: &Self, other_dot: Dot) -> Ordering {
+    /// How the dots compare is told by the caller, who knows the authors.
+    pub(super) fn rank(&self, other: &Self, dots: impl FnOnce() -> Ordering) -> Ordering {
         let hashes = || ContentHash::of(&self.value).cmp(&ContentHash::of(&other.value));
-        self.hlc
-            .cmp(&other.hlc)
-            .then_with(hashes)
-            .then_with(|| dot.cmp(&other_dot))
+        self.hlc.cmp(&other.hlc).then_with(hashes).then_with(dots)
     }
 
     pub(super) fn visible(&self, after_step: bool) -> bool {

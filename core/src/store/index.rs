@@ -41,6 +41,12 @@ impl<const PARTS: usize> Index<PARTS> {
         part.entry(spread(hash), |number| is_it(*number), |number| spread(hash_of(*number)))
     }
 
+    /// Adds a number that is not there.
+    pub(super) fn insert(&mut self, hash: u32, number: u32, hash_of: impl Fn(u32) -> u32) {
+        let part = self.part(hash);
+        part.insert_unique(spread(hash), number, |number| spread(hash_of(*number)));
+    }
+
     pub(super) fn remove(&mut self, hash: u32, number: u32, hash_of: impl Fn(u32) -> u32) {
         let part = self.part(hash);
         part.find_entry(spread(hash), |other| *other == number)

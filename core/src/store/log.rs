@@ -54,8 +54,8 @@ impl Log {
         let (index, bit) = place(n)?;
         let at = self.find(index).ok()?;
         let block = &mut self.blocks[at].1;
-        block.get(bit)?;
-        let slot = block.slots.remove(block.rank(bit));
+        let rank = block.live_rank(bit)?;
+        let slot = block.slots.remove(rank);
         block.live[bit / 64] &= !(1 << (bit % 64));
         if block.slots.is_empty() {
             self.blocks.remove(at);
@@ -109,13 +109,23 @@ impl Log {
 
 impl Block {
     fn get(&self, bit: usize) -> Option<u32> {
+        self.live_rank(bit).map(|rank| self.slots[rank])
+    }
+
+    /// How many live bits stand before `bit`, if that is live.
+    fn live_rank(&self, bit: usize) -> Option<usize> {
         let live = self.live[bit / 64] & (1 << (bit % 64)) != 0;
-        live.then(|| self.slots[self.rank(bit)])
+        live.then(|| self.rank(bit))
     }
 
     /// How many live bits stand before `bit` (up to 256).
     fn rank(&self, bit: usize) -> usize {
         let (word, rest) = (bit / 64, bit % 64);
+        // Events mostly come in order: nothing stands behind a new one.
+        if word < self.live.len() && self.live[word] >> rest == 0 && self.live[word + 1..].iter().all(|word| *word == 0)
+        {
+            return self.slots.len();
+        }
         let whole: u32 = self.live[..word].iter().map(|word| word.count_ones()).sum();
         let part = self
             .live

@@ -179,7 +179,7 @@ impl Store {
             let siblings = if slots.next().is_none() {
                 1
             } else {
-                self.reading(key, self.step.is_flipped()).siblings
+                self.different(key, self.step.is_flipped())
             };
             Some((&self.keys.get(key).text, &self.cells[winner].value, siblings))
         })
@@ -280,22 +280,35 @@ impl Store {
 
     /// How a key reads before or after the step under way.
     fn reading(&self, key: KeyNumber, after_step: bool) -> Reading {
-        let mut slots = self.chain(key).filter(|slot| self.cells[*slot].visible(after_step));
-        let Some(winner) = slots.next() else {
-            return Reading::default();
-        };
-        let value = Some(Arc::clone(&self.cells[winner].value));
-        let Some(second) = slots.next() else {
-            return Reading { value, siblings: 1 };
-        };
-        let all = [winner, second].into_iter().chain(slots);
-        let mut values: Vec<&Value> = all.map(|slot| &self.cells[slot].value).collect();
+        let (mut next, mut winner) = (self.keys.get(key).head, None);
+        while next != NO_SLOT {
+            let cell = &self.cells[next];
+            next = cell.next;
+            if cell.visible(after_step) {
+                if winner.is_some() {
+                    let siblings = self.different(key, after_step);
+                    return Reading {
+                        value: winner,
+                        siblings,
+                    };
+                }
+                winner = Some(Arc::clone(&cell.value));
+            }
+        }
+        let siblings = usize::from(winner.is_some());
+        Reading {
+            value: winner,
+            siblings,
+        }
+    }
+
+    /// How many different values a key has before or after the step under way.
+    fn different(&self, key: KeyNumber, after_step: bool) -> usize {
+        let slots = self.chain(key).filter(|slot| self.cells[*slot].visible(after_step));
+        let mut values: Vec<&Value> = slots.map(|slot| &self.cells[slot].value).collect();
         values.sort_unstable();
         values.dedup();
-        Reading {
-            value,
-            siblings: values.len(),
-        }
+        values.len()
     }
 
     /// Whether the step under way changes what is under a key.
@@ -308,8 +321,8 @@ impl Store {
         let dot = cell.dot();
         let higher = |slot: Slot| {
             let other = &self.cells[slot];
-            let dots = (self.authors.dot(other.dot()), self.authors.dot(dot));
-            other.rank(dots.0, &cell, dots.1).is_gt()
+            let dots = || self.authors.dot(other.dot()).cmp(&self.authors.dot(dot));
+            other.rank(&cell, dots).is_gt()
         };
         // Behind those of higher rank.
         let before = self.chain(cell.key).take_while(|slot| higher(*slot)).last();

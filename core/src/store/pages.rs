@@ -10,7 +10,8 @@ const PAGE_ITEMS: usize = 256;
 #[derive(Clone, Debug)]
 pub(super) struct Pages<T> {
     pages: Vec<Page<T>>,
-    /// The pages with room, each once. The last is filled first: it was touched last.
+    /// The pages with room, each once. The last is filled first: it was touched last. While nothing is removed, items are numbered
+    /// from 0 without holes.
     open: Vec<u32>,
     len: usize,
 }
@@ -33,6 +34,10 @@ impl<T> Default for Pages<T> {
 }
 
 impl<T> Pages<T> {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     pub(super) fn insert(&mut self, item: T) -> u32 {
         let at = self.open.last().copied().unwrap_or_else(|| {
             let at = u32::try_from(self.pages.len()).expect(FITS);

@@ -1,11 +1,11 @@
 //! The record ring: what the recently dead events had removed.
 
-use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
 use super::{
     authors::{AuthorNumber, Compact, Removes},
     index::Index,
+    pages::Pages,
 };
 use foldhash::fast::FixedState;
 
@@ -17,9 +17,9 @@ const INDEX_PARTS: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Ring {
     capacity: usize,
-    records: Vec<Record>,
+    records: Pages<Record>,
     /// Where the next record goes once the ring is full: over the oldest.
-    oldest: usize,
+    oldest: u32,
     places: Index<INDEX_PARTS>,
 }
 
@@ -33,7 +33,7 @@ impl Ring {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity,
-            records: Vec::new(),
+            records: Pages::default(),
             oldest: 0,
             places: Index::default(),
         }
@@ -45,30 +45,24 @@ impl Ring {
         }
         let record = Record { dot, removes };
         let place = if self.records.len() < self.capacity {
-            self.records.push(record);
-            self.records.len() - 1
+            self.records.insert(record)
         } else {
-            let place = self.oldest;
-            self.oldest = (place + 1) % self.capacity;
-            let records = &self.records;
-            self.places.remove(hash(records[place].dot), place as u32, |place| {
-                hash(records[place as usize].dot)
-            });
+            let (place, records) = (self.oldest, &self.records);
+            self.places
+                .remove(hash(records[place].dot), place, |place| hash(records[place].dot));
             self.records[place] = record;
+            self.oldest = (place + 1) % self.capacity as u32;
             place
         };
         let records = &self.records;
-        let hash_of = |place: u32| hash(records[place as usize].dot);
-        self.places.entry(hash(dot), |_| false, hash_of).insert(place as u32);
+        self.places.insert(hash(dot), place, |place| hash(records[place].dot));
     }
 
     /// What a dead event removed, if it is remembered.
     pub(super) fn get(&self, author: AuthorNumber, n: u64) -> Option<&Removes> {
         let dot = Compact { author, n };
-        let place = self
-            .places
-            .find(hash(dot), |place| self.records[place as usize].dot == dot)?;
-        Some(&self.records[place as usize].removes)
+        let place = self.places.find(hash(dot), |place| self.records[place].dot == dot)?;
+        Some(&self.records[place].removes)
     }
 }
 
@@ -80,6 +74,7 @@ fn hash(dot: Compact) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     #[test]
     fn forgets_the_oldest() {
