@@ -66,3 +66,40 @@ impl<const PARTS: usize> Index<PARTS> {
 fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_is_there_and_gives_back_the_room_of_what_was_removed() {
+        const COUNT: u32 = 10_000;
+        // Every hash is that of two numbers.
+        let hash = |number: u32| (number / 2).wrapping_mul(2_654_435_761);
+        let mut index = Index::<8>::default();
+        let room = |index: &Index<8>| index.parts.iter().map(HashTable::capacity).sum::<usize>();
+        for number in 0..COUNT {
+            match index.entry(hash(number), |other| other == number, hash) {
+                Entry::Occupied(_) => panic!("{number} is there already"),
+                Entry::Vacant(vacant) => vacant.insert(number),
+            };
+        }
+        for number in 0..COUNT {
+            assert_eq!(index.find(hash(number), |other| other == number), Some(number));
+        }
+        for number in (0..COUNT).filter(|number| number % 100 != 0) {
+            index.remove(hash(number), number, hash);
+            assert_eq!(index.find(hash(number), |other| other == number), None);
+        }
+        assert!(
+            (0..COUNT)
+                .step_by(100)
+                .all(|number| index.find(hash(number), |other| other == number).is_some())
+        );
+        assert!(room(&index) < COUNT as usize / 10, "{}", room(&index));
+        (0..COUNT)
+            .step_by(100)
+            .for_each(|number| index.remove(hash(number), number, hash));
+        assert_eq!(room(&index), 0);
+    }
+}

@@ -145,6 +145,13 @@ mod tests {
     use super::*;
     use alloc::collections::BTreeMap;
 
+    /// Pages that hold memory are those that hold items.
+    fn check(pages: &Pages<u64>) {
+        for page in &pages.pages {
+            assert_eq!(page.items.capacity() > 0, page.items.iter().any(Option::is_some));
+        }
+    }
+
     #[test]
     fn behaves_like_a_map_and_keeps_no_empty_page() {
         let (mut pages, mut model) = (Pages::default(), BTreeMap::new());
@@ -163,17 +170,12 @@ mod tests {
                 let at = pages.insert(step);
                 assert_eq!(model.insert(at, step), None, "the place was vacant");
             }
-            let held = pages.pages.iter().filter(|page| page.items.capacity() > 0).count();
-            let used = pages
-                .pages
-                .iter()
-                .filter(|page| page.items.iter().any(Option::is_some))
-                .count();
-            assert_eq!(held, used);
+            check(&pages);
         }
         assert!(model.len() > 100);
         for (at, item) in model {
             assert_eq!(pages.remove(at), item);
+            check(&pages);
         }
         assert!(pages.pages.capacity() == 0 && pages.open.capacity() == 0);
     }
