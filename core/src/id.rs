@@ -22,8 +22,8 @@ impl fmt::Display for AuthorId {
     }
 }
 
-/// The name of one event: the `n`th (from 1, without holes) of its author.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The name of one event: the `n`th (from 1, without holes) of its author. The default names none.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Dot {
     /// Who made the event.
     pub author: AuthorId,

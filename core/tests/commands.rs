@@ -229,3 +229,72 @@ fn after_a_batch_was_refused_storage_is_given_no_other() {
     assert_eq!(one.transact([put("c", "1")]), refused);
     assert_eq!((one.get("c"), one.batches.len()), (Some("1".into()), batches));
 }
+
+/// Feeds a command and gives how many turns it took, checking at each that `read` shows the state before or the state after.
+fn turns_of(one: &mut Driver, command: Command, read: impl Fn(&Replica) -> usize) -> usize {
+    let (before, mut states, mut turns) = (read(&one.replica), Vec::new(), 1);
+    one.turn(Input::Command {
+        id: CommandId(1),
+        command,
+    });
+    while one.replica.poll_timeout().is_some() {
+        states.push(read(&one.replica));
+        one.turn(Input::Tick);
+        turns += 1;
+    }
+    states.push(read(&one.replica));
+    states.dedup();
+    let after = states[states.len() - 1];
+    assert!(
+        states.iter().all(|state| [before, after].contains(state)),
+        "{before} to {after}: {states:?}"
+    );
+    turns
+}
+
+#[test]
+fn a_long_transaction_is_made_in_slices_and_seen_whole() {
+    const WRITES: usize = 10_000;
+    let mut one = Driver::new(1);
+    one.set("5", "old");
+    one.changes();
+    // Each key is written twice; the second write counts.
+    let writes = (0..WRITES).map(|n| put(&(n % (WRITES / 2)).to_string(), &n.to_string()));
+    let command = Command::Transact(writes.collect());
+    assert!(turns_of(&mut one, command, Replica::len) > 10);
+    assert_eq!((one.replies.pop(), one.replica.pending()), (Some(Ok(())), 0));
+    assert_eq!(one.changes().iter().map(Vec::len).collect::<Vec<_>>(), [WRITES / 2]);
+    assert_eq!((one.get("5"), one.values("5").len()), (Some("5005".into()), 1));
+    assert_eq!(one.replica.live_dots().count(), WRITES / 2);
+
+    let mut all = Vec::new();
+    one.turn(Input::Command {
+        id: CommandId(1),
+        command: Command::Clear,
+    });
+    // A command that comes meanwhile follows, and supersedes nothing that is gone by then.
+    one.set("5", "new");
+    all.append(&mut one.replies);
+    assert_eq!(
+        (all, one.replica.len(), one.values("5")),
+        (vec![Ok(())], 1, vec!["new".to_string()])
+    );
+}
+
+#[test]
+fn to_clear_a_store_of_more_keys_than_a_transaction_holds_takes_several() {
+    let mut one = Driver::new(1);
+    for start in [0, wire::TXN_EVENTS_MAX] {
+        let writes = (start..start + wire::TXN_EVENTS_MAX).map(|n| put(&n.to_string(), "1"));
+        one.transact(writes).expect("valid");
+    }
+    one.set("last", "1");
+    one.changes();
+    // Storage has each batch before the command ends.
+    assert_eq!(one.command(Command::Clear), Ok(()));
+    let cleared: Vec<_> = one.changes().iter().map(Vec::len).collect();
+    assert_eq!(
+        (cleared, one.replica.len()),
+        (vec![wire::TXN_EVENTS_MAX, wire::TXN_EVENTS_MAX, 1], 0)
+    );
+}

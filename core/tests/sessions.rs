@@ -277,7 +277,10 @@ fn commands_that_wait_for_a_long_merge_mean_what_their_callers_saw() {
     let commands = [
         transact(vec![put("key 00000003", "first")]),
         transact(vec![put("key 00000003", "second")]),
+        transact(vec![put("key 00000004", "cleared")]),
         Command::Clear,
+        transact(vec![put("key 00000004", "first")]),
+        transact(vec![put("key 00000004", "second")]),
         transact(vec![put("mine", "new")]),
     ];
     for (id, command) in (1..).zip(commands) {
@@ -286,12 +289,12 @@ fn commands_that_wait_for_a_long_merge_mean_what_their_callers_saw() {
             command,
         });
     }
-    assert_eq!((b.replica.len(), b.replica.pending()), (1, 4), "they wait");
+    assert_eq!((b.replica.len(), b.replica.pending()), (1, 7), "they wait");
     b.feed(Input::Tick);
     assert_eq!(b.replica.pending(), 0);
-    // The second write supersedes the first, which the same caller made, and not what the session brought. What was cleared is what
-    // was there when it was asked for.
-    assert_eq!(b.values("key 00000003"), [format!("{:050}", 3), "second".into()]);
+    // A write supersedes what the same caller wrote before, and not what the session brought; so does the clearing.
+    assert_eq!(b.values("key 00000003"), [format!("{:050}", 3)]);
+    assert_eq!(b.values("key 00000004"), [format!("{:050}", 4), "second".into()]);
     assert_eq!((b.replica.len(), b.values("mine")), (30_001, vec!["new".into()]));
 }
 

@@ -25,6 +25,13 @@ impl Frontier {
         }
     }
 
+    /// The frontier of the past of one transaction, itself included: its last dot.
+    pub fn at(last: Dot) -> Self {
+        Self {
+            dots: Dots::from([last]),
+        }
+    }
+
     /// The dots, in order.
     pub fn dots(&self) -> &[Dot] {
         &self.dots
@@ -35,13 +42,26 @@ impl Frontier {
     /// What it dominates is exactly its own author's earlier transaction and the dots it names: a frontier dot in the past of
     /// a visible transaction would not be maximal, so it can be in the new one's past only by being named.
     pub fn advance(&mut self, last: Dot, deps: &[Dot]) {
+        // Both may be long: then each of one is looked up among all of the other.
+        let mut named: Vec<Dot> = Vec::new();
+        if self.dots.len() > 1 && deps.len() > 1 {
+            named.extend_from_slice(deps);
+            named.sort_unstable();
+        }
+        let is_named = |dot: &Dot| {
+            if named.is_empty() {
+                deps.contains(dot)
+            } else {
+                named.binary_search(dot).is_ok()
+            }
+        };
         let kept = self
             .dots
             .iter()
-            .filter(|dot| dot.author != last.author && !deps.contains(dot));
+            .filter(|dot| dot.author != last.author && !is_named(dot));
         if kept.clone().next().is_none() {
             // Nearly always: a transaction joins all that its author saw.
-            self.dots = Dots::from([last]);
+            *self = Self::at(last);
         } else {
             *self = Self::new(kept.copied().chain([last]));
         }

@@ -1,23 +1,41 @@
-//! Commands: from a caller's wish to a transaction.
+//! Commands: what a caller asks for, checked, and when it is carried out.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 
-use super::{BatchId, Command, CommandError, CommandId, MERGED_FOR_COMMAND_MAX, Origin, Output, Replica, Write};
+use super::{
+    BatchId, Command, CommandError, CommandId, MERGED_FOR_COMMAND_MAX, Output, Replica, Write, writing::Writing,
+};
 use crate::{
-    causality::{Context, Dots, Event, Op, Txn},
-    id::Dot,
-    store::Scan,
+    causality::VersionVector,
     time::Timestamp,
-    wire::{Gossip, KEY_BYTES_MAX, REMOVES_MAX, TXN_EVENTS_MAX, VALUE_BYTES_MAX},
+    wire::{KEY_BYTES_MAX, TXN_EVENTS_MAX, VALUE_BYTES_MAX},
 };
 
-/// A command as its caller meant it: checked, and with the contexts that the caller could see when it came.
+/// How many writes a command may make to be carried out before the call returns. They take about a millisecond; a command that makes
+/// more is carried out in slices.
+const WRITTEN_AT_ONCE_MAX: usize = 1_000;
+
+/// A command as its caller meant it: checked, and with what the caller could see when it came.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Wish {
-    id: CommandId,
-    writes: Vec<Write>,
-    /// How many events of its own the replica had made.
-    made: u64,
+    pub(super) id: CommandId,
+    pub(super) what: What,
+    pub(super) seen: Seen,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum What {
+    Transact(Vec<Write>),
+    Clear,
+}
+
+/// What a caller had seen of a key that it gives no context for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Seen {
+    /// What was visible when the command came; `None` when nothing was on its way that would become visible before the command.
+    pub(super) vector: Option<VersionVector>,
+    /// How many events of its own the replica had made. It has seen those that follow, too: they are commands that came before.
+    pub(super) made: u64,
 }
 
 impl Replica {
@@ -31,7 +49,8 @@ impl Replica {
                 return;
             }
         };
-        if self.wishes.is_empty() && self.merge_some(MERGED_FOR_COMMAND_MAX, now) {
+        let first = self.writing.is_none() && self.wishes.is_empty();
+        if first && self.merge_some(MERGED_FOR_COMMAND_MAX, now) {
             self.carry_out(wish, now);
         } else {
             self.wishes.push_back(wish);
@@ -39,30 +58,21 @@ impl Replica {
     }
 
     fn wish(&self, id: CommandId, command: Command) -> Result<Wish, CommandError> {
-        let mut writes = match command {
+        let what = match command {
             Command::Transact(writes) if writes.len() > TXN_EVENTS_MAX => {
                 return Err(CommandError::TransactionTooLarge { events: writes.len() });
             }
-            Command::Transact(writes) => writes,
-            Command::Clear => {
-                let all = Scan::default();
-                let keys = self.store.scan(&all).map(|(key, ..)| Arc::clone(key));
-                keys.map(|key| Write::Delete { key, context: None }).collect()
+            Command::Transact(writes) => {
+                writes.iter().try_for_each(check)?;
+                What::Transact(writes)
             }
+            Command::Clear => What::Clear,
         };
-        writes.iter().try_for_each(check)?;
-        if self.merge.is_some() {
-            // What the merge brings is not what the caller saw.
-            for write in &mut writes {
-                let (Write::Put { key, context, .. } | Write::Delete { key, context }) = write;
-                context.get_or_insert_with(|| self.store.context(key));
-            }
-        }
-        Ok(Wish {
-            id,
-            writes,
-            made: self.made(),
-        })
+        let seen = Seen {
+            vector: self.merge.is_some().then(|| self.store.vector().clone()),
+            made: self.author.map_or(0, |author| self.store.vector().get(&author)),
+        };
+        Ok(Wish { id, what, seen })
     }
 
     /// Carries out the command that has waited longest.
@@ -74,99 +84,36 @@ impl Replica {
         true
     }
 
+    /// Carries a command out, or begins to.
     fn carry_out(&mut self, wish: Wish, now: Timestamp) {
-        let Wish { id, writes, made } = wish;
-        let mut last = None;
-        let mut writes = writes.into_iter().peekable();
-        while writes.peek().is_some() {
-            let txn = writes.by_ref().take(TXN_EVENTS_MAX).collect();
-            last = self.commit(txn, made, now).or(last);
-        }
-        let result = match (&self.refused, last) {
-            (Some(reason), Some(_)) => Err(CommandError::NotDurable {
+        let writes = match &wish.what {
+            What::Transact(writes) => writes.len(),
+            What::Clear => self.store.len(),
+        };
+        let left = if writes > WRITTEN_AT_ONCE_MAX {
+            self.config.slice_events.max(1)
+        } else {
+            usize::MAX
+        };
+        self.write(Writing::new(wish), left, now);
+    }
+
+    /// Answers a command that is carried out, unless its last batch has yet to become durable.
+    pub(super) fn carried_out(&mut self, id: CommandId, last: Option<BatchId>) {
+        let result = match (last, &self.refused) {
+            // Storage may be quicker than the clearing up behind a long transaction.
+            (Some(batch), _) if Some(batch) <= self.durable => Ok(()),
+            (Some(_), Some(reason)) => Err(CommandError::NotDurable {
                 reason: Arc::clone(reason),
             }),
-            (None, Some(batch)) => {
+            (Some(batch), None) => {
                 self.waiting.push_back((batch, id));
                 return;
             }
-            // Nothing to do is done at once.
-            (_, None) => Ok(()),
+            // There was nothing to do.
+            (None, _) => Ok(()),
         };
         self.outputs.push_back(Output::Reply { id, result });
-    }
-
-    /// How many events this opening's author has made.
-    fn made(&self) -> u64 {
-        self.author.map_or(0, |author| self.store.vector().get(&author))
-    }
-
-    /// Makes the writes one transaction; `None` if they change nothing. `made` is how many of its own events the writer had seen.
-    fn commit(&mut self, writes: Vec<Write>, made: u64, now: Timestamp) -> Option<BatchId> {
-        let last_of_key = last_of_each(&writes);
-        let mut events = Vec::with_capacity(writes.len());
-        for (at, write) in writes.into_iter().enumerate() {
-            if last_of_key
-                .as_ref()
-                .is_some_and(|last| last.get(write.key()) != Some(&at))
-            {
-                continue;
-            }
-            match write {
-                Write::Put { key, value, context } => {
-                    let removes = self.superseded(&key, context, made);
-                    events.push(Event {
-                        op: Op::Put { key, value },
-                        removes,
-                    });
-                }
-                Write::Delete { key, context } => {
-                    let removes = self.superseded(&key, context, made);
-                    if !removes.is_empty() {
-                        events.push(Event {
-                            op: Op::Delete,
-                            removes,
-                        });
-                    }
-                }
-            }
-        }
-        if events.is_empty() {
-            return None;
-        }
-        let author = *self.author.get_or_insert_with(|| self.random.author());
-        let first = self.store.vector().get(&author) + 1;
-        let hlc = self.clock.stamp(now);
-        let txn = Txn {
-            author,
-            first,
-            hlc,
-            deps: self.store.frontier().dots().iter().copied().collect(),
-            events,
-        };
-        let mut edit = self.store.edit();
-        edit.apply(&txn);
-        let (batch, touched) = edit.finish();
-        let id = self.settle(batch, touched, Origin::Local, now);
-        // Gossip need not wait for the flush: after a crash the author is another, so no dot is used twice, and a peer can hand
-        // the write back.
-        let message = Gossip::encode(&txn, self.config.gossip_bytes_max);
-        self.outputs.push_back(Output::Broadcast { message });
-        Some(id)
-    }
-
-    /// The live dots under the key that the writer saw. What is live and was not seen stays, as a sibling.
-    fn superseded(&self, key: &str, context: Option<Context>, made: u64) -> Dots {
-        let live = self.store.dots(key);
-        // What the same caller wrote before is seen, also if it was still waiting when this was asked for.
-        let own = |dot: &Dot| self.author == Some(dot.author) && dot.n > made;
-        let seen = |dot: &Dot| {
-            context
-                .as_ref()
-                .is_none_or(|context| context.dots().contains(dot) || own(dot))
-        };
-        // An event has room for so many; what is beyond stays a sibling that the next write takes.
-        live.filter(seen).take(REMOVES_MAX).collect()
     }
 }
 
@@ -176,17 +123,6 @@ impl Write {
             Self::Put { key, .. } | Self::Delete { key, .. } => key,
         }
     }
-}
-
-/// The place of the last write of each key; `None` when no key can come twice.
-fn last_of_each(writes: &[Write]) -> Option<BTreeMap<Arc<str>, usize>> {
-    (writes.len() > 1).then(|| {
-        writes
-            .iter()
-            .enumerate()
-            .map(|(at, write)| (Arc::clone(write.key()), at))
-            .collect()
-    })
 }
 
 fn check(write: &Write) -> Result<(), CommandError> {

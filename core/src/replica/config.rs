@@ -42,8 +42,8 @@ pub struct Config {
     /// How many frames a peer's queue is given at a time: enough to keep a fast link busy for the time of one turn of the
     /// driver (512 KiB), few enough that a turn stays short.
     pub frames_per_turn: usize,
-    /// How many events of a session one turn takes into the store: the longer, the less overhead; the shorter, the sooner a tab's
-    /// thread is free again. 1,000 take two or three milliseconds.
+    /// How many events of a session, or writes of a long command, one turn takes into the store: the longer, the less overhead; the
+    /// shorter, the sooner a tab's thread is free again. 1,000 take two or three milliseconds.
     pub slice_events: usize,
     /// A deliberate bug, for the tests of the tests.
     pub mutated: Mutated,

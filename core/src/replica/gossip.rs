@@ -41,11 +41,12 @@ impl Replica {
             self.schedule_gap(now);
             return;
         }
-        if let Err(error) = self.apply(&txn, now) {
+        let last = txn.last();
+        if let Err(error) = self.apply(txn, now) {
             self.refuse(peer, error);
             return;
         }
-        self.apply_early(Some(txn.last()), now);
+        self.apply_early(Some(last), now);
     }
 
     /// Somebody has made this event. If it is not visible here and said to be ours, somebody else writes under our author id: write
@@ -59,16 +60,16 @@ impl Replica {
     /// Applies the early transactions whose turn has come.
     pub(super) fn apply_early(&mut self, mut after: Option<Dot>, now: Timestamp) {
         while let Some(txn) = self.early.pop_ready(self.store.vector(), after) {
-            if let Err(error) = self.apply(&txn, now) {
+            after = Some(txn.last());
+            if let Err(error) = self.apply(txn, now) {
                 self.refuse(None, error);
             }
-            after = Some(txn.last());
         }
         self.early.prune(self.store.vector(), now);
         self.schedule_gap(now);
     }
 
-    fn apply(&mut self, txn: &Txn, now: Timestamp) -> Result<(), SessionError> {
+    fn apply(&mut self, txn: Txn, now: Timestamp) -> Result<(), SessionError> {
         if self.store.vector().get(&txn.author) == 0 && self.store.vector().len() >= AUTHORS_MAX {
             return Err(SessionError::TooManyAuthors);
         }

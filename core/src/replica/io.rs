@@ -42,8 +42,10 @@ pub enum Write {
 
 /// What a caller asks the engine to do. Each is answered by one [`Output::Reply`].
 ///
-/// A command is carried out before [`super::Replica::handle`] returns, unless a long session is just being taken in: then it follows
-/// that, and supersedes what was visible when it came, not what the session brought.
+/// A command is carried out before [`super::Replica::handle`] returns, unless it makes more than a thousand writes or has to wait. One
+/// with more writes is carried out in slices, between which its caller still reads what was before, and the commands after it wait.
+/// While a long session is being taken in, a command waits for that, and supersedes what was visible when it came, not what the session
+/// brought.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
     /// Make all the writes one transaction: seen whole or not at all, here and on every replica. When a key is written twice,

@@ -9,7 +9,7 @@ use core::time::Duration;
 use super::{Event, Origin, Output, Replica};
 use crate::{
     causality::Dots,
-    id::{Dot, Peer},
+    id::{AuthorId, Dot, Peer},
     store::{Edit, StoredEntry},
     sync::{Delta, Judged, masked},
     time::{Hlc, Timestamp},
@@ -35,8 +35,8 @@ enum Phase {
     Put(usize, usize),
     /// Takes out what the events supersede, and forgets the events, from the last to the first.
     Remove,
-    /// Takes out what is judged to be dead at the sender: how many blocks are done.
-    Judge(usize),
+    /// Takes out what is judged to be dead at the sender: the last block that is done.
+    Judge(Option<(AuthorId, u64)>),
     /// Finds out which keys read differently.
     Compare,
     /// The step is visible; clears up behind it.
@@ -78,13 +78,13 @@ impl Replica {
                 }
                 Phase::Remove => {
                     if merge.remove(&mut edit, &mut left) {
-                        merge.phase = Phase::Judge(0);
+                        merge.phase = Phase::Judge(None);
                     }
                 }
                 Phase::Judge(done) => {
                     let judged = merge.delta.judged.as_ref();
                     let undone = judged.and_then(|judged| merge.judge(judged, &mut edit, done, &mut left));
-                    merge.phase = undone.map_or(Phase::Compare, Phase::Judge);
+                    merge.phase = undone.map_or(Phase::Compare, |done| Phase::Judge(Some(done)));
                 }
                 Phase::Compare => {
                     if edit.compare(&mut left) {
@@ -248,14 +248,20 @@ impl Merge {
         false
     }
 
-    /// Takes out what is dead at the sender. What is live there and dead here stays dead. Returns how many blocks are done, if
-    /// there are more.
-    fn judge(&self, judged: &Judged, edit: &mut Edit<'_>, done: usize, left: &mut usize) -> Option<usize> {
+    /// Takes out what is dead at the sender, behind the block `done`. What is live there and dead here stays dead. Returns the last
+    /// block done, if there may be more.
+    fn judge(
+        &self,
+        judged: &Judged,
+        edit: &mut Edit<'_>,
+        done: Option<(AuthorId, u64)>,
+        left: &mut usize,
+    ) -> Option<(AuthorId, u64)> {
         // At least one block is taken.
         let dots = edit.store().block_dots();
         let count = left.div_ceil(dots as usize).max(1);
         *left = left.saturating_sub(count * dots as usize);
-        let blocks: Vec<_> = edit.store().blocks().skip(done).take(count).collect();
+        let blocks: Vec<_> = edit.store().blocks(done).take(count).collect();
         for (author, block, live) in &blocks {
             let (asked, limit, leaves, all) = match judged {
                 Judged::Named(leaves) => (u64::MAX, u64::MAX, leaves, true),
@@ -290,7 +296,8 @@ impl Merge {
                 }
             }
         }
-        (blocks.len() == count).then_some(done + count)
+        let last = blocks.last().filter(|_| blocks.len() == count);
+        last.map(|(author, block, _)| (*author, *block))
     }
 }
 

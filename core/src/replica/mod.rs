@@ -23,6 +23,7 @@ mod merge;
 mod random;
 mod sessions;
 mod source;
+mod writing;
 
 use alloc::{
     collections::{BTreeMap, VecDeque},
@@ -31,13 +32,13 @@ use alloc::{
 };
 use core::cell::OnceCell;
 
-use self::{bases::Bases, commands::Wish, early::Early, link::Link, merge::Merge, random::Random};
+use self::{bases::Bases, commands::Wish, early::Early, link::Link, merge::Merge, random::Random, writing::Writing};
 use crate::{
     id::{AuthorId, Digest, Dot, Peer},
     store::{Batch, Store, Touched},
     sync::Staged,
     time::{Clock, Timestamp},
-    wire::Tag,
+    wire::{Tag, TxnWriter},
 };
 
 pub use self::{config::Config, io::*};
@@ -90,12 +91,18 @@ pub struct Replica {
     inputs: VecDeque<Input>,
     /// The bytes of frames and messages among them.
     input_bytes: usize,
-    /// Commands that wait for the merge.
+    /// Commands that wait for the merge, or for the command under way.
     wishes: VecDeque<Wish>,
+    /// The command that is being carried out in slices. Never beside a merge: inputs wait for commands.
+    writing: Option<Writing>,
+    /// Writes what is gossiped of it.
+    message: TxnWriter,
     /// Why storage takes no more batches. A batch that was not stored must not be followed by others: the disk would hold a vector
     /// that covers events it has not, which reads as their deletion.
     refused: Option<Arc<str>>,
     next_batch: u64,
+    /// The last batch that storage has.
+    durable: Option<BatchId>,
     /// The commands that a batch makes durable.
     waiting: VecDeque<(BatchId, CommandId)>,
     /// When the store last changed.
@@ -128,8 +135,11 @@ impl Replica {
             inputs: VecDeque::new(),
             input_bytes: 0,
             wishes: VecDeque::new(),
+            writing: None,
+            message: TxnWriter::default(),
             refused: None,
             next_batch: 0,
+            durable: None,
             waiting: VecDeque::new(),
             changed_at: now,
             beacon_at: None,
@@ -186,21 +196,23 @@ impl Replica {
                 self.inputs.push_back(input);
                 if self.input_bytes > INPUT_BYTES_MAX {
                     self.merge_some(usize::MAX, now);
+                    self.write_some(usize::MAX, now);
                 }
                 self.work(now);
             }
         }
     }
 
-    /// Whether a merge is under way, or something waits for one.
+    /// Whether a merge or a command is under way, or something waits for one.
     fn has_work(&self) -> bool {
-        self.merge.is_some() || !self.inputs.is_empty() || !self.wishes.is_empty()
+        self.merge.is_some() || self.writing.is_some() || !self.inputs.is_empty() || !self.wishes.is_empty()
     }
 
-    /// Does one turn of work: a slice of a merge, or what waited for one.
+    /// Does one turn of work: a slice of a merge or of a command, or what waited for one.
     fn work(&mut self, now: Timestamp) {
+        let slice = self.config.slice_events.max(1);
         for _ in 0..INPUTS_PER_TURN {
-            if !self.merge_some(self.config.slice_events.max(1), now) {
+            if !self.merge_some(slice, now) || !self.write_some(slice, now) {
                 return;
             }
             if self.carry_out_next(now) {
@@ -309,7 +321,7 @@ impl Replica {
 
     /// Commands that wait to be carried out or to become durable.
     pub fn pending(&self) -> usize {
-        self.wishes.len() + self.waiting.len()
+        self.wishes.len() + usize::from(self.writing.is_some()) + self.waiting.len()
     }
 
     /// The author of this opening's writes, once it has written.
@@ -384,6 +396,7 @@ impl Replica {
     }
 
     fn persisted(&mut self, id: BatchId) {
+        self.durable = self.durable.max(Some(id));
         // Storage works in order, so those that wait for a batch are mostly the first.
         while let Some(at) = self.waiting.iter().position(|(batch, _)| *batch == id) {
             if let Some((_, id)) = self.waiting.remove(at) {

@@ -38,7 +38,8 @@ impl Source for Store {
     }
 
     fn leaves(&self) -> impl Iterator<Item = Leaf> {
-        self.blocks().map(|(author, block, live)| Leaf { author, block, live })
+        self.blocks(None)
+            .map(|(author, block, live)| Leaf { author, block, live })
     }
 
     fn key_of(&self, dot: &Dot) -> Option<Arc<str>> {

@@ -2,12 +2,8 @@
 
 use core::cmp::Ordering;
 
-use super::authors::{Compact, Removes};
-use crate::{
-    causality::Value,
-    id::{ContentHash, Dot},
-    time::Hlc,
-};
+use super::authors::{AuthorNumber, Compact, Removes};
+use crate::{causality::Value, id::ContentHash, time::Hlc};
 
 /// The number of a cell within the store.
 pub(super) type Slot = u32;
@@ -37,24 +33,33 @@ pub(super) struct Cell {
     pub(super) value: Value,
     /// What the event superseded. Kept while the entry lives, so that a record of it can be left when it dies.
     pub(super) removes: Removes,
-    pub(super) dot: Compact,
     pub(super) hlc: Hlc,
+    /// Its dot, in two parts so that nothing is lost to padding.
+    pub(super) n: u64,
+    pub(super) author: AuthorNumber,
     pub(super) key: KeyNumber,
     /// The sibling of the next lower rank.
     pub(super) next: Slot,
     pub(super) state: State,
 }
 
+const _: () = assert!(size_of::<Option<Cell>>() == 2 * size_of::<usize>() + 48);
+
 impl Cell {
+    pub(super) fn dot(&self) -> Compact {
+        Compact {
+            author: self.author,
+            n: self.n,
+        }
+    }
+
     /// The order of siblings, (stamp, BLAKE3 of the value, dot); the greatest wins a plain read. Stamps are seldom equal, so values
     /// are hashed only then, rather than a hash kept for every key. The dot makes the order total: equal values written at the
     /// same stamp by two authors still have one order on every replica.
-    pub(super) fn rank(&self, dot: Dot, other: &Self, other_dot: Dot) -> Ordering {
+    /// How the dots compare is told by the caller, who knows the authors.
+    pub(super) fn rank(&self, other: &Self, dots: impl FnOnce() -> Ordering) -> Ordering {
         let hashes = || ContentHash::of(&self.value).cmp(&ContentHash::of(&other.value));
-        self.hlc
-            .cmp(&other.hlc)
-            .then_with(hashes)
-            .then_with(|| dot.cmp(&other_dot))
+        self.hlc.cmp(&other.hlc).then_with(hashes).then_with(dots)
     }
 
     pub(super) fn visible(&self, after_step: bool) -> bool {

@@ -8,23 +8,30 @@ use super::{
     cell::{Cell, KeyNumber, NO_SLOT, Slot, State},
 };
 use crate::{
-    causality::{Dots, Event, Frontier, Op, Txn, VersionVector},
+    causality::{Dots, Event, Frontier, Op, Txn, Value, VersionVector},
     id::{AuthorId, Dot},
     mutation::Mutation,
+    time::Hlc,
 };
+
+/// For how many entries a step keeps room after it ends, so that the next short one allocates nothing and a long one leaves nothing.
+const STEP_ROOM: usize = 256;
 
 /// A step under way: what it adds and removes, none of it visible yet.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Step {
     born: Vec<Slot>,
     dying: Vec<Slot>,
+    /// The keys that it changes, each once.
     touched: Vec<KeyNumber>,
     batch: Batch,
-    vector: Vec<(AuthorId, u64)>,
     frontier: Option<Frontier>,
     changes: Vec<Touched>,
-    /// Whether touched keys are being compared: nothing is added any more.
-    comparing: bool,
+    /// How many of the touched keys were compared. Once any is, nothing is added any more.
+    compared: usize,
+    /// How many keys have a value after the step and had none before, and the other way round.
+    gained: usize,
+    lost: usize,
     /// Whether readers see the state after the step.
     flipped: bool,
 }
@@ -66,7 +73,7 @@ impl<'a> Edit<'a> {
 
     /// Makes room for so many entries, so that a long step never moves what it has collected.
     pub fn reserve(&mut self, entries: usize) {
-        self.store.step.batch.entries.reserve(entries);
+        self.store.step.batch.entries.reserve_exact(entries);
     }
 
     /// Adds a live entry, unless its dot was seen before.
@@ -74,37 +81,41 @@ impl<'a> Edit<'a> {
         if self.store.vector.covers(&stored.dot) || self.store.slot(&stored.dot).is_some() {
             return;
         }
-        let removes = self.store.compact(&stored.removes);
-        let slot = self.store.link(&stored.dot, &stored.key, |dot, key| Cell {
-            value: Arc::clone(&stored.value),
-            removes,
-            dot,
-            hlc: stored.hlc,
-            key,
-            next: NO_SLOT,
-            state: State::Born,
-        });
-        let step = &mut self.store.step;
-        step.born.push(slot);
-        step.touched.push(self.store.cells[slot].key);
-        step.batch.entries.push(stored);
+        let key = self.store.keys.find_or_add(&stored.key);
+        self.add(key, stored);
     }
 
     /// Takes the entry under a dot out, if it is live.
     pub fn remove(&mut self, dot: &Dot) {
-        let Some(slot) = self.store.slot(dot) else { return };
-        let state = match self.store.cells[slot].state {
-            State::Live => State::Dying,
-            State::Born => State::Stillborn,
-            State::Dying | State::Stillborn => return,
+        if let Some(slot) = self.store.slot(dot) {
+            self.take_out(slot);
+        }
+    }
+
+    /// Writes under a key, as a new event: supersedes what `seen` says its writer saw. Gives the entry.
+    pub fn write(
+        &mut self,
+        dot: Dot,
+        hlc: Hlc,
+        (key, value): (Arc<str>, Value),
+        seen: impl FnMut(&Dot) -> bool,
+    ) -> &StoredEntry {
+        let number = self.store.keys.find_or_add(&key);
+        let removes = self.take_out_seen(number, seen);
+        let stored = StoredEntry {
+            dot,
+            key,
+            value,
+            hlc,
+            removes,
         };
-        let cell = &mut self.store.cells[slot];
-        cell.state = state;
-        let key = cell.key;
-        let step = &mut self.store.step;
-        step.dying.push(slot);
-        step.touched.push(key);
-        step.batch.removed.push(*dot);
+        self.add(number, stored)
+    }
+
+    /// Takes out what is under a key and `seen` says was seen. Gives the dots, for the event that removes them.
+    pub fn supersede(&mut self, key: &str, seen: impl FnMut(&Dot) -> bool) -> Dots {
+        let key = self.store.keys.find(key);
+        key.map_or_else(Dots::default, |key| self.take_out_seen(key, seen))
     }
 
     /// Notes what a dead event, never live here, had removed.
@@ -117,36 +128,40 @@ impl<'a> Edit<'a> {
     /// Notes that the author's events up to `n` are seen after the step.
     pub fn advance(&mut self, author: AuthorId, n: u64) {
         if n > self.store.vector.get(&author) {
-            self.store.step.vector.push((author, n));
+            self.store.step.batch.vector.push((author, n));
         }
     }
 
     /// Takes in a whole transaction that continues its author's events and whose dependencies are visible.
-    pub fn apply(&mut self, txn: &Txn) {
-        for (dot, event) in txn.dotted() {
-            let Event { op, removes } = event;
-            for removed in removes {
+    pub fn apply(&mut self, txn: Txn) {
+        let last = txn.last();
+        self.reserve(txn.events.len());
+        for (n, Event { op, removes }) in (txn.first..).zip(txn.events) {
+            let dot = Dot::new(txn.author, n);
+            for removed in &removes {
                 self.remove(removed);
             }
             match op {
-                Op::Put { key, value } => {
-                    let (key, value) = (Arc::clone(key), Arc::clone(value));
-                    self.put(StoredEntry {
-                        dot,
-                        key,
-                        value,
-                        hlc: txn.hlc,
-                        removes: removes.clone(),
-                    });
-                }
-                Op::Delete => self.record(dot, removes.clone()),
+                Op::Put { key, value } => self.put(StoredEntry {
+                    dot,
+                    key,
+                    value,
+                    hlc: txn.hlc,
+                    removes,
+                }),
+                Op::Delete => self.record(dot, removes),
             }
         }
-        let last = txn.last();
         self.advance(last.author, last.n);
         let mut frontier = self.store.frontier.clone();
         frontier.advance(last, &txn.deps);
         self.store.step.frontier = Some(frontier);
+    }
+
+    /// Notes that what was written is a transaction, which depends on all that is visible before: the dot of its last event.
+    pub fn conclude(&mut self, last: Dot) {
+        self.advance(last.author, last.n);
+        self.store.step.frontier = Some(Frontier::at(last));
     }
 
     /// Joins the frontier of another closed event set, `there` being its vector.
@@ -176,25 +191,28 @@ impl<'a> Edit<'a> {
     /// Compares how touched keys read before and after the step, up to `left` of them. Returns whether all are done; nothing
     /// may be added to the step from the first call on.
     pub fn compare(&mut self, left: &mut usize) -> bool {
-        let step = &mut self.store.step;
-        if !step.comparing {
-            step.comparing = true;
-            step.touched.sort_unstable();
-            step.touched.dedup();
-            step.changes.reserve_exact(step.touched.len());
+        let store = &mut *self.store;
+        let (from, all) = (store.step.compared, store.step.touched.len());
+        if from == 0 {
+            store.step.changes.reserve_exact(all);
         }
-        while *left > 0 {
-            let Some(key) = self.store.step.touched.pop() else {
-                break;
-            };
-            *left -= 1;
-            let (before, after) = (self.store.reading(key, false), self.store.reading(key, true));
+        let to = all.min(from.saturating_add(*left));
+        for at in from..to {
+            let key = store.step.touched[at];
+            let (before, after) = (store.reading(key, false), store.reading(key, true));
             if before != after {
-                let key = Arc::clone(&self.store.keys.get(key).text);
-                self.store.step.changes.push(Touched { key, before, after });
+                match (before.value.is_some(), after.value.is_some()) {
+                    (false, true) => store.step.gained += 1,
+                    (true, false) => store.step.lost += 1,
+                    _ => {}
+                }
+                let key = Arc::clone(&store.keys.get(key).text);
+                store.step.changes.push(Touched { key, before, after });
             }
         }
-        self.store.step.touched.is_empty()
+        store.step.compared = to;
+        *left -= to - from;
+        to == all
     }
 
     /// Makes the step visible, all at once. Gives what storage has to write and the keys that read differently. To be followed
@@ -203,10 +221,10 @@ impl<'a> Edit<'a> {
         let store = &mut *self.store;
         let step = &mut store.step;
         step.flipped = true;
-        step.comparing = false;
-        for (author, n) in step.vector.drain(..) {
-            store.vector.advance(author, n);
-            step.batch.vector.push((author, n));
+        step.compared = 0;
+        step.touched.clear();
+        for (author, n) in &step.batch.vector {
+            store.vector.advance(*author, *n);
         }
         if let Some(frontier) = step.frontier.take() {
             store.frontier = frontier;
@@ -216,18 +234,13 @@ impl<'a> Edit<'a> {
                 store
                     .authors
                     .number(&author)
-                    .is_some_and(|number| store.logs.contains_key(&number))
+                    .and_then(|number| store.logs.get(number as usize))
+                    .is_some_and(|log| !log.is_empty())
             };
             store.vector = store.vector.iter().filter(|(author, _)| live(*author)).collect();
         }
         step.batch.frontier = store.frontier.clone();
-        for change in &step.changes {
-            match (change.before.value.is_some(), change.after.value.is_some()) {
-                (false, true) => store.len += 1,
-                (true, false) => store.len -= 1,
-                _ => {}
-            }
-        }
+        store.len = store.len + mem::take(&mut step.gained) - mem::take(&mut step.lost);
         (mem::take(&mut step.batch), mem::take(&mut step.changes))
     }
 
@@ -238,7 +251,7 @@ impl<'a> Edit<'a> {
             if let Some(slot) = self.store.step.dying.pop() {
                 let cell = self.store.unlink(slot);
                 if !self.store.mutated.is(Mutation::RingOfDeletes) {
-                    self.store.ring.push(cell.dot, cell.removes);
+                    self.store.ring.push(cell.dot(), cell.removes);
                 }
             } else if let Some(slot) = self.store.step.born.pop() {
                 // Those that the step removed again are gone by now.
@@ -246,7 +259,11 @@ impl<'a> Edit<'a> {
                     cell.state = State::Live;
                 }
             } else {
-                self.store.step.flipped = false;
+                let step = &mut self.store.step;
+                step.flipped = false;
+                step.born.shrink_to(STEP_ROOM);
+                step.dying.shrink_to(STEP_ROOM);
+                step.touched.shrink_to(STEP_ROOM);
                 return true;
             }
         }
@@ -260,5 +277,62 @@ impl<'a> Edit<'a> {
         let published = self.publish();
         self.clean(&mut all);
         published
+    }
+
+    fn add(&mut self, key: KeyNumber, stored: StoredEntry) -> &StoredEntry {
+        let store = &mut *self.store;
+        if !store.is_touched(key) {
+            store.step.touched.push(key);
+        }
+        let (dot, removes) = (store.authors.compact(&stored.dot), store.compact(&stored.removes));
+        let slot = store.link(Cell {
+            value: Arc::clone(&stored.value),
+            removes,
+            hlc: stored.hlc,
+            n: dot.n,
+            author: dot.author,
+            key,
+            next: NO_SLOT,
+            state: State::Born,
+        });
+        store.step.born.push(slot);
+        let entries = &mut store.step.batch.entries;
+        entries.push(stored);
+        &entries[entries.len() - 1]
+    }
+
+    fn take_out(&mut self, slot: Slot) {
+        let store = &mut *self.store;
+        let Cell { state, key, .. } = store.cells[slot];
+        let state = match state {
+            State::Live => State::Dying,
+            State::Born => State::Stillborn,
+            State::Dying | State::Stillborn => return,
+        };
+        if !store.is_touched(key) {
+            store.step.touched.push(key);
+        }
+        let cell = &mut store.cells[slot];
+        cell.state = state;
+        let dot = store.authors.dot(cell.dot());
+        store.step.dying.push(slot);
+        store.step.batch.removed.push(dot);
+    }
+
+    fn take_out_seen(&mut self, key: KeyNumber, mut seen: impl FnMut(&Dot) -> bool) -> Dots {
+        let mut next = self.store.keys.get(key).head;
+        let superseded = core::iter::from_fn(|| {
+            while next != NO_SLOT {
+                let (slot, cell) = (next, &self.store.cells[next]);
+                next = cell.next;
+                let dot = self.store.authors.dot(cell.dot());
+                if self.store.is_visible(slot) && seen(&dot) {
+                    self.take_out(slot);
+                    return Some(dot);
+                }
+            }
+            None
+        });
+        superseded.collect()
     }
 }

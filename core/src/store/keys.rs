@@ -1,13 +1,14 @@
 //! The keys of a store: by text, by number and in order.
 
-use alloc::{string::String, sync::Arc, vec::Vec};
+use alloc::{string::String, sync::Arc};
 use core::{hash::BuildHasher, ops::Bound};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::{
     cell::{KeyNumber, NO_SLOT, Slot},
+    index::Index,
     order::Order,
     pages::Pages,
 };
@@ -38,8 +39,8 @@ pub(super) struct Key {
     hash: u32,
 }
 
-/// The hash index is split so that no insertion ever moves more than one part.
-const SHARDS: usize = 256;
+/// Of a million keys, a part of the index holds four thousand.
+const INDEX_PARTS: usize = 256;
 
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
@@ -47,7 +48,7 @@ pub(super) struct Keys {
     /// Seeded, so that nobody can choose keys that collide here; the seed is the replica's, so that the same inputs give the
     /// same run.
     hasher: FixedState,
-    shards: Vec<HashTable<KeyNumber>>,
+    index: Index<INDEX_PARTS>,
     order: Order,
 }
 
@@ -56,40 +57,38 @@ impl Keys {
         Self {
             keys: Pages::default(),
             hasher: FixedState::with_seed(seed),
-            shards: (0..SHARDS).map(|_| HashTable::new()).collect(),
+            index: Index::default(),
             order: Order::default(),
         }
     }
 
     pub(super) fn find(&self, text: &str) -> Option<KeyNumber> {
-        let hash = self.hash(text);
-        let place = |key: &KeyNumber| *self.keys[*key].text == *text;
-        self.shards[shard(hash)].find(spread(hash), place).copied()
+        self.index
+            .find(self.hash(text) as u32, |key| *self.keys[key].text == *text)
     }
 
     pub(super) fn find_or_add(&mut self, text: &Arc<str>) -> KeyNumber {
-        if let Some(number) = self.find(text) {
-            return number;
-        }
-        let hash = self.hash(text);
+        let hash = self.hash(text) as u32;
+        let keys = &self.keys;
+        let is_it = |key: KeyNumber| *keys[key].text == **text;
+        let vacant = match self.index.entry(hash, is_it, |key| keys[key].hash) {
+            Entry::Occupied(found) => return *found.get(),
+            Entry::Vacant(vacant) => vacant,
+        };
         let number = self.keys.insert(Key {
             text: Arc::clone(text),
             head: NO_SLOT,
             hash,
         });
-        let keys = &self.keys;
-        self.shards[shard(hash)].insert_unique(spread(hash), number, |key| spread(keys[*key].hash));
-        self.order.insert(number, |key| &*keys[key].text);
+        vacant.insert(number);
+        self.order.insert(number, text, |key| &self.keys[key].text);
         number
     }
 
     pub(super) fn remove(&mut self, number: KeyNumber) {
         let keys = &self.keys;
-        let hash = keys[number].hash;
-        if let Ok(place) = self.shards[shard(hash)].find_entry(spread(hash), |key| *key == number) {
-            place.remove();
-        }
-        self.order.remove(number, |key| &*keys[key].text);
+        self.index.remove(keys[number].hash, number, |key| keys[key].hash);
+        self.order.remove(number, |key| &keys[key].text);
         self.keys.remove(number);
     }
 
@@ -114,14 +113,10 @@ impl Keys {
             scan.lt.map(Bound::Excluded),
         ];
         // Places are counted from the first key; the narrowest bound counts.
-        let text = |key: KeyNumber| &*self.keys[key].text;
+        let text = |key: KeyNumber| &self.keys[key].text;
         let place = |bound: &Bound<&str>, is_low: bool| match *bound {
-            Bound::Included(key) => self
-                .order
-                .place(|other| if is_low { text(other) < key } else { text(other) <= key }),
-            Bound::Excluded(key) => self
-                .order
-                .place(|other| if is_low { text(other) <= key } else { text(other) < key }),
+            Bound::Included(key) => self.order.place(key, !is_low, text),
+            Bound::Excluded(key) => self.order.place(key, is_low, text),
             Bound::Unbounded => self.order.end(),
         };
         let first = low
@@ -139,18 +134,9 @@ impl Keys {
         self.order.range(first, end, scan.reverse)
     }
 
-    fn hash(&self, text: &str) -> u32 {
-        self.hasher.hash_one(text) as u32
+    pub(super) fn hash(&self, text: &str) -> u64 {
+        self.hasher.hash_one(text)
     }
-}
-
-fn shard(hash: u32) -> usize {
-    hash as usize % SHARDS
-}
-
-/// 32 bits of hash as the 64 that the table wants: it takes its place from the low and its tag from the high ones.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// The first string after all that begin with `prefix`; `None` when there is none.
@@ -174,6 +160,7 @@ fn end_of_prefix(prefix: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     fn scanned(scan: &Scan<'_>) -> Vec<String> {
         let texts = [

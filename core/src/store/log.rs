@@ -1,6 +1,6 @@
 //! Which of one author's events are live, and where their entries are.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
 /// How many consecutive dots of one author a block holds at most, and does unless a simulation has smaller ones.
 pub const BLOCK_DOTS_MAX: u64 = 256;
@@ -12,7 +12,9 @@ pub type Bitmap = [u64; (BLOCK_DOTS_MAX / 64) as usize];
 #[derive(Clone, Debug)]
 pub(super) struct Log {
     block_dots: u64,
-    blocks: BTreeMap<u64, Block>,
+    /// In the order of their indexes. A list: most authors have one block or a run of blocks without holes, in which a block
+    /// is found by its distance from the first.
+    blocks: Vec<(u64, Box<Block>)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -27,7 +29,7 @@ impl Log {
     pub(super) fn new(block_dots: u64) -> Self {
         Self {
             block_dots,
-            blocks: BTreeMap::new(),
+            blocks: Vec::new(),
         }
     }
 
@@ -37,12 +39,21 @@ impl Log {
 
     pub(super) fn get(&self, n: u64) -> Option<u32> {
         let (index, bit) = self.place(n)?;
-        self.blocks.get(&index)?.get(bit)
+        let at = self.find(index).ok()?;
+        self.blocks[at].1.get(bit)
     }
 
     pub(super) fn insert(&mut self, n: u64, slot: u32) {
         let (index, bit) = self.place(n).expect("dots are numbered from 1");
-        let block = self.blocks.entry(index).or_default();
+        let at = self.find(index).unwrap_or_else(|at| {
+            if self.blocks.capacity() == 0 {
+                // Many authors never have a second one.
+                self.blocks.reserve_exact(1);
+            }
+            self.blocks.insert(at, (index, Box::default()));
+            at
+        });
+        let block = &mut self.blocks[at].1;
         debug_assert!(block.get(bit).is_none(), "a dot is inserted once");
         block.slots.insert(block.rank(bit), slot);
         block.live[bit / 64] |= 1 << (bit % 64);
@@ -50,12 +61,18 @@ impl Log {
 
     pub(super) fn remove(&mut self, n: u64) -> Option<u32> {
         let (index, bit) = self.place(n)?;
-        let block = self.blocks.get_mut(&index)?;
-        block.get(bit)?;
-        let slot = block.slots.remove(block.rank(bit));
+        let at = self.find(index).ok()?;
+        let block = &mut self.blocks[at].1;
+        let rank = block.live_rank(bit)?;
+        let slot = block.slots.remove(rank);
         block.live[bit / 64] &= !(1 << (bit % 64));
         if block.slots.is_empty() {
-            self.blocks.remove(&index);
+            self.blocks.remove(at);
+            if self.blocks.len() < self.blocks.capacity() / 4 {
+                self.blocks.shrink_to(self.blocks.len() * 2);
+            }
+        } else if block.slots.len() < block.slots.capacity() / 4 {
+            block.slots.shrink_to(block.slots.len() * 2);
         }
         Some(slot)
     }
@@ -65,7 +82,10 @@ impl Log {
         // Dot n stands at place n - 1, so the dots after `after` begin at place `after`.
         let (first, end) = (after, upto.max(after));
         let dots = self.block_dots;
-        let blocks = self.blocks.range(first / dots..end.div_ceil(dots).max(first / dots));
+        let from = self.blocks.partition_point(|(index, _)| *index < first / dots);
+        let blocks = self.blocks[from..]
+            .iter()
+            .take_while(move |(index, _)| *index < end.div_ceil(dots));
         blocks.flat_map(move |(index, block)| {
             let base = index * dots;
             let from = block.rank(first.saturating_sub(base).min(dots) as usize);
@@ -74,8 +94,26 @@ impl Log {
         })
     }
 
-    pub(super) fn blocks(&self) -> impl Iterator<Item = (u64, Bitmap)> {
-        self.blocks.iter().map(|(index, block)| (*index, block.live))
+    /// The blocks from the one with index `from` on.
+    pub(super) fn blocks(&self, from: u64) -> impl Iterator<Item = (u64, Bitmap)> {
+        let at = self.blocks.partition_point(|(index, _)| *index < from);
+        self.blocks[at..].iter().map(|(index, block)| (*index, block.live))
+    }
+
+    /// Where the block with this index is, or would be.
+    fn find(&self, index: u64) -> Result<usize, usize> {
+        if let Some((first, _)) = self.blocks.first()
+            && let Some(at) = index.checked_sub(*first).and_then(|at| usize::try_from(at).ok())
+            && self.blocks.get(at).is_some_and(|(found, _)| *found == index)
+        {
+            return Ok(at);
+        }
+        // A new event mostly belongs to the last block or the one after it.
+        match self.blocks.last() {
+            Some((last, _)) if *last < index => Err(self.blocks.len()),
+            Some((last, _)) if *last == index => Ok(self.blocks.len() - 1),
+            _ => self.blocks.binary_search_by_key(&index, |(index, _)| *index),
+        }
     }
 
     /// The block of a dot and its bit there.
@@ -87,13 +125,23 @@ impl Log {
 
 impl Block {
     fn get(&self, bit: usize) -> Option<u32> {
+        self.live_rank(bit).map(|rank| self.slots[rank])
+    }
+
+    /// How many live bits stand before `bit`, if that is live.
+    fn live_rank(&self, bit: usize) -> Option<usize> {
         let live = self.live[bit / 64] & (1 << (bit % 64)) != 0;
-        live.then(|| self.slots[self.rank(bit)])
+        live.then(|| self.rank(bit))
     }
 
     /// How many live bits stand before `bit` (up to 256).
     fn rank(&self, bit: usize) -> usize {
         let (word, rest) = (bit / 64, bit % 64);
+        // Events mostly come in order: nothing stands behind a new one.
+        if word < self.live.len() && self.live[word] >> rest == 0 && self.live[word + 1..].iter().all(|word| *word == 0)
+        {
+            return self.slots.len();
+        }
         let whole: u32 = self.live[..word].iter().map(|word| word.count_ones()).sum();
         let part = self
             .live

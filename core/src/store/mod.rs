@@ -14,6 +14,7 @@ mod authors;
 mod batch;
 mod cell;
 mod edit;
+mod index;
 mod keys;
 mod log;
 mod order;
@@ -25,11 +26,11 @@ pub use edit::{Edit, Touched};
 pub use keys::Scan;
 pub use log::{BLOCK_DOTS_MAX, Bitmap};
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 
 use self::{
-    authors::{AuthorNumber, Authors, Compact, Removes},
-    cell::{Cell, KeyNumber, NO_SLOT, Slot},
+    authors::{Authors, Removes},
+    cell::{Cell, KeyNumber, NO_SLOT, Slot, State},
     edit::Step,
     keys::Keys,
     log::Log,
@@ -76,7 +77,8 @@ pub struct Store {
     frontier: Frontier,
     authors: Authors,
     block_dots: u64,
-    logs: BTreeMap<AuthorNumber, Log>,
+    /// By the authors' numbers, as far as any of them has had a live event.
+    logs: Vec<Log>,
     cells: Pages<Cell>,
     keys: Keys,
     /// Keys that have a visible entry.
@@ -95,7 +97,7 @@ impl Store {
             frontier: Frontier::default(),
             authors: Authors::default(),
             block_dots: block_dots.clamp(1, BLOCK_DOTS_MAX),
-            logs: BTreeMap::new(),
+            logs: Vec::new(),
             cells: Pages::default(),
             keys: Keys::new(hash_seed),
             len: 0,
@@ -131,6 +133,11 @@ impl Store {
         Edit::new(self)
     }
 
+    /// A hash of a key that those who choose keys cannot foresee.
+    pub fn hash(&self, key: &str) -> u64 {
+        self.keys.hash(key)
+    }
+
     /// How many keys have a value.
     pub fn len(&self) -> usize {
         self.len
@@ -163,7 +170,7 @@ impl Store {
         let slots = self.keys.find(key).into_iter().flat_map(|key| self.chain(key));
         slots
             .filter(|slot| self.is_visible(*slot))
-            .map(|slot| self.authors.dot(self.cells[slot].dot))
+            .map(|slot| self.authors.dot(self.cells[slot].dot()))
     }
 
     /// The keys in a range with what a plain read of them shows, in key order.
@@ -174,7 +181,7 @@ impl Store {
             let siblings = if slots.next().is_none() {
                 1
             } else {
-                self.reading(key, self.step.is_flipped()).siblings
+                self.different(key, self.step.is_flipped())
             };
             Some((&self.keys.get(key).text, &self.cells[winner].value, siblings))
         })
@@ -182,7 +189,10 @@ impl Store {
 
     /// The live entries among the author's events after `after` and up to `upto`, in order.
     pub fn live(&self, author: AuthorId, after: u64, upto: u64) -> impl Iterator<Item = Entry<'_>> {
-        let log = self.authors.number(&author).and_then(|author| self.logs.get(&author));
+        let log = self
+            .authors
+            .number(&author)
+            .and_then(|author| self.logs.get(author as usize));
         let slots = log.into_iter().flat_map(move |log| log.range(after, upto));
         slots.filter(|slot| self.is_visible(*slot)).map(|slot| self.entry(slot))
     }
@@ -205,16 +215,19 @@ impl Store {
     }
 
     /// Which dots are live, as bitmaps of the blocks that hold any: author, index of the block, bitmap. While a step is under
-    /// way, with those that it adds or takes out.
-    pub fn blocks(&self) -> impl Iterator<Item = (AuthorId, u64, Bitmap)> + '_ {
-        self.logs.iter().flat_map(|(author, log)| {
-            log.blocks()
-                .map(|(index, live)| (self.authors.id(*author), index, live))
+    /// way, with those that it adds or takes out. Begins behind the block `after`, if one is given.
+    pub fn blocks(&self, after: Option<(AuthorId, u64)>) -> impl Iterator<Item = (AuthorId, u64, Bitmap)> + '_ {
+        let after = after.and_then(|(author, index)| Some((self.authors.number(&author)?, index + 1)));
+        let (first, from) = after.unwrap_or_default();
+        let logs = (first..).zip(self.logs.iter().skip(first as usize));
+        logs.flat_map(move |(author, log)| {
+            let blocks = log.blocks(if author == first { from } else { 0 });
+            blocks.map(move |(index, live)| (self.authors.id(author), index, live))
         })
     }
 
     fn slot(&self, dot: &Dot) -> Option<Slot> {
-        self.logs.get(&self.authors.number(&dot.author)?)?.get(dot.n)
+        self.logs.get(self.authors.number(&dot.author)? as usize)?.get(dot.n)
     }
 
     fn is_visible(&self, slot: Slot) -> bool {
@@ -240,7 +253,7 @@ impl Store {
     fn entry(&self, slot: Slot) -> Entry<'_> {
         let cell = &self.cells[slot];
         Entry {
-            dot: self.authors.dot(cell.dot),
+            dot: self.authors.dot(cell.dot()),
             key: &self.keys.get(cell.key).text,
             value: &cell.value,
             hlc: cell.hlc,
@@ -274,55 +287,71 @@ impl Store {
 
     /// How a key reads before or after the step under way.
     fn reading(&self, key: KeyNumber, after_step: bool) -> Reading {
-        let mut slots = self.chain(key).filter(|slot| self.cells[*slot].visible(after_step));
-        let Some(winner) = slots.next() else {
-            return Reading::default();
-        };
-        let value = Some(Arc::clone(&self.cells[winner].value));
-        let Some(second) = slots.next() else {
-            return Reading { value, siblings: 1 };
-        };
-        let all = [winner, second].into_iter().chain(slots);
-        let mut values: Vec<&Value> = all.map(|slot| &self.cells[slot].value).collect();
-        values.sort_unstable();
-        values.dedup();
+        let (mut next, mut winner) = (self.keys.get(key).head, None);
+        while next != NO_SLOT {
+            let cell = &self.cells[next];
+            next = cell.next;
+            if cell.visible(after_step) {
+                if winner.is_some() {
+                    let siblings = self.different(key, after_step);
+                    return Reading {
+                        value: winner,
+                        siblings,
+                    };
+                }
+                winner = Some(Arc::clone(&cell.value));
+            }
+        }
+        let siblings = usize::from(winner.is_some());
         Reading {
-            value,
-            siblings: values.len(),
+            value: winner,
+            siblings,
         }
     }
 
+    /// How many different values a key has before or after the step under way.
+    fn different(&self, key: KeyNumber, after_step: bool) -> usize {
+        let slots = self.chain(key).filter(|slot| self.cells[*slot].visible(after_step));
+        let mut values: Vec<&Value> = slots.map(|slot| &self.cells[slot].value).collect();
+        values.sort_unstable();
+        values.dedup();
+        values.len()
+    }
+
+    /// Whether the step under way changes what is under a key.
+    fn is_touched(&self, key: KeyNumber) -> bool {
+        self.chain(key).any(|slot| self.cells[slot].state != State::Live)
+    }
+
     /// Puts an entry into the indexes.
-    fn link(&mut self, dot: &Dot, key: &Arc<str>, cell: impl FnOnce(Compact, KeyNumber) -> Cell) -> Slot {
-        let compact = self.authors.compact(dot);
-        let key = self.keys.find_or_add(key);
-        let mut cell = cell(compact, key);
+    fn link(&mut self, mut cell: Cell) -> Slot {
+        let dot = cell.dot();
         let higher = |slot: Slot| {
             let other = &self.cells[slot];
-            other.rank(self.authors.dot(other.dot), &cell, *dot).is_gt()
+            let dots = || self.authors.dot(other.dot()).cmp(&self.authors.dot(dot));
+            other.rank(&cell, dots).is_gt()
         };
         // Behind those of higher rank.
-        let before = self.chain(key).take_while(|slot| higher(*slot)).last();
+        let before = self.chain(cell.key).take_while(|slot| higher(*slot)).last();
+        let key = cell.key;
         cell.next = before.map_or(self.keys.get(key).head, |before| self.cells[before].next);
         let slot = self.cells.insert(cell);
         match before {
             Some(before) => self.cells[before].next = slot,
             None => self.keys.get_mut(key).head = slot,
         }
-        let log = self.logs.entry(compact.author);
-        log.or_insert_with(|| Log::new(self.block_dots)).insert(compact.n, slot);
+        let author = dot.author as usize;
+        if self.logs.len() <= author {
+            self.logs.resize_with(author + 1, || Log::new(self.block_dots));
+        }
+        self.logs[author].insert(dot.n, slot);
         slot
     }
 
     /// Takes an entry out of the indexes.
     fn unlink(&mut self, slot: Slot) -> Cell {
         let cell = self.cells.remove(slot);
-        if let Some(log) = self.logs.get_mut(&cell.dot.author) {
-            log.remove(cell.dot.n);
-            if log.is_empty() {
-                self.logs.remove(&cell.dot.author);
-            }
-        }
+        self.logs[cell.author as usize].remove(cell.n);
         let head = self.keys.get(cell.key).head;
         if head == slot {
             self.keys.get_mut(cell.key).head = cell.next;

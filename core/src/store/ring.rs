@@ -1,22 +1,26 @@
 //! The record ring: what the recently dead events had removed.
 
-use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
+use super::{
+    authors::{AuthorNumber, Compact, Removes},
+    index::Index,
+    pages::Pages,
+};
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 
-use super::authors::{AuthorNumber, Compact, Removes};
+/// Of the records that a ring holds by default, a part of the index holds a thousand.
+const INDEX_PARTS: usize = 64;
 
 /// Records of dead events, the oldest forgotten first. It holds every dead event, not only deletes: when a chain of
 /// overwrites ends in a delete, a peer that knows only the beginning of the chain needs each link's record to follow it.
 #[derive(Clone, Debug)]
 pub(super) struct Ring {
     capacity: usize,
-    records: Vec<Record>,
+    records: Pages<Record>,
     /// Where the next record goes once the ring is full: over the oldest.
-    oldest: usize,
-    places: HashTable<u32>,
+    oldest: u32,
+    places: Index<INDEX_PARTS>,
 }
 
 #[derive(Clone, Debug)]
@@ -29,9 +33,9 @@ impl Ring {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity,
-            records: Vec::new(),
+            records: Pages::default(),
             oldest: 0,
-            places: HashTable::new(),
+            places: Index::default(),
         }
     }
 
@@ -41,41 +45,36 @@ impl Ring {
         }
         let record = Record { dot, removes };
         let place = if self.records.len() < self.capacity {
-            self.records.push(record);
-            self.records.len() - 1
+            self.records.insert(record)
         } else {
-            let place = self.oldest;
-            self.oldest = (place + 1) % self.capacity;
-            let forgotten = hash(self.records[place].dot);
-            if let Ok(entry) = self.places.find_entry(forgotten, |other| *other as usize == place) {
-                entry.remove();
-            }
+            let (place, records) = (self.oldest, &self.records);
+            self.places
+                .remove(hash(records[place].dot), place, |place| hash(records[place].dot));
             self.records[place] = record;
+            self.oldest = (place + 1) % self.capacity as u32;
             place
         };
         let records = &self.records;
-        self.places
-            .insert_unique(hash(dot), place as u32, |place| hash(records[*place as usize].dot));
+        self.places.insert(hash(dot), place, |place| hash(records[place].dot));
     }
 
     /// What a dead event removed, if it is remembered.
     pub(super) fn get(&self, author: AuthorNumber, n: u64) -> Option<&Removes> {
         let dot = Compact { author, n };
-        let place = self
-            .places
-            .find(hash(dot), |place| self.records[*place as usize].dot == dot)?;
-        Some(&self.records[*place as usize].removes)
+        let place = self.places.find(hash(dot), |place| self.records[place].dot == dot)?;
+        Some(&self.records[place].removes)
     }
 }
 
-fn hash(dot: Compact) -> u64 {
+fn hash(dot: Compact) -> u32 {
     // Numbers of this replica's own making: nobody else chooses them freely.
-    FixedState::default().hash_one((dot.author, dot.n))
+    FixedState::default().hash_one((dot.author, dot.n)) as u32
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     #[test]
     fn forgets_the_oldest() {

@@ -34,6 +34,13 @@ impl AuthorTable {
         }
     }
 
+    /// Empties the table.
+    pub(super) fn clear(&mut self) {
+        self.known.clear();
+        self.added.clear();
+        self.numbers.clear();
+    }
+
     fn add(&mut self, author: AuthorId) {
         if self.added.len() == LISTED_MAX {
             self.numbers = (0..)

@@ -133,6 +133,11 @@ impl Previous {
         Self { hlc, ..Self::default() }
     }
 
+    fn restart(&mut self, hlc: Hlc) {
+        self.key.clear();
+        (self.event, self.hlc, self.removed) = (None, hlc, None);
+    }
+
     /// What the number of a removed dot is written relative to.
     fn base(&self, event: Dot, removed: AuthorId) -> u64 {
         match self.removed {
@@ -153,7 +158,7 @@ impl Previous {
 const COUNTER_MASK: u64 = 0xffff;
 
 /// Writes the events of one stream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct EventWriter {
     authors: AuthorTable,
     previous: Previous,
@@ -166,6 +171,12 @@ impl EventWriter {
             authors,
             previous: Previous::new(hlc),
         }
+    }
+
+    /// Begins another stream, with an empty table.
+    pub fn restart(&mut self, hlc: Hlc) {
+        self.authors.clear();
+        self.previous.restart(hlc);
     }
 
     /// The table, which other frames of the session share.

@@ -16,7 +16,7 @@ use super::{
     events::{read_dot, write_dot},
 };
 use crate::{
-    causality::{Event, Op, Txn},
+    causality::{Dots, Event, Op, Txn, Value},
     id::{AuthorId, Dot},
     time::Hlc,
 };
@@ -34,36 +34,17 @@ const TXN: u8 = 16;
 const ANNOUNCE: u8 = 17;
 
 impl Gossip {
-    /// The message that tells members of a new transaction: the transaction itself, or, when that would take more than
-    /// `bytes_max` or holds a value that does not travel inside an event, word of it.
+    /// The message that tells members of a new transaction; see [`TxnWriter::finish`].
     pub fn encode(txn: &Txn, bytes_max: usize) -> Vec<u8> {
-        let values = txn.events.iter().filter_map(|event| {
-            if let Op::Put { key, value } = &event.op {
-                Some((key, value))
-            } else {
-                None
-            }
-        });
-        let (mut bytes, mut longest) = (0, 0);
-        for (key, value) in values {
-            bytes += key.len() + value.len();
-            longest = value.len().max(longest);
-        }
-        if longest <= INLINE_VALUE_BYTES_MAX && bytes <= bytes_max {
-            // Room for what usually stands beside keys and values.
-            let mut out = Vec::with_capacity(bytes + 64 + 32 * txn.deps.len() + 16 * txn.events.len());
-            encode_txn(txn, &mut out);
-            if out.len() <= bytes_max {
-                return out;
+        let mut writer = TxnWriter::default();
+        writer.begin(Dot::new(txn.author, txn.first), txn.hlc, &txn.deps, bytes_max);
+        for event in &txn.events {
+            match &event.op {
+                Op::Put { key, value } => writer.put(key, value, &event.removes),
+                Op::Delete => writer.delete(&event.removes),
             }
         }
-        let mut out = Vec::new();
-        let last = txn.last();
-        out.put(&[ANNOUNCE, VERSION]);
-        out.varint(EPOCH);
-        out.put(&last.author.0);
-        out.varint(last.n);
-        out
+        writer.finish()
     }
 
     /// Reads a message.
@@ -95,36 +76,74 @@ impl Gossip {
     }
 }
 
-fn encode_txn(txn: &Txn, out: &mut Vec<u8>) {
-    out.put(&[TXN, VERSION]);
-    out.varint(EPOCH);
-    out.put(&txn.author.0);
-    out.varint(txn.first);
-    out.varint(txn.hlc.0);
-    out.varint(txn.deps.len() as u64);
-    let mut authors = AuthorTable::default();
-    for dep in &txn.deps {
-        write_dot(&mut authors, *dep, out);
-    }
-    let mut writer = EventWriter::new(authors, txn.hlc);
-    for (dot, event) in txn.dotted() {
-        match &event.op {
-            Op::Put { key, value } => {
-                let removes = event.removes.clone();
-                writer.live(
-                    &LiveEvent {
-                        dot,
-                        key,
-                        value,
-                        hlc: txn.hlc,
-                        removes,
-                    },
-                    false,
-                    out,
-                );
-            }
-            Op::Delete => writer.dead(dot, &event.removes, out),
+/// Writes the message that tells members of a new transaction, event by event. Used again for the next, it has its buffers
+/// already.
+#[derive(Clone, Debug, Default)]
+pub struct TxnWriter {
+    out: Vec<u8>,
+    events: EventWriter,
+    hlc: Hlc,
+    /// The dot of the next event.
+    next: Dot,
+    bytes_max: usize,
+    /// Whether it does not fit a message, so that nothing more needs to be written.
+    too_long: bool,
+}
+
+impl TxnWriter {
+    /// Begins the message of a transaction whose first event is `first`; it may take up to `bytes_max` bytes.
+    pub fn begin(&mut self, first: Dot, hlc: Hlc, deps: &[Dot], bytes_max: usize) {
+        (self.next, self.hlc, self.bytes_max, self.too_long) = (first, hlc, bytes_max, false);
+        self.events.restart(hlc);
+        let out = &mut self.out;
+        out.clear();
+        out.put(&[TXN, VERSION]);
+        out.varint(EPOCH);
+        out.put(&first.author.0);
+        out.varint(first.n);
+        out.varint(hlc.0);
+        out.varint(deps.len() as u64);
+        for dep in deps {
+            write_dot(self.events.authors(), *dep, out);
         }
+    }
+
+    /// The next event puts a value under a key.
+    pub fn put(&mut self, key: &Arc<str>, value: &Value, removes: &Dots) {
+        self.too_long |= value.len() > INLINE_VALUE_BYTES_MAX || self.out.len() + value.len() > self.bytes_max;
+        if !self.too_long {
+            let event = LiveEvent {
+                dot: self.next,
+                key,
+                value,
+                hlc: self.hlc,
+                removes: removes.clone(),
+            };
+            self.events.live(&event, false, &mut self.out);
+        }
+        self.next.n += 1;
+    }
+
+    /// The next event is a delete.
+    pub fn delete(&mut self, removes: &Dots) {
+        self.too_long |= self.out.len() > self.bytes_max;
+        if !self.too_long {
+            self.events.dead(self.next, removes, &mut self.out);
+        }
+        self.next.n += 1;
+    }
+
+    /// The message: the transaction itself, or, when that would take more than `bytes_max` or holds a value that does not travel
+    /// inside an event, word of it.
+    pub fn finish(&mut self) -> Vec<u8> {
+        if self.too_long || self.out.len() > self.bytes_max {
+            self.out.clear();
+            self.out.put(&[ANNOUNCE, VERSION]);
+            self.out.varint(EPOCH);
+            self.out.put(&self.next.author.0);
+            self.out.varint(self.next.n - 1);
+        }
+        self.out.as_slice().into()
     }
 }
 
@@ -161,10 +180,7 @@ fn decode_txn(first: Dot, mut from: Reader<'_>) -> Result<Txn, WireError> {
                     removes,
                     ..
                 } => Event {
-                    op: Op::Put {
-                        key: Arc::clone(&key),
-                        value,
-                    },
+                    op: Op::Put { key, value },
                     removes,
                 },
                 Described::Dead { removes, .. } => Event {

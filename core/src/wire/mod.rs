@@ -20,7 +20,7 @@ pub use end::End;
 pub use error::WireError;
 pub use events::{Body, Described, EventReader, EventWriter, LiveEvent};
 pub use frame::{Frame, Tag, choices, write_choice};
-pub use gossip::Gossip;
+pub use gossip::{Gossip, TxnWriter};
 pub use hello::{Base, EPOCH, Hello, Wishes};
 pub use leaves::{Bits, LEAF_BYTES_MAX, Leaf, LeafWriter, Leaves, read_leaves};
 pub use trie::{
