@@ -15,6 +15,6 @@ mod profile;
 mod random;
 mod run;
 
-pub use oracle::Violation;
+pub use oracle::{Oracle, Violation};
 pub use profile::Profile;
 pub use run::{Outcome, run, run_mutated};

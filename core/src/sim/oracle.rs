@@ -32,12 +32,12 @@ impl fmt::Display for Violation {
 }
 
 /// All events ever made.
-#[derive(Debug, Default)]
-pub(super) struct Oracle {
+#[derive(Clone, Debug, Default)]
+pub struct Oracle {
     events: BTreeMap<Dot, Made>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Made {
     put: bool,
     removes: Vec<Dot>,
@@ -49,7 +49,10 @@ struct Made {
 
 impl Oracle {
     /// Notes a local transaction: what its author had seen before, and the batch that it became.
-    pub(super) fn made(&mut self, author: AuthorId, past: &VersionVector, batch: &Batch) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// When a dot of it has another author or names another event already.
+    pub fn made(&mut self, author: AuthorId, past: &VersionVector, batch: &Batch) -> Result<(), String> {
         let puts = batch
             .entries
             .iter()
@@ -85,13 +88,23 @@ impl Oracle {
     }
 
     /// Whether the event is known.
-    pub(super) fn knows(&self, dot: &Dot) -> bool {
+    pub fn knows(&self, dot: &Dot) -> bool {
         self.events.contains_key(dot)
     }
 
     /// Whether a replica holds what it must.
-    pub(super) fn judge(&self, replica: &Replica) -> Result<(), String> {
-        let seen = replica.vector();
+    ///
+    /// # Errors
+    /// When it does not: what is wrong.
+    pub fn judge(&self, replica: &Replica) -> Result<(), String> {
+        self.judge_state(replica.vector(), &replica.live_dots().collect())
+    }
+
+    /// Whether what is live is what it must be when this was seen.
+    ///
+    /// # Errors
+    /// When it is not: what is wrong.
+    pub fn judge_state(&self, seen: &VersionVector, live: &BTreeSet<Dot>) -> Result<(), String> {
         let mut expected = BTreeSet::new();
         let mut removed = BTreeSet::new();
         for (author, n) in seen.iter() {
@@ -117,17 +130,16 @@ impl Oracle {
             }
         }
         let expected: BTreeSet<Dot> = expected.difference(&removed).copied().collect();
-        let live: BTreeSet<Dot> = replica.live_dots().collect();
-        if live != expected {
+        if *live != expected {
             let extra: Vec<_> = live.difference(&expected).collect();
-            let lost: Vec<_> = expected.difference(&live).collect();
+            let lost: Vec<_> = expected.difference(live).collect();
             return Err(format!("resurrected {extra:?}, lost {lost:?}"));
         }
         Ok(())
     }
 
     /// The maximal transactions within a vector, by their last dots.
-    pub(super) fn frontier(&self, seen: &VersionVector) -> Vec<Dot> {
+    pub fn frontier(&self, seen: &VersionVector) -> Vec<Dot> {
         let lasts: Vec<_> = seen.iter().map(|(author, n)| Dot::new(author, n)).collect();
         let followed = |dot: &Dot| {
             let made = lasts
@@ -139,7 +151,19 @@ impl Oracle {
         lasts.iter().filter(|dot| !followed(dot)).copied().collect()
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// The events that supersede one.
+    pub fn removers(&self, dot: &Dot) -> impl Iterator<Item = Dot> {
+        let removing = self.events.iter().filter(|(_, made)| made.removes.contains(dot));
+        removing.map(|(dot, _)| *dot)
+    }
+
+    /// How many events were made.
+    pub fn len(&self) -> usize {
         self.events.len()
+    }
+
+    /// Whether none was made.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
     }
 }
