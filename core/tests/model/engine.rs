@@ -51,12 +51,20 @@ pub(crate) enum Edit {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Step {
     Edit(Edit),
-    Overhear { from: Option<Peer>, message: Number },
-    Receive { peer: Peer, frame: Number },
+    Overhear {
+        from: Option<Peer>,
+        message: Number,
+    },
+    Receive {
+        peer: Peer,
+        frame: Number,
+    },
     Drained(Peer),
     Up(Peer),
     Down(Peer),
     Tick,
+    /// The dot of a live entry is forgotten with its body, which the rules forbid.
+    Evict,
 }
 
 /// How a replica is opened.
@@ -277,7 +285,13 @@ impl Engine {
 
     /// Takes a step, and goes on while there is work left. No batch is ever reported as durable: only replies wait for that.
     fn drive(&self, replica: &mut Replica, step: Step, pauses: u8, mut on_output: impl FnMut(Output)) {
-        let mut input = self.input(step, replica);
+        let mut input = if step == Step::Evict {
+            let dot = replica.live_dots().next();
+            dot.inspect(|dot| replica.forget(dot));
+            Input::Tick
+        } else {
+            self.input(step, replica)
+        };
         for _ in 0..TURNS_MAX {
             replica.handle(input, now(pauses));
             while let Some(output) = replica.poll_output() {
@@ -309,7 +323,7 @@ impl Engine {
             Step::Drained(peer) => Input::Drained { peer },
             Step::Up(peer) => Input::PeerUp { peer },
             Step::Down(peer) => Input::PeerDown { peer },
-            Step::Tick => Input::Tick,
+            Step::Tick | Step::Evict => Input::Tick,
         }
     }
 

@@ -169,7 +169,7 @@ const LONG_SCOPES: &[(&str, Scope, usize)] = &[
     ),
 ];
 
-/// The smallest scopes that show deliberate bugs. Two bugs are beyond this world: it copies no profile and evicts nothing.
+/// Small scopes that show deliberate bugs: all but one, since nobody copies a profile in this world.
 const BUGS: &[(Mutation, Scope)] = &[
     (Mutation::ContextAtHello, EMPTY.writing(1).over_links(1)),
     (Mutation::VisibleBeforeEnd, EMPTY.writing(1).over_links(1)),
@@ -189,6 +189,7 @@ const BUGS: &[(Mutation, Scope)] = &[
             ..EMPTY.writing(2)
         },
     ),
+    (Mutation::DotEvicted, EMPTY.writing(1)),
     (Mutation::RingOfDeletes, EMPTY.writing(2).over_links(1)),
     (Mutation::AuthorForgotten, EMPTY.writing(2).over_links(1)),
 ];

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fmt::Debug,
+    fmt::{Debug, Write},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -64,5 +64,8 @@ impl<T> Table<T> {
 
 /// A hash of all that a value's `Debug` shows.
 pub(crate) fn print(value: &impl Debug) -> [u8; 32] {
-    *blake3::hash(format!("{value:?}").as_bytes()).as_bytes()
+    // Room for most, so that the text does not move while it grows.
+    let mut text = String::with_capacity(8 * 1024);
+    write!(text, "{value:?}").expect("memory takes what is written");
+    *blake3::hash(text.as_bytes()).as_bytes()
 }

@@ -87,13 +87,34 @@ struct Link {
 /// Something that may happen next.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Act {
-    Edit { at: usize, edit: Edit },
-    Overhear { at: usize, from: usize, message: Number },
-    Receive { pair: usize, end: usize },
-    Join { pair: usize },
-    Cut { pair: usize },
-    Crash { at: usize, kept: usize },
+    Edit {
+        at: usize,
+        edit: Edit,
+    },
+    Overhear {
+        at: usize,
+        from: usize,
+        message: Number,
+    },
+    Receive {
+        pair: usize,
+        end: usize,
+    },
+    Join {
+        pair: usize,
+    },
+    Cut {
+        pair: usize,
+    },
+    Crash {
+        at: usize,
+        kept: usize,
+    },
     Pause,
+    /// Only in a world with that bug.
+    Evict {
+        at: usize,
+    },
 }
 
 impl Worlds {
@@ -171,6 +192,7 @@ impl Worlds {
             }
             Act::Cut { pair } => self.cut(world, pair),
             Act::Crash { at, kept } => self.crash(world, at, kept),
+            Act::Evict { at } => self.feed(world, at, Step::Evict),
             Act::Pause => {
                 world.pauses += 1;
                 for link in world.links.iter_mut().flatten() {
@@ -280,7 +302,7 @@ impl Worlds {
     /// differ by name only, and names make no difference.
     fn is_named_in_order(&self, world: &World, act: &Act) -> bool {
         let parts: &[usize] = match act {
-            Act::Edit { at, .. } | Act::Overhear { at, .. } | Act::Crash { at, .. } => &[*at],
+            Act::Edit { at, .. } | Act::Overhear { at, .. } | Act::Crash { at, .. } | Act::Evict { at } => &[*at],
             Act::Receive { pair, .. } | Act::Join { pair } | Act::Cut { pair } => &PAIRS[*pair],
             Act::Pause => &[],
         };
@@ -387,6 +409,9 @@ impl Model for Worlds {
         }
         if world.pauses < self.scope.pauses {
             acts.push(Act::Pause);
+        }
+        if self.scope.mutation == Some(Mutation::DotEvicted) {
+            acts.extend((0..REPLICAS).map(|at| Act::Evict { at }));
         }
         acts.retain(|act| self.is_named_in_order(world, act));
     }
