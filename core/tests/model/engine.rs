@@ -28,7 +28,7 @@ use gossipstore_core::{
 };
 
 use super::{
-    fault::{Fault, Rule},
+    rules::{Fault, Rule},
     table::{Number, Table, print},
 };
 
@@ -105,6 +105,7 @@ pub(crate) struct Reading {
 }
 
 /// What became of a step.
+#[derive(PartialEq, Eq)]
 pub(crate) struct Turn {
     pub(crate) next: Number,
     pub(crate) frames: Vec<(Peer, Number)>,
@@ -132,7 +133,7 @@ pub(crate) struct Engine {
     messages: Table<Message>,
     batches: Table<Batch>,
     histories: Table<Oracle>,
-    turns: Known<(Number, Step, u8), Arc<Turn>>,
+    turns: Known<(Number, Step, u8), Option<Arc<Turn>>>,
     openings: Known<Opening, Result<Number, Fault>>,
     verdicts: Known<(Number, Number), Option<Fault>>,
 }
@@ -196,10 +197,11 @@ impl Engine {
         })
     }
 
-    /// What a replica does when this happens to it, after so many pauses.
-    pub(crate) fn turn(&self, from: Number, step: Step, pauses: u8) -> Arc<Turn> {
+    /// What a replica does when this happens to it, after so many pauses; `None` if nothing comes of it.
+    pub(crate) fn turn(&self, from: Number, step: Step, pauses: u8) -> Option<Arc<Turn>> {
         known(&self.turns, &(from, step, pauses), || {
-            Arc::new(self.run(from, step, pauses))
+            let turn = self.run(from, step, pauses);
+            (turn != Turn::to(from)).then(|| Arc::new(turn))
         })
     }
 

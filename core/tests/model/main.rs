@@ -7,7 +7,7 @@
 //! The numbers of a run are printed.
 
 mod engine;
-mod fault;
+mod rules;
 mod table;
 mod world;
 
@@ -18,7 +18,8 @@ use stateright::{Checker, Expectation, HasDiscoveries, Model};
 
 use self::{
     engine::Edit,
-    world::{LEAVES, LOSS, RETURN, SIBLINGS, Scope, Worlds},
+    rules::{LEAVES, LOSS, RETURN, SIBLINGS},
+    world::{Scope, Worlds},
 };
 
 /// A walk goes on for so many steps and is then cut off: some ten minutes, and some gigabytes for what was visited.
@@ -266,12 +267,10 @@ fn broken(walk: &impl Checker<Worlds>) -> Option<String> {
     let (rule, path) = always
         .filter_map(|property| Some((property.name, walk.discovery(property.name)?)))
         .next()?;
-    let fault = path
-        .last_state()
-        .fault()
-        .map_or(String::new(), |fault| fault.what.to_string());
+    let fault = path.last_state().fault.as_ref();
+    let what = fault.map_or(String::new(), |fault| fault.what.to_string());
     Some(format!(
-        "it is not so that {rule}: {fault}, after {:?}",
+        "it is not so that {rule}: {what}, after {:?}",
         path.into_actions()
     ))
 }

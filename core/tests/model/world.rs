@@ -8,28 +8,22 @@
 use std::sync::Arc;
 
 use gossipstore_core::{
-    id::{AuthorId, Dot, Peer},
+    id::{Dot, Peer},
     mutation::Mutation,
 };
 use stateright::{Model, Property};
 
 use super::{
     engine::{Edit, Engine, Opening, Snapshot, Step},
-    fault::{Fault, Rule},
+    rules::{self, Fault, Rule},
     table::Number,
 };
 
 /// How many replicas there are, and how many pairs of them.
-const REPLICAS: usize = 3;
+pub(crate) const REPLICAS: usize = 3;
 
 /// The two ends of each link.
-const PAIRS: [[usize; 2]; REPLICAS] = [[0, 1], [1, 2], [2, 0]];
-
-/// What a scope may have to show.
-pub(crate) const SIBLINGS: &str = "a key has siblings";
-pub(crate) const LEAVES: &str = "leaves stand in for lost records";
-pub(crate) const LOSS: &str = "a crash loses a write";
-pub(crate) const RETURN: &str = "a peer hands a lost write back";
+pub(crate) const PAIRS: [[usize; 2]; REPLICAS] = [[0, 1], [1, 2], [2, 0]];
 
 /// How much may happen.
 #[derive(Clone, Copy, Debug)]
@@ -58,30 +52,31 @@ pub(crate) struct Worlds {
 /// One state of it all.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct World {
-    replicas: [Number; REPLICAS],
+    pub(crate) replicas: [Number; REPLICAS],
     openings: [u8; REPLICAS],
     /// The batches that a crash may find on the disk; nothing when none is to come.
     disks: [Vec<Number>; REPLICAS],
     /// By their place in [`PAIRS`].
-    links: [Option<Link>; REPLICAS],
+    pub(crate) links: [Option<Link>; REPLICAS],
     /// Everything that was ever gossiped, and by whom.
-    gossip: Vec<(usize, Number)>,
-    history: Number,
+    pub(crate) gossip: Vec<(usize, Number)>,
+    pub(crate) history: Number,
     /// The last write that a crash has lost, and who made it.
-    lost: Option<(usize, Dot)>,
+    pub(crate) lost: Option<(usize, Dot)>,
     links_left: u8,
     crashes_left: u8,
     pauses: u8,
-    fault: Option<Fault>,
+    /// What is wrong, if anything is; nothing happens any more then.
+    pub(crate) fault: Option<Fault>,
 }
 
 /// A link that is up.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Link {
+pub(crate) struct Link {
     /// Frames on their way to each end.
-    lanes: [Vec<Number>; 2],
+    pub(crate) lanes: [Vec<Number>; 2],
     /// What the ends held when it came up, until the sessions that this began are over.
-    held: Option<[Number; 2]>,
+    pub(crate) held: Option<[Number; 2]>,
 }
 
 /// Something that may happen next.
@@ -137,20 +132,22 @@ impl Worlds {
         }
     }
 
-    fn snapshots(&self, world: &World) -> [Arc<Snapshot>; REPLICAS] {
+    pub(crate) fn snapshots(&self, world: &World) -> [Arc<Snapshot>; REPLICAS] {
         world.replicas.map(|replica| self.engine.snapshot(replica))
     }
 
     /// Has something happen to a replica, and puts what it sends on its way.
     fn feed(&self, world: &mut World, at: usize, step: Step) -> Result<(), Fault> {
         let before = world.replicas[at];
-        let turn = self.engine.turn(before, step, world.pauses);
+        let Some(turn) = self.engine.turn(before, step, world.pauses) else {
+            return Ok(());
+        };
         if let Some(fault) = &turn.fault {
             return Err(fault.clone());
         }
         world.replicas[at] = turn.next;
         for (peer, frame) in &turn.frames {
-            let (pair, end) = way(at, peer.0 as usize);
+            let (pair, end) = lane(at, peer.0 as usize);
             if let Some(link) = &mut world.links[pair] {
                 link.lanes[end].push(*frame);
             }
@@ -269,9 +266,7 @@ impl Worlds {
             pauses: world.pauses,
         })?;
         let opened = self.engine.snapshot(world.replicas[at]);
-        let last = died
-            .author
-            .map(|author: AuthorId| Dot::new(author, died.vector.get(&author)));
+        let last = died.author.map(|author| Dot::new(author, died.vector.get(&author)));
         world.lost = last
             .filter(|dot| dot.n > 0 && !opened.vector.covers(dot))
             .map(|dot| (at, dot));
@@ -285,7 +280,7 @@ impl Worlds {
     fn hearings(&self, world: &World, at: usize) -> impl Iterator<Item = Act> {
         let changes = move |(from, message): &(usize, Number)| {
             let step = overhear(world, at, *from, *message);
-            self.engine.turn(world.replicas[at], step, world.pauses).next != world.replicas[at]
+            self.engine.turn(world.replicas[at], step, world.pauses).is_some()
         };
         let heard = world.gossip.iter().copied().filter(changes);
         heard.map(move |(from, message)| Act::Overhear { at, from, message })
@@ -313,40 +308,13 @@ impl Worlds {
     }
 
     /// Whether nothing is on its way that would change anything.
-    fn is_quiet(&self, world: &World) -> bool {
+    pub(crate) fn is_quiet(&self, world: &World) -> bool {
         let mut lanes = world.links.iter().flatten().flat_map(|link| &link.lanes);
         lanes.all(Vec::is_empty) && (0..REPLICAS).all(|at| self.hearings(world, at).next().is_none())
-    }
-
-    /// Whether leaves are on their way that a lost record is the reason of: to an empty replica they are sent in any case.
-    fn leaves_stand_in(&self, world: &World) -> bool {
-        let lanes = world.links.iter().zip(PAIRS).flat_map(|(link, ends)| {
-            let lanes = link.iter().flat_map(|link| &link.lanes);
-            lanes.zip(ends)
-        });
-        let has_leaves = |lane: &[Number]| lane.iter().any(|frame| self.engine.message(*frame).leaves);
-        { lanes }.any(|(lane, to)| has_leaves(lane) && !self.engine.snapshot(world.replicas[to]).vector.is_empty())
-    }
-
-    /// Whether those who have seen the same read the same, and all have seen everything once nothing is on its way.
-    fn converges(&self, world: &World) -> bool {
-        let replicas = self.snapshots(world);
-        let agree =
-            |[a, b]: [usize; 2]| replicas[a].vector != replicas[b].vector || replicas[a].reading == replicas[b].reading;
-        let has_all = |replica: &Arc<Snapshot>| {
-            let seen: u64 = replica.vector.iter().map(|(_, n)| n).sum();
-            seen == self.engine.history(world.history).len() as u64
-        };
-        PAIRS.into_iter().all(agree) && (replicas.iter().all(has_all) || !self.is_quiet(world))
     }
 }
 
 impl World {
-    /// What is wrong, if anything is; nothing happens any more then.
-    pub(crate) fn fault(&self) -> Option<&Fault> {
-        self.fault.as_ref()
-    }
-
     /// The links of a replica that are up.
     fn links_of(&self, at: usize) -> impl Iterator<Item = usize> {
         let up = move |pair: &usize| PAIRS[*pair].contains(&at) && self.links[*pair].is_some();
@@ -425,41 +393,7 @@ impl Model for Worlds {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        fn keeps(world: &World, rule: Rule) -> bool {
-            world.fault.as_ref().is_none_or(|fault| fault.rule != rule)
-        }
-        let mut properties = vec![
-            Property::always("states are closed", |_, world: &World| keeps(world, Rule::Closed)),
-            Property::always("nothing is resurrected", |_, world: &World| {
-                keeps(world, Rule::NoResurrection)
-            }),
-            Property::always("no update is lost", |_, world: &World| keeps(world, Rule::NoLostUpdate)),
-            Property::always("sessions deliver", |_, world: &World| {
-                keeps(world, Rule::SessionsDeliver)
-            }),
-            Property::always("replicas are sound", |_, world: &World| keeps(world, Rule::Sound)),
-            Property::always("replicas converge", |worlds: &Self, world: &World| {
-                world.fault.is_some() || worlds.converges(world)
-            }),
-        ];
-        let shown = [
-            Property::sometimes(SIBLINGS, |worlds: &Self, world: &World| {
-                let replicas = worlds.snapshots(world);
-                replicas.iter().any(|replica| replica.reading.has_siblings())
-            }),
-            Property::sometimes(LEAVES, Self::leaves_stand_in),
-            Property::sometimes(LOSS, |_, world: &World| world.lost.is_some()),
-            Property::sometimes(RETURN, |worlds: &Self, world: &World| {
-                let covers = |(at, dot): (usize, Dot)| worlds.engine.snapshot(world.replicas[at]).vector.covers(&dot);
-                world.lost.is_some_and(covers)
-            }),
-        ];
-        properties.extend(
-            shown
-                .into_iter()
-                .filter(|property| self.scope.shows.contains(&property.name)),
-        );
-        properties
+        rules::properties(self.scope.shows)
     }
 }
 
@@ -469,7 +403,7 @@ fn peer(at: usize) -> Peer {
 }
 
 /// The link between two replicas, and which of its ends the second is.
-fn way(from: usize, to: usize) -> (usize, usize) {
+fn lane(from: usize, to: usize) -> (usize, usize) {
     let joins = |ends: &[usize; 2]| ends.contains(&from) && ends.contains(&to);
     let pair = PAIRS.iter().position(joins).expect("every two are a pair");
     (pair, usize::from(PAIRS[pair][1] == to))
@@ -477,7 +411,7 @@ fn way(from: usize, to: usize) -> (usize, usize) {
 
 /// Whoever made a message hands it over, if that is a peer that is up.
 fn overhear(world: &World, at: usize, from: usize, message: Number) -> Step {
-    let up = at != from && world.links[way(from, at).0].is_some();
+    let up = at != from && world.links[lane(from, at).0].is_some();
     Step::Overhear {
         from: up.then(|| peer(from)),
         message,
