@@ -41,6 +41,47 @@ pub(crate) struct Scope {
     pub(crate) shows: &'static [&'static str],
 }
 
+impl Scope {
+    /// Nothing but edits and gossip.
+    pub(crate) const fn new(events: usize, edits: &'static [Edit]) -> Self {
+        Self {
+            edits,
+            events,
+            links: 0,
+            crashes: 0,
+            pauses: 0,
+            ring_records: 1,
+            mutation: None,
+            shows: &[],
+        }
+    }
+
+    pub(crate) const fn links(self, links: u8) -> Self {
+        Self { links, ..self }
+    }
+
+    pub(crate) const fn crashes(self, crashes: u8) -> Self {
+        Self { crashes, ..self }
+    }
+
+    pub(crate) const fn pauses(self, pauses: u8) -> Self {
+        Self { pauses, ..self }
+    }
+
+    pub(crate) const fn records(self, ring_records: usize) -> Self {
+        Self { ring_records, ..self }
+    }
+
+    pub(crate) const fn showing(self, shows: &'static [&'static str]) -> Self {
+        Self { shows, ..self }
+    }
+
+    pub(crate) fn mutated(self, mutation: Mutation) -> Self {
+        let mutation = Some(mutation);
+        Self { mutation, ..self }
+    }
+}
+
 /// All that may come to be within a scope.
 pub(crate) struct Worlds {
     scope: Scope,
