@@ -34,6 +34,7 @@ mod watch;
 mod world;
 
 pub use hostile::{Hostility, Lie};
+pub use oracle::{Flaw, Moment, Oracle};
 pub use profile::Profile;
 pub use run::{Outcome, Violation, replay, run, run_hostile, run_mutated};
 pub use sweep::sweep;

@@ -19,11 +19,12 @@ use crate::{
 };
 
 /// What is wrong with a replica.
-#[derive(Debug)]
-pub(super) struct Flaw {
-    pub(super) what: String,
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Flaw {
+    /// In words.
+    pub what: String,
     /// The events that it is about.
-    pub(super) dots: Vec<Dot>,
+    pub dots: Vec<Dot>,
 }
 
 impl From<String> for Flaw {
@@ -50,7 +51,7 @@ impl Flaw {
 }
 
 /// An event as its author made it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Made {
     /// The key of a put; `None` for a delete.
     pub(super) key: Option<Arc<str>>,
@@ -64,10 +65,12 @@ pub(super) struct Made {
 }
 
 /// A step of the run and the replica that takes it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
-    pub(super) step: usize,
-    pub(super) replica: usize,
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Moment {
+    /// Which step.
+    pub step: usize,
+    /// Which replica.
+    pub replica: usize,
 }
 
 /// What a replica with a certain vector must hold.
@@ -78,12 +81,15 @@ pub(super) struct Sight {
     removed: BTreeSet<Dot>,
 }
 
+/// What became of events: when and where.
+type Told = Vec<(Dot, Moment, &'static str)>;
+
 /// All events ever made.
-#[derive(Debug, Default)]
-pub(super) struct Oracle {
+#[derive(Clone, Debug, Default)]
+pub struct Oracle {
     events: BTreeMap<Dot, Made>,
     /// What became of them where, if somebody wants to be told.
-    told: Option<Vec<(Dot, Moment, &'static str)>>,
+    told: Option<Told>,
 }
 
 impl Oracle {
@@ -91,18 +97,15 @@ impl Oracle {
     pub(super) fn new(telling: bool) -> Self {
         Self {
             events: BTreeMap::new(),
-            told: telling.then(Vec::new),
+            told: telling.then(Told::new),
         }
     }
 
     /// Notes a local transaction: what its author had seen before, and the batch that it became.
-    pub(super) fn made(
-        &mut self,
-        author: AuthorId,
-        past: &VersionVector,
-        batch: &Batch,
-        at: Moment,
-    ) -> Result<(), Flaw> {
+    ///
+    /// # Errors
+    /// When a dot of it has another author or names another event already.
+    pub fn made(&mut self, author: AuthorId, past: &VersionVector, batch: &Batch, at: Moment) -> Result<(), Flaw> {
         let puts = batch
             .entries
             .iter()
@@ -140,12 +143,24 @@ impl Oracle {
     }
 
     /// Whether the event is known.
-    pub(super) fn knows(&self, dot: &Dot) -> bool {
+    pub fn knows(&self, dot: &Dot) -> bool {
         self.events.contains_key(dot)
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// How many events were made.
+    pub fn len(&self) -> usize {
         self.events.len()
+    }
+
+    /// Whether none was made.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The events that supersede one.
+    pub fn removers(&self, dot: &Dot) -> impl Iterator<Item = Dot> {
+        let removing = self.events.iter().filter(|(_, made)| made.removes.contains(dot));
+        removing.map(|(dot, _)| *dot)
     }
 
     /// Everything in the past of these events, and they themselves.
@@ -164,14 +179,33 @@ impl Oracle {
     pub(super) fn judge(&mut self, sight: &mut Sight, replica: &Replica, at: Moment) -> Result<(), Flaw> {
         let seen = replica.vector();
         if *seen != sight.seen {
-            self.look(sight, seen, at)?;
+            let mut told = self.told.take();
+            let looked = self.look(sight, seen, at, told.as_mut());
+            self.told = told;
+            looked?;
         }
         if sight.live.iter().copied().eq(replica.live_dots()) {
             return Ok(());
         }
-        let live: BTreeSet<Dot> = replica.live_dots().collect();
+        Self::compare(sight, &replica.live_dots().collect())
+    }
+
+    /// Whether what is live is what it must be when this was seen.
+    ///
+    /// # Errors
+    /// When it is not: what is wrong.
+    pub fn judge_state(&self, seen: &VersionVector, live: &BTreeSet<Dot>) -> Result<(), Flaw> {
+        let mut sight = Sight::default();
+        self.look(&mut sight, seen, Moment::default(), None)?;
+        Self::compare(&sight, live)
+    }
+
+    fn compare(sight: &Sight, live: &BTreeSet<Dot>) -> Result<(), Flaw> {
+        if sight.live == *live {
+            return Ok(());
+        }
         let extra: Vec<_> = live.difference(&sight.live).copied().collect();
-        let lost: Vec<_> = sight.live.difference(&live).copied().collect();
+        let lost: Vec<_> = sight.live.difference(live).copied().collect();
         Err(Flaw {
             what: format!("resurrected {extra:?}, lost {lost:?}"),
             dots: extra.into_iter().chain(lost).collect(),
@@ -179,7 +213,13 @@ impl Oracle {
     }
 
     /// Takes in the events by which a vector has grown.
-    fn look(&mut self, sight: &mut Sight, seen: &VersionVector, at: Moment) -> Result<(), Flaw> {
+    fn look(
+        &self,
+        sight: &mut Sight,
+        seen: &VersionVector,
+        at: Moment,
+        mut told: Option<&mut Told>,
+    ) -> Result<(), Flaw> {
         if !seen.dominates(&sight.seen) {
             *sight = Sight::default();
         }
@@ -203,7 +243,7 @@ impl Oracle {
                     sight.live.remove(removed);
                     sight.removed.insert(*removed);
                 }
-                if let Some(told) = &mut self.told {
+                if let Some(told) = &mut told {
                     told.push((dot, at, "visible"));
                     told.extend(made.removes.iter().map(|removed| (*removed, at, "removed")));
                 }
@@ -214,7 +254,7 @@ impl Oracle {
     }
 
     /// The maximal transactions within a vector, by their last dots.
-    pub(super) fn frontier(&self, seen: &VersionVector) -> Vec<Dot> {
+    pub fn frontier(&self, seen: &VersionVector) -> Vec<Dot> {
         let lasts: Vec<_> = seen.iter().map(|(author, n)| Dot::new(author, n)).collect();
         let followed = |dot: &Dot| {
             let others = lasts.iter().filter(|last| *last != dot);
