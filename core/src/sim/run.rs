@@ -359,7 +359,8 @@ impl Run {
         node.awaiting_drain.clear();
         node.stale = None;
         let author = node.replica.author();
-        node.replica = Replica::restore(config, Timestamp(self.now.0 + node.skew), node.disk.iter().cloned());
+        let now = Timestamp(self.now.0 + node.skew);
+        node.replica = Replica::restore(config, now, node.disk.iter().cloned()).expect("the disk keeps what it was given");
         if self.profile.is(Mutation::AuthorResumed) {
             node.replica.resume_author(author);
         }
