@@ -49,7 +49,8 @@ export const FUZZ_TARGETS = Object.keys(SHORT_RUNS);
 /** Builds the targets; gives the folder they are in. */
 async function build() {
   const host = /^host: (.*)$/m.exec((await ask('rustc', ['-vV'])) ?? '')?.[1];
-  if (host === undefined) throw new Failure('rustc was not found', 'install Rust with the command at https://rustup.rs');
+  if (host === undefined)
+    throw new Failure('rustc was not found', 'install Rust with the command at https://rustup.rs');
   // A target that is named keeps the flags from build scripts and procedural macros.
   const args = ['build', '--locked', '--release', '--manifest-path', MANIFEST, '--target', host, '--bins'];
   const env = { RUSTFLAGS, CARGO_TARGET_DIR: TARGETS_DIRECTORY };
@@ -121,7 +122,8 @@ function parse(args) {
       throw new Failure(`there is no fuzz target called '${arg}'`, `choose from: ${FUZZ_TARGETS.join(', ')}`);
     }
   }
-  if (!(seconds > 0)) throw new Failure('--seconds needs a number', 'for example `npm run fuzz -- session --seconds 300`');
+  if (!(seconds > 0))
+    throw new Failure('--seconds needs a number', 'for example `npm run fuzz -- session --seconds 300`');
   return { targets: targets.length > 0 ? targets : FUZZ_TARGETS, seconds, corpus: args.includes('--corpus') };
 }
 

@@ -7,12 +7,15 @@ import { npmBin, ROOT } from './paths.mjs';
 import { setup } from './setup.mjs';
 
 const DENY = ['--', '-D', 'warnings'];
+const FUZZ = ['--manifest-path', 'fuzz/Cargo.toml'];
 const WASM32 = ['--target', 'wasm32-unknown-unknown'];
 
 const CHECKS = [
   ['rustfmt', 'cargo', ['fmt', '--all', '--check'], 'npm run format'],
+  ['rustfmt of fuzz', 'cargo', ['fmt', ...FUZZ, '--check'], 'npm run format'],
   ['biome', npmBin('biome'), ['check', '--error-on-warnings', '.'], 'npm run format'],
   ['clippy', 'cargo', ['clippy', '--locked', '--workspace', '--all-targets', ...DENY]],
+  ['clippy of fuzz', 'cargo', ['clippy', '--locked', ...FUZZ, '--target-dir', 'fuzz/target', '--all-targets', ...DENY]],
   // What only a tab compiles.
   [
     'clippy for wasm32',

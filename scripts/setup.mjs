@@ -13,7 +13,7 @@ const RETRY = 'check the network and run the same command again; it continues wh
 
 /**
  * Installs what is missing of what the caller needs.
- * @param {{ tests?: boolean }} [options] `tests`: also what only tests need (a Chromium with its driver, wasm-pack)
+ * @param {{ tests?: boolean }} [options] `tests`: also what only tests need (a Chromium with its driver, wasm-pack, a C++ compiler)
  */
 export async function setup({ tests = true } = {}) {
   const began = Date.now();
@@ -22,6 +22,7 @@ export async function setup({ tests = true } = {}) {
   needMatchingPins();
   // What a person may have to install by hand comes first: nobody should wait for a compiler to be told of it.
   await needLinker();
+  if (tests) await needCpp();
   if (tests) await needBrowser();
   await needRust();
   await needCargoTool('wasm-bindgen', 'wasm-bindgen-cli', WASM_BINDGEN);
@@ -55,6 +56,12 @@ function needMatchingPins() {
 async function needLinker() {
   if ((await ask('cc', ['--version'])) !== undefined) return;
   await aptInstall('a C compiler and linker', ['gcc', 'libc6-dev']);
+}
+
+/** libFuzzer is C++. */
+async function needCpp() {
+  if ((await ask('c++', ['--version'])) !== undefined) return;
+  await aptInstall('a C++ compiler', ['g++']);
 }
 
 async function needRust() {

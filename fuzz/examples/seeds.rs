@@ -147,37 +147,23 @@ fn sessions(seeds: &mut Seeds) {
             &[asked, &[DELIVER, 0, ALTER, 0], &place(12, 1), &[DELIVER, 0, DELIVER, 0]],
         );
         add(&of("cut"), config, &[asked, &[CUT, 0, 20, 0, CUT, 0, 9, 0, DELIVER, 0]]);
-        let graft: &[u8] = &[GRAFT, 0, 8, 3, 0, 1, 2, 3];
-        add(&of("grafted"), config, &[asked, &[DELIVER, 0], graft, graft]);
+        let splice: &[u8] = &[SPLICE, 0, 8, 0, 2, 3, 1, 2, 3];
+        add(&of("spliced"), config, &[asked, &[DELIVER, 0], splice, splice]);
         add(
             &of("repeated"),
             config,
             &[asked, &[DELIVER, 0, DELIVER, 0, REPEAT, 0, 1, REPEAT, 0, 0]],
         );
         add(&of("made-up"), config, &[&made_up]);
-        let gossip: &[u8] = &[
-            GOSSIP,
-            0,
-            GOSSIP,
-            1,
-            GOSSIP_ALTER,
-            0,
-            30,
-            0,
-            1,
-            GOSSIP_GRAFT,
-            0,
-            40,
-            2,
-            0,
-            1,
-            1,
-        ];
-        add(
-            &of("gossiped"),
-            config,
-            &[&[UP, 0, UP, 1], gossip, &[GOSSIP_REPEAT, 0, 0, PASS, 0, 2, EXCHANGE, 0]],
-        );
+        let gossip: &[u8] = &[GOSSIP, 0, 5, GOSSIP, 1, 4, GOSSIP_ALTER, 0, 3, 30, 0, 1];
+        let spliced: &[u8] = &[GOSSIP_SPLICE, 0, 2, 40, 0, 1, 2, 1, 1, GOSSIP_REPEAT, 0, 0];
+        let after: &[u8] = &[PASS, 0, 2, EXCHANGE, 0];
+        add(&of("gossiped"), config, &[&[UP, 0, UP, 1], gossip, spliced, after]);
+        let superseding: &[u8] = &[WRITE_THERE, 0, 0, 1, 0, 7, WRITE_THERE, 0, 4, 1, 0, 8];
+        let heard: &[u8] = &[GOSSIP_ALTER, 0, 1, 50, 0, 1, GOSSIP, 0, 0];
+        let again: &[u8] = &[UP, 0, ASK, 0, DELIVER, 0, ALTER, 0, 30, 0, 1, DELIVER, 0];
+        let met: &[u8] = &[UP, 0, EXCHANGE, 0, DOWN, 0];
+        add(&of("superseded"), config, &[met, superseding, heard, again]);
         let write: &[u8] = &[
             WRITE,
             4,

@@ -2,7 +2,7 @@
 //!
 //! The replica under test has some data and links that come and go. Behind every link stands an honest replica with data of
 //! its own, and between them somebody who reads the script: who delivers what was sent, or loses, repeats, alters, cuts it, puts other
-//! bytes behind its beginning, makes up frames, does the same with what is gossiped. So a script need not know how frames look to make
+//! bytes in the place of some, makes up frames, and does the same with what is gossiped. So a script need not know how frames look to make
 //! ones that are right until a certain byte. Meanwhile both write, time passes, storage is slow or fails, and the replica crashes.
 //!
 //! After every step the replica must be consistent ([`Host::check`]); in the end it must still work, also with a peer that was
@@ -42,12 +42,12 @@ pub mod step {
     pub const LOSE: u8 = 5;
     pub const ALTER: u8 = 6;
     pub const CUT: u8 = 7;
-    pub const GRAFT: u8 = 8;
+    pub const SPLICE: u8 = 8;
     pub const FRAME: u8 = 9;
     pub const REPEAT: u8 = 10;
     pub const GOSSIP: u8 = 11;
     pub const GOSSIP_ALTER: u8 = 12;
-    pub const GOSSIP_GRAFT: u8 = 13;
+    pub const GOSSIP_SPLICE: u8 = 13;
     pub const MESSAGE: u8 = 14;
     pub const GOSSIP_REPEAT: u8 = 15;
     pub const DRAINED: u8 = 16;
@@ -151,8 +151,8 @@ impl World {
                 let length = usize::from(tape.short());
                 frame.truncate(length % (frame.len() + 1));
             }),
-            // or with other bytes from somewhere on: place, bytes.
-            step::GRAFT => self.deliver(tape, graft),
+            // or with other bytes in the place of some: place (2), how many, how many others, those.
+            step::SPLICE => self.deliver(tape, splice),
             // A frame that nobody sent: bytes.
             step::FRAME => {
                 let link = self.link(tape);
@@ -165,10 +165,11 @@ impl World {
                     self.receive(link, frame);
                 }
             }
-            // The same with messages; one that the replica itself made may come back.
+            // The same with messages: how many newer ones are left, then as above. When there are no others, those of the replica itself
+            // come back.
             step::GOSSIP => self.gossip(tape, |_, _| {}),
             step::GOSSIP_ALTER => self.gossip(tape, |message, tape| alter(message, tape)),
-            step::GOSSIP_GRAFT => self.gossip(tape, graft),
+            step::GOSSIP_SPLICE => self.gossip(tape, splice),
             step::MESSAGE => {
                 let link = self.link(tape);
                 self.hear(link, tape.bytes().to_vec());
@@ -267,8 +268,16 @@ impl World {
 
     fn gossip(&mut self, tape: &mut Tape<'_>, change: impl Fn(&mut Vec<u8>, &mut Tape<'_>)) {
         let link = self.link(tape);
-        let message = self.there.gossip.pop_front().or_else(|| self.here.gossip.pop_front());
-        let Some(mut message) = message else { return };
+        let from = if self.there.gossip.is_empty() {
+            &mut self.here
+        } else {
+            &mut self.there
+        };
+        let from_newest = usize::from(tape.byte()) % from.gossip.len().max(1);
+        let at = from.gossip.len().wrapping_sub(1 + from_newest);
+        let Some(mut message) = from.gossip.remove(at) else {
+            return;
+        };
         keep(&mut self.messages, &message);
         change(&mut message, tape);
         self.hear(link, message);
@@ -333,9 +342,11 @@ fn alter(bytes: &mut [u8], tape: &mut Tape<'_>) {
     }
 }
 
-fn graft(bytes: &mut Vec<u8>, tape: &mut Tape<'_>) {
-    bytes.truncate(tape.below(256));
-    bytes.extend_from_slice(tape.bytes());
+fn splice(bytes: &mut Vec<u8>, tape: &mut Tape<'_>) {
+    let (place, taken, put) = (usize::from(tape.short()), tape.below(64), tape.below(64));
+    let place = place % (bytes.len() + 1);
+    let end = bytes.len().min(place + taken);
+    bytes.splice(place..end, (0..put).map(|_| tape.byte()));
     bytes.truncate(FRAME_BYTES_MAX + 1);
 }
 
