@@ -9,11 +9,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ask, Failure, heading, isMain, main, run } from './console.mjs';
 import { libtestCounts, sum } from './counts.mjs';
-import { ROOT } from './paths.mjs';
+import { ROOT, TARGET } from './paths.mjs';
 
 const FUZZ = join(ROOT, 'fuzz');
 const MANIFEST = join(FUZZ, 'Cargo.toml');
-const TARGETS_DIRECTORY = join(FUZZ, 'target');
+/** Apart from the rest: instrumented, and a workspace of its own. */
+export const FUZZ_TARGET = join(TARGET, 'fuzz');
 
 /** Runs of the short form, by target: about five seconds each. */
 const SHORT_RUNS = { batch: 3_000, cache: 100_000, frame: 300_000, session: 3_000 };
@@ -53,9 +54,9 @@ async function build() {
     throw new Failure('rustc was not found', 'install Rust with the command at https://rustup.rs');
   // A target that is named keeps the flags from build scripts and procedural macros.
   const args = ['build', '--locked', '--release', '--manifest-path', MANIFEST, '--target', host, '--bins'];
-  const env = { RUSTFLAGS, CARGO_TARGET_DIR: TARGETS_DIRECTORY };
+  const env = { RUSTFLAGS, CARGO_TARGET_DIR: FUZZ_TARGET };
   await run('fuzz targets', 'cargo', args, { env, limitMs: LIMIT_MS });
-  return join(TARGETS_DIRECTORY, host, 'release');
+  return join(FUZZ_TARGET, host, 'release');
 }
 
 /** The folder of this kind for a target, made if it is missing. */
@@ -74,7 +75,7 @@ async function fuzz(binaries, target, folders, args, options) {
 
 /** The short form, for the tests: what is kept is replayed, then each target runs from a fixed seed. */
 export async function fuzzBriefly() {
-  const env = { CARGO_TARGET_DIR: TARGETS_DIRECTORY, CARGO_TERM_COLOR: 'never' };
+  const env = { CARGO_TARGET_DIR: FUZZ_TARGET, CARGO_TERM_COLOR: 'never' };
   const args = ['test', '--locked', '--no-fail-fast', '--manifest-path', MANIFEST];
   const { code, output } = await run('replay', 'cargo', args, { env, show: true, mayFail: true, limitMs: LIMIT_MS });
   const replayed = libtestCounts(output);
@@ -101,7 +102,7 @@ function remedy(target) {
 
 /** Writes the seeds, and adds what was found beyond them. */
 async function renewCorpus(binaries, targets) {
-  const env = { CARGO_TARGET_DIR: TARGETS_DIRECTORY };
+  const env = { CARGO_TARGET_DIR: FUZZ_TARGET };
   await run('seeds', 'cargo', ['run', '--locked', '--manifest-path', MANIFEST, '--example', 'seeds'], { env });
   for (const target of targets) {
     const folders = [folder('corpus', target), folder('found', target)];

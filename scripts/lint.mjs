@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './build.mjs';
 import { Failure, heading, isMain, main, red, run } from './console.mjs';
+import { FUZZ_TARGET } from './fuzz.mjs';
 import { npmBin, ROOT } from './paths.mjs';
 import { setup } from './setup.mjs';
 
@@ -15,7 +16,7 @@ const CHECKS = [
   ['rustfmt of fuzz', 'cargo', ['fmt', ...FUZZ, '--check'], 'npm run format'],
   ['biome', npmBin('biome'), ['check', '--error-on-warnings', '.'], 'npm run format'],
   ['clippy', 'cargo', ['clippy', '--locked', '--workspace', '--all-targets', ...DENY]],
-  ['clippy of fuzz', 'cargo', ['clippy', '--locked', ...FUZZ, '--target-dir', 'fuzz/target', '--all-targets', ...DENY]],
+  ['clippy of fuzz', 'cargo', ['clippy', '--locked', ...FUZZ, '--target-dir', FUZZ_TARGET, '--all-targets', ...DENY]],
   // What only a tab compiles.
   [
     'clippy for wasm32',
