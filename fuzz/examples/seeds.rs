@@ -196,6 +196,14 @@ fn sessions(seeds: &mut Seeds) {
                 &[EXCHANGE, 0, WRITE, 5, 0, WRITE, 6, 2, 3],
             ],
         );
+        let sending: &[u8] = &[
+            WRITE, 7, 1, 1, 1, 1, 1, 0, 1, 2, 1, 1, 0, 2, DRAINED, 0, DRAINED, 0, WRITE, 2, 1,
+        ];
+        add(
+            &of("written-while-sending"),
+            config,
+            &[&[UP, 0, DELIVER, 0], sending, &[EXCHANGE, 0]],
+        );
         let turns: &[u8] = &[TURNS, 1, DELIVER, 0, DELIVER, 0, WRITE, 2, 1, TURNS, 0];
         add(&of("in-turns"), config, &[asked, turns]);
         add(

@@ -38,6 +38,10 @@ const WAKES_MAX: usize = 20_000;
 /// The most rounds of delivery between two hosts until they have no more to say.
 const ROUNDS_MAX: usize = 2_000;
 
+/// How often two who meet are given time, and how much: more than a failed session waits for the next one.
+const MEETING_ROUNDS_MAX: usize = 10;
+const MEETING_ROUND: Duration = Duration::from_secs(5);
+
 /// Which key a number stands for: few, so that writes meet.
 pub fn key(number: u8) -> Arc<str> {
     Arc::from(["a", "b", "ba", "bé", "c/long/path", "d"][usize::from(number) % 6])
@@ -276,7 +280,7 @@ impl Host {
 
     /// That the replica still works: it takes a write, shows it, answers, and exchanges all with an honest peer of another author.
     pub fn check_works(&mut self) {
-        let (key, link) = (Arc::<str>::from("still"), Peer(u64::MAX));
+        let key = Arc::<str>::from("still");
         self.store();
         self.work();
         self.put(Arc::clone(&key), b"works", None);
@@ -288,23 +292,9 @@ impl Host {
 
         let mut honest = Self::new(Config::new(self.config.store, [255; 32]));
         honest.put(Arc::from("honest"), b"here", None);
-        for host in [&mut *self, &mut honest] {
-            host.feed(Input::PeerUp { peer: link });
-        }
-        for _ in 0..10 {
-            exchange(self, &mut honest, link);
-            if self.replica.digest() == honest.replica.digest() {
-                break;
-            }
-            for host in [&mut *self, &mut honest] {
-                host.pass(Duration::from_secs(5));
-            }
-        }
-        assert_eq!(self.state(), honest.state(), "an honest peer has the same");
-        assert_eq!(self.replica.in_sync(link), Some(true));
+        meet(self, &mut honest);
         honest.check_at_rest();
         self.check_at_rest();
-        self.feed(Input::PeerDown { peer: link });
     }
 
     fn output(&mut self, output: Output) {
@@ -348,6 +338,29 @@ impl Host {
         };
         assert_ne!(before, shown, "{key} has not changed");
         assert_eq!(before.map(|(value, _)| value), previous);
+    }
+}
+
+/// Joins two hosts until they hold the same, which they must in the end.
+pub fn meet(a: &mut Host, b: &mut Host) {
+    // A number that no script has.
+    let peer = Peer(u64::MAX);
+    for host in [&mut *a, &mut *b] {
+        host.feed(Input::PeerUp { peer });
+    }
+    for _ in 0..MEETING_ROUNDS_MAX {
+        exchange(a, b, peer);
+        if a.replica.digest() == b.replica.digest() {
+            break;
+        }
+        for host in [&mut *a, &mut *b] {
+            host.pass(MEETING_ROUND);
+        }
+    }
+    assert_eq!(a.state(), b.state(), "those who met have the same");
+    assert_eq!([&*a, &*b].map(|host| host.replica.in_sync(peer)), [Some(true); 2]);
+    for host in [a, b] {
+        host.feed(Input::PeerDown { peer });
     }
 }
 

@@ -4,13 +4,13 @@
 //! relies on is therefore looked at before it is taken in; everything else in a batch can be told from what was written only by a sum that
 //! storage keeps over it.
 
-use alloc::collections::BTreeMap;
+use alloc::{collections::BTreeMap, vec::Vec};
 use core::fmt;
 
 use super::{Config, Replica};
 use crate::{
     id::Dot,
-    store::{Batch, Store, StoredEntry},
+    store::{Batch, Status, Store, StoredEntry},
     time::Timestamp,
     wire::{AUTHORS_MAX, DOT_NUMBER_MAX, FRONTIER_MAX, KEY_BYTES_MAX, REMOVES_MAX, VALUE_BYTES_MAX},
 };
@@ -25,6 +25,8 @@ pub enum RestoreError {
     NotCovered(Dot),
     /// An event is stored that an earlier batch covers: a batch came twice, or batches are out of order.
     StoredBefore(Dot),
+    /// An entry is live that an event removes: the removal was lost.
+    NotRemoved(Dot),
     /// Something is larger than it can be.
     TooLarge {
         /// What.
@@ -54,9 +56,13 @@ impl Replica {
             for entry in &batch.entries {
                 replica.clock.observe(entry.hlc, now);
             }
+            let removed: Vec<Dot> = removes(&batch).copied().collect();
             let mut edit = replica.store.edit();
             edit.restore(batch);
             edit.finish();
+            if let Some(dot) = removed.iter().find(|dot| replica.store.status(dot) == Status::Live) {
+                return Err(RestoreError::NotRemoved(*dot));
+            }
         }
         Ok(replica)
     }
@@ -84,7 +90,11 @@ fn check(batch: &Batch, store: &Store) -> Result<(), RestoreError> {
         covered(dot)?;
         bounded("removed dots", removes.len(), REMOVES_MAX)?;
         removes.iter().try_for_each(covered)?;
-        if before(dot) { Err(RestoreError::StoredBefore(*dot)) } else { Ok(()) }
+        if before(dot) {
+            Err(RestoreError::StoredBefore(*dot))
+        } else {
+            Ok(())
+        }
     };
     for (author, n) in &batch.vector {
         valid(&Dot::new(*author, *n))?;
@@ -114,6 +124,13 @@ fn check(batch: &Batch, store: &Store) -> Result<(), RestoreError> {
     batch.frontier.dots().iter().try_for_each(covered)
 }
 
+/// What the events of a batch removed.
+fn removes(batch: &Batch) -> impl Iterator<Item = &Dot> {
+    let entries = batch.entries.iter().map(|entry| &entry.removes);
+    let records = batch.records.iter().map(|(_, removes)| removes);
+    entries.chain(records).flatten()
+}
+
 fn bounded(what: &'static str, length: usize, max: usize) -> Result<(), RestoreError> {
     if length > max {
         return Err(RestoreError::TooLarge { what, length, max });
@@ -127,6 +144,7 @@ impl fmt::Display for RestoreError {
             Self::DotNumber(dot) => write!(f, "no event can have the number of {dot:?}"),
             Self::NotCovered(dot) => write!(f, "{dot:?} is stored and not covered by the version vector"),
             Self::StoredBefore(dot) => write!(f, "{dot:?} is stored again"),
+            Self::NotRemoved(dot) => write!(f, "{dot:?} is live, and an event that is stored removes it"),
             Self::TooLarge { what, length, max } => write!(f, "{what}: {length} is above the bound of {max}"),
             Self::KeyEmpty(dot) => write!(f, "the key of {dot:?} is empty"),
         }

@@ -360,7 +360,8 @@ impl Run {
         node.stale = None;
         let author = node.replica.author();
         let now = Timestamp(self.now.0 + node.skew);
-        node.replica = Replica::restore(config, now, node.disk.iter().cloned()).expect("the disk keeps what it was given");
+        node.replica =
+            Replica::restore(config, now, node.disk.iter().cloned()).expect("the disk keeps what it was given");
         if self.profile.is(Mutation::AuthorResumed) {
             node.replica.resume_author(author);
         }
