@@ -29,7 +29,7 @@ const CHECKS = [
 ];
 
 async function lint(args) {
-  await setup({ tests: false });
+  await setup({ tests: false, fuzz: true });
   // The demo and the end to end tests are checked against the package's own types, as a stranger's project would be.
   await build({ profile: args.includes('--dev') ? 'dev' : 'release', either: true, demo: false, relay: false });
   heading('Linting');

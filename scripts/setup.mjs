@@ -13,16 +13,17 @@ const RETRY = 'check the network and run the same command again; it continues wh
 
 /**
  * Installs what is missing of what the caller needs.
- * @param {{ tests?: boolean }} [options] `tests`: also what only tests need (a Chromium with its driver, wasm-pack, a C++ compiler)
+ * @param {{ tests?: boolean, fuzz?: boolean }} [options] `tests`: also what only tests need (a Chromium with its driver,
+ * wasm-pack); `fuzz`: also what the fuzz targets are compiled with
  */
-export async function setup({ tests = true } = {}) {
+export async function setup({ tests = true, fuzz = tests } = {}) {
   const began = Date.now();
   heading('Setting up');
   await needNode();
   needMatchingPins();
   // What a person may have to install by hand comes first: nobody should wait for a compiler to be told of it.
   await needLinker();
-  if (tests) await needCpp();
+  if (fuzz) await needCpp();
   if (tests) await needBrowser();
   await needRust();
   await needCargoTool('wasm-bindgen', 'wasm-bindgen-cli', WASM_BINDGEN);
