@@ -106,7 +106,7 @@ async function renewCorpus(binaries, targets) {
   await run('seeds', 'cargo', ['run', '--locked', '--manifest-path', MANIFEST, '--example', 'seeds'], { env });
   for (const target of targets) {
     const folders = [folder('corpus', target), folder('found', target)];
-    await fuzz(binaries, target, folders, ['-merge=1', '-use_counters=0'], { mayFail: false });
+    await fuzz(binaries, target, folders, ['-set_cover_merge=1', '-use_counters=0'], { mayFail: false });
     console.log(`  fuzz/corpus/${target}: ${readdirSync(folders[0]).length} inputs`);
   }
 }
