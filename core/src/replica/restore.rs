@@ -1,8 +1,8 @@
 //! Opening a replica from what storage kept.
 //!
 //! A disk may have lost or mixed up what it was given: a restored backup, a program that wrote beside ours, a fault. What the engine
-//! relies on is therefore looked at before it is taken in; everything else in a batch can be told from what was written only by a sum that
-//! storage keeps over it.
+//! relies on is therefore looked at before it is taken in. What cannot be seen here: a batch that is missing from among the others, whose
+//! events then read as removed, and a value that is another. Those are for storage to see, by numbers and sums of its own.
 
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::fmt;
@@ -27,6 +27,8 @@ pub enum RestoreError {
     StoredBefore(Dot),
     /// An entry is live that an event removes: the removal was lost.
     NotRemoved(Dot),
+    /// An event removes itself, or what its author made later. Peers would refuse it.
+    RemovesLater(Dot),
     /// Something is larger than it can be.
     TooLarge {
         /// What.
@@ -90,6 +92,12 @@ fn check(batch: &Batch, store: &Store) -> Result<(), RestoreError> {
         covered(dot)?;
         bounded("removed dots", removes.len(), REMOVES_MAX)?;
         removes.iter().try_for_each(covered)?;
+        if removes
+            .iter()
+            .any(|removed| removed.author == dot.author && removed.n >= dot.n)
+        {
+            return Err(RestoreError::RemovesLater(*dot));
+        }
         if before(dot) {
             Err(RestoreError::StoredBefore(*dot))
         } else {
@@ -145,6 +153,7 @@ impl fmt::Display for RestoreError {
             Self::NotCovered(dot) => write!(f, "{dot:?} is stored and not covered by the version vector"),
             Self::StoredBefore(dot) => write!(f, "{dot:?} is stored again"),
             Self::NotRemoved(dot) => write!(f, "{dot:?} is live, and an event that is stored removes it"),
+            Self::RemovesLater(dot) => write!(f, "{dot:?} removes what was made after it"),
             Self::TooLarge { what, length, max } => write!(f, "{what}: {length} is above the bound of {max}"),
             Self::KeyEmpty(dot) => write!(f, "the key of {dot:?} is empty"),
         }
