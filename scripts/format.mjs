@@ -8,6 +8,7 @@ if (isMain(import.meta.url)) {
     await setup({ tests: false });
     heading('Formatting');
     await run('rustfmt', 'cargo', ['fmt', '--all']);
+    await run('rustfmt of fuzz', 'cargo', ['fmt', '--manifest-path', 'fuzz/Cargo.toml']);
     await run('biome', npmBin('biome'), ['check', '--write', '.']);
   });
 }

@@ -3,16 +3,20 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './build.mjs';
 import { Failure, heading, isMain, main, red, run } from './console.mjs';
+import { FUZZ_TARGET } from './fuzz.mjs';
 import { npmBin, ROOT } from './paths.mjs';
 import { setup } from './setup.mjs';
 
 const DENY = ['--', '-D', 'warnings'];
+const FUZZ = ['--manifest-path', 'fuzz/Cargo.toml'];
 const WASM32 = ['--target', 'wasm32-unknown-unknown'];
 
 const CHECKS = [
   ['rustfmt', 'cargo', ['fmt', '--all', '--check'], 'npm run format'],
+  ['rustfmt of fuzz', 'cargo', ['fmt', ...FUZZ, '--check'], 'npm run format'],
   ['biome', npmBin('biome'), ['check', '--error-on-warnings', '.'], 'npm run format'],
   ['clippy', 'cargo', ['clippy', '--locked', '--workspace', '--all-targets', ...DENY]],
+  ['clippy of fuzz', 'cargo', ['clippy', '--locked', ...FUZZ, '--target-dir', FUZZ_TARGET, '--all-targets', ...DENY]],
   // What only a tab compiles.
   [
     'clippy for wasm32',
@@ -25,7 +29,7 @@ const CHECKS = [
 ];
 
 async function lint(args) {
-  await setup({ tests: false });
+  await setup({ tests: false, fuzz: true });
   // The demo and the end to end tests are checked against the package's own types, as a stranger's project would be.
   await build({ profile: args.includes('--dev') ? 'dev' : 'release', either: true, demo: false, relay: false });
   heading('Linting');

@@ -13,15 +13,17 @@ const RETRY = 'check the network and run the same command again; it continues wh
 
 /**
  * Installs what is missing of what the caller needs.
- * @param {{ tests?: boolean }} [options] `tests`: also what only tests need (a Chromium with its driver, wasm-pack)
+ * @param {{ tests?: boolean, fuzz?: boolean }} [options] `tests`: also what only tests need (a Chromium with its driver,
+ * wasm-pack); `fuzz`: also what the fuzz targets are compiled with
  */
-export async function setup({ tests = true } = {}) {
+export async function setup({ tests = true, fuzz = tests } = {}) {
   const began = Date.now();
   heading('Setting up');
   await needNode();
   needMatchingPins();
   // What a person may have to install by hand comes first: nobody should wait for a compiler to be told of it.
   await needLinker();
+  if (fuzz) await needCpp();
   if (tests) await needBrowser();
   await needRust();
   await needCargoTool('wasm-bindgen', 'wasm-bindgen-cli', WASM_BINDGEN);
@@ -55,6 +57,12 @@ function needMatchingPins() {
 async function needLinker() {
   if ((await ask('cc', ['--version'])) !== undefined) return;
   await aptInstall('a C compiler and linker', ['gcc', 'libc6-dev']);
+}
+
+/** libFuzzer is C++. */
+async function needCpp() {
+  if ((await ask('c++', ['--version'])) !== undefined) return;
+  await aptInstall('a C++ compiler', ['g++']);
 }
 
 async function needRust() {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { build } from './build.mjs';
 import { bold, duration, Failure, green, heading, isMain, main, red, run } from './console.mjs';
 import { libtestCounts, nodeTestCounts, playwrightCounts, sum, vitestCounts } from './counts.mjs';
+import { fuzzBriefly } from './fuzz.mjs';
 import { findChromedriver, findChromium, npmBin, ROOT, relayBinary, TOOLS_BIN } from './paths.mjs';
 import { setup } from './setup.mjs';
 import { RUST_TARGETS } from './versions.mjs';
@@ -25,6 +26,7 @@ const KINDS = {
   scripts: { title: 'scripts', run: scripts },
   targets: { title: 'core without an OS', run: targets },
   rust: { title: 'Rust', run: rust },
+  fuzz: { title: 'fuzzing', run: fuzzBriefly },
   facade: { title: 'facade', needs: { demo: false, relay: false }, run: () => vitest('wasm') },
   demo: { title: 'demo', needs: { demo: false, relay: false }, run: () => vitest('web-demo') },
   wasm: { title: 'wasm in browser', run: wasmInBrowser },

@@ -185,7 +185,7 @@ fn an_opening_writes_as_a_new_author_and_one_that_reads_has_none() {
     one.set("b", "3");
     let first = one.replica.author().expect("it has written");
     let mut again = Driver::with(config(2));
-    again.replica = Replica::restore(config(2), again.now, one.batches.clone());
+    again.replica = Replica::restore(config(2), again.now, one.batches.clone()).expect("as it was stored");
     assert_eq!((again.get("b"), again.replica.author()), (Some("3".into()), None));
     assert_eq!(again.replica.digest(), one.replica.digest());
     again.set("a", "4");

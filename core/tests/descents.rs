@@ -228,7 +228,7 @@ fn a_vector_of_many_authors_is_not_said_to_who_knows_most_of_it() {
         ..config(9)
     };
     let batches = std::mem::take(&mut b.batches);
-    b.replica = replica::Replica::restore(config, b.now, batches);
+    b.replica = replica::Replica::restore(config, b.now, batches).expect("as it was stored");
     foreign(&mut b, 19, 2);
     join(&mut a, &mut b);
     let again = counted(&mut a, &mut b);

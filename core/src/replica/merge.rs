@@ -88,7 +88,10 @@ impl Replica {
                 }
                 Phase::Compare => {
                     if edit.compare(&mut left) {
-                        edit.merge_frontier(&merge.delta.frontier, &merge.delta.vector);
+                        // With what was seen already, what is maximal stays so, whatever the peer says of it.
+                        if !edit.store().vector().dominates(&merge.delta.vector) {
+                            edit.merge_frontier(&merge.delta.frontier, &merge.delta.vector);
+                        }
                         for (author, n) in merge.delta.vector.iter() {
                             edit.advance(author, n);
                         }

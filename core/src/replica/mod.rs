@@ -21,6 +21,7 @@ mod io;
 mod link;
 mod merge;
 mod random;
+mod restore;
 mod sessions;
 mod source;
 mod writing;
@@ -41,7 +42,7 @@ use crate::{
     wire::{Tag, TxnWriter},
 };
 
-pub use self::{config::Config, io::*};
+pub use self::{config::Config, io::*, restore::RestoreError};
 pub use crate::{
     causality::{Context, Value, VersionVector},
     store::Scan,
@@ -150,20 +151,6 @@ impl Replica {
             random,
             config,
         }
-    }
-
-    /// A replica as storage kept it: the batches in the order in which they were stored. The replica writes as a new author.
-    pub fn restore(config: Config, now: Timestamp, batches: impl IntoIterator<Item = Batch>) -> Self {
-        let mut replica = Self::new(config, now);
-        for batch in batches {
-            for entry in &batch.entries {
-                replica.clock.observe(entry.hlc, now);
-            }
-            let mut edit = replica.store.edit();
-            edit.restore(batch);
-            edit.finish();
-        }
-        replica
     }
 
     /// Goes on as this author, which the rules forbid.

@@ -292,7 +292,8 @@ impl World<'_> {
         let node = &mut self.nodes[at];
         node.clock.reopen();
         let author = node.replica.author();
-        let mut replica = Replica::restore(config, node.clock.read(self.now), node.disk.batches());
+        let mut replica = Replica::restore(config, node.clock.read(self.now), node.disk.batches())
+            .map_err(|error| Flaw::from(format!("replica {at} cannot be opened again: {error}")))?;
         if self.profile.is(Mutation::AuthorResumed) {
             replica.resume_author(author);
         }

@@ -276,7 +276,8 @@ impl Engine {
             ..Config::new(StoreId::from_name("model"), [opening.replica as u8 + 1; 32])
         };
         let batches = opening.disk.iter().map(|batch| Batch::clone(&self.batches.get(*batch)));
-        let mut replica = Replica::restore(config, now(opening.pauses), batches);
+        let mut replica = Replica::restore(config, now(opening.pauses), batches)
+            .map_err(|error| Fault::new(Rule::Sound, error.to_string()))?;
         if replica.author().is_some() {
             return Err(Fault::new(Rule::Closed, "a replica is opened with an author"));
         }
