@@ -7,8 +7,7 @@ use gossipstore_core::{
     id::{Dot, Peer},
     replica::{Event, Input},
     sync::SessionError,
-    time::Hlc,
-    wire::{AuthorTable, End, EventWriter, Frame, Tag},
+    wire::{AuthorTable, End, EventWriter, Frame, STAMP_ORIGIN, Tag},
 };
 use proptest::prelude::*;
 use support::{Driver, PEER, gossip, join, settle};
@@ -216,7 +215,7 @@ fn an_event_that_was_seen_removes_nothing_more() {
     other.set("elsewhere", "1");
     gossip(&mut other, &mut b);
     let seen = other.replica.live_dots().next().expect("just written");
-    let (mut writer, mut events) = (EventWriter::new(AuthorTable::default(), Hlc::default()), Vec::new());
+    let (mut writer, mut events) = (EventWriter::new(AuthorTable::default(), STAMP_ORIGIN), Vec::new());
     writer.dead(seen, &[mine], &mut events);
     let end = End {
         judged: true,

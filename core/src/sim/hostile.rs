@@ -24,7 +24,7 @@ use crate::{
     id::{AuthorId, Dot, Peer},
     replica::VersionVector,
     time::{Hlc, Timestamp},
-    wire::{AuthorTable, Base, End, EventWriter, Frame, Gossip, Hello, LiveEvent, Tag, Wishes},
+    wire::{AuthorTable, Base, End, EventWriter, Frame, Gossip, Hello, LiveEvent, STAMP_ORIGIN, Tag, Wishes},
 };
 
 /// What a hostile member does.
@@ -329,7 +329,7 @@ impl Hostile {
             Hostility::Forger => random.percent(20),
             kind => kind == Hostility::One(lie),
         };
-        let mut writer = EventWriter::new(AuthorTable::new(asked), Hlc::default());
+        let mut writer = EventWriter::new(AuthorTable::new(asked), STAMP_ORIGIN);
         let (mut vector, mut events) = (asked.clone(), Vec::new());
         let held = asked.get(&self.author);
         for (n, own) in (held + 1..).zip(self.own.iter().skip(held as usize)) {

@@ -10,10 +10,9 @@ use super::{
 use crate::{
     causality::{Frontier, VersionVector},
     id::AuthorId,
-    time::Hlc,
     wire::{
-        AUTHORS_MAX, AuthorTable, Bits, Described, End, EventReader, FRONTIER_MAX, Frame, Leaves, NodeReader, Tag,
-        WireError, read_leaves, read_limits,
+        AUTHORS_MAX, AuthorTable, Bits, Described, End, EventReader, FRONTIER_MAX, Frame, Leaves, NodeReader,
+        STAMP_ORIGIN, Tag, WireError, read_leaves, read_limits,
     },
 };
 
@@ -89,7 +88,7 @@ impl Incoming {
         Self {
             tag,
             told: None,
-            reader: EventReader::new(AuthorTable::new(&asked), Hlc::default()),
+            reader: EventReader::new(AuthorTable::new(&asked), STAMP_ORIGIN),
             sequence: 0,
             stage: Stage::new(Arc::clone(&asked), staged),
             asked,

@@ -15,10 +15,9 @@ use crate::{
     causality::{Dots, Frontier, Value, VersionVector},
     id::{AuthorId, Dot},
     mutation::{Mutated, Mutation},
-    time::Hlc,
     wire::{
         AuthorTable, Bits, End, EventWriter, Frame, LEAF_BYTES_MAX, LIMIT_BYTES_MAX, Leaf, LeafWriter, Leaves,
-        LiveEvent, Tag, write_limit,
+        LiveEvent, STAMP_ORIGIN, Tag, write_limit,
     },
 };
 
@@ -112,7 +111,7 @@ enum Descent {
 impl Outgoing {
     /// Begins the answer to a HELLO that announced `asked` and has staged `have`; `began` is what is seen here now.
     pub fn new(tag: Tag, asked: Arc<VersionVector>, have: Leaves, began: Arc<VersionVector>, manner: Manner) -> Self {
-        let writer = EventWriter::new(AuthorTable::new(&asked), Hlc::default());
+        let writer = EventWriter::new(AuthorTable::new(&asked), STAMP_ORIGIN);
         Self {
             tag,
             sent: Raised::new(Arc::clone(&asked)),

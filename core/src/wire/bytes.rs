@@ -81,10 +81,6 @@ impl<'a> Reader<'a> {
                 max: max as u64,
             })
     }
-
-    pub(super) fn signed(&mut self) -> Result<i64, WireError> {
-        Ok(unzigzag(self.varint()?))
-    }
 }
 
 /// Signed numbers as unsigned ones, small for small distances from 0.
@@ -108,10 +104,6 @@ pub(super) trait Writer {
             value >>= 7;
         }
         self.byte(value as u8);
-    }
-
-    fn signed(&mut self, value: i64) {
-        self.varint(zigzag(value));
     }
 }
 
@@ -144,10 +136,10 @@ mod tests {
         ] {
             let mut bytes = Vec::new();
             bytes.varint(value);
-            bytes.signed(value as i64);
+            bytes.varint(zigzag(value as i64));
             let mut reader = Reader::new(&bytes);
             assert_eq!(reader.varint(), Ok(value));
-            assert_eq!(reader.signed(), Ok(value as i64));
+            assert_eq!(reader.varint().map(unzigzag), Ok(value as i64));
             assert_eq!(reader.finish(), Ok(()));
         }
     }

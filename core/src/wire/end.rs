@@ -1,8 +1,10 @@
 //! The end of an answer.
 //!
 //! ```text
-//! END = 5, tag (2), varint sequence, flags (1 = more END frames follow, 2 = judged, 4 = named, 8 = the frontier is the last event
-//!       described), varint count, count x (author reference, varint number), then to the end: author reference, varint number
+//! END = 5, tag (2), varint sequence, flags, [varint count, count x (author reference, varint number),
+//!       then to the end: author reference, varint number]
+//!   flags  1 = more END frames follow   2 = judged   4 = named   8 = the frontier is the last event described
+//!   The count is left out where nothing follows it.
 //! ```
 
 use alloc::vec::Vec;
@@ -55,7 +57,10 @@ impl End {
             let mut out = head(END, tag, sequence + frames.len() as u64, 0);
             let flag = |set: bool, flag: u8| u8::from(set) * flag;
             out.byte(flag(more, MORE) | flag(self.judged, JUDGED) | flag(self.named, NAMED) | flag(self.last, LAST));
-            out.varint(counts.len() as u64);
+            // Mostly nothing is left to say.
+            if !counts.is_empty() || !dots.is_empty() {
+                out.varint(counts.len() as u64);
+            }
             for (author, n) in counts {
                 authors.write(*author, &mut out);
                 out.varint(*n);
@@ -87,7 +92,12 @@ impl End {
             last: flags & LAST != 0,
             ..Self::default()
         };
-        for _ in 0..from.length("counts", ITEMS_MAX)? {
+        let count = if from.is_empty() {
+            0
+        } else {
+            from.length("counts", ITEMS_MAX)?
+        };
+        for _ in 0..count {
             let author = authors.read(&mut from)?;
             let n = from.varint()?;
             if n > DOT_NUMBER_MAX {

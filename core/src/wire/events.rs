@@ -4,23 +4,25 @@
 //! skipped belong to events that are dead and of which no record is left. Each event begins with one varint
 //!
 //! ```text
-//! header = gap << 4 | removes << 2 | kind
+//! header = gap << 5 | steady << 4 | removes << 2 | kind
 //!   kind     0 live, its key spelled   1 live, its key that of the first removed dot, which the receiver holds   2 dead
-//!   gap      numbers skipped since the previous event of the run
 //!   removes  how many dots the event superseded; 3 = a varint with the count follows
+//!   steady   1 = the stamp has the form of the previous live event's and is left out
+//!   gap      numbers skipped since the previous event of the run
 //! or a mark = what << 2 | 3
 //!   what     0 a run begins: author, varint number before the run's first   1 the value of the next event is given by its hash
 //!            3 what the next event, a dead one, removed is forgotten
-//! removes: per dot: author, then signed its number less that of the previous removed dot, if that has the same author, else of
-//!          the event, if that has the same author, else 0
-//! live:    stamp, [key], varint length of the value, the value or (by hash) 32 bytes of hash
-//! stamp:   varint zigzag(milliseconds less those of the previous live event) << 1 | c; c = 0: the counter is that of the previous
-//!          event and one if the milliseconds are the same, else 0; c = 1: a varint with the counter follows
+//! removes: per dot: varint zigzag(its number less the base) << 1 | other. other = 0: of the author of the previous removed dot, whose
+//!          number is the base (before any: the event's author and number); 1: the author follows, and the base is the event's number if
+//!          that has the same author, else 0
+//! live:    [stamp], [key], varint length of the value, the value or (by hash) 32 bytes of hash
+//! stamp:   in the millisecond of the previous live event: varint (counter less its, modulo 65,536) << 1
+//!          else: varint (zigzag(milliseconds less its) - 1) << 2 | c << 1 | 1; the counter is 0 or, with c = 1, follows as a varint
 //! key:     varint bytes shared with the previous spelled key, varint length of the rest, the rest
 //! ```
 //!
-//! so that a new key costs about six bytes beyond itself and its value, an overwrite seven beyond its value, a delete five. What
-//! "previous" refers to lives as long as the stream, across frames.
+//! so that a new key costs about five bytes beyond itself and its value, an overwrite four beyond its value, a delete three. What
+//! "previous" refers to lives as long as the stream, across frames; before the first live event, the form of the stamp is 0.
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 
@@ -125,6 +127,8 @@ struct Previous {
     event: Option<Dot>,
     key: String,
     hlc: Hlc,
+    /// How the stamp of the last live event was written.
+    form: StampForm,
     removed: Option<Dot>,
 }
 
@@ -134,23 +138,42 @@ impl Previous {
     }
 
     fn restart(&mut self, hlc: Hlc) {
-        self.key.clear();
-        (self.event, self.hlc, self.removed) = (None, hlc, None);
+        let mut key = core::mem::take(&mut self.key);
+        key.clear();
+        *self = Self { key, ..Self::new(hlc) };
+    }
+}
+
+/// A stamp relative to the one before it, without the counter that may follow. At first, that of an equal stamp.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct StampForm(u64);
+
+impl StampForm {
+    /// The form of a stamp that follows `previous`.
+    fn of(hlc: Hlc, previous: Hlc) -> Self {
+        // 48 bits less 48 bits: the difference fits with room for the flags.
+        let difference = zigzag((hlc.0 >> 16).wrapping_sub(previous.0 >> 16) as i64);
+        Self(match difference.checked_sub(1) {
+            None => (hlc.0.wrapping_sub(previous.0) & COUNTER_MASK) << 1,
+            Some(difference) => difference << 2 | u64::from(hlc.0 & COUNTER_MASK != 0) << 1 | 1,
+        })
     }
 
-    /// What the number of a removed dot is written relative to.
-    fn base(&self, event: Dot, removed: AuthorId) -> u64 {
-        match self.removed {
-            Some(previous) if previous.author == removed => previous.n,
-            _ if event.author == removed => event.n,
-            _ => 0,
-        }
+    /// Whether the counter follows.
+    fn is_counted(self) -> bool {
+        self.0 & 3 == 3
     }
 
-    /// The stamp that takes the fewest bytes at `millis`.
-    fn expected_counter(&self, millis: u64) -> u64 {
-        let same = self.hlc.timestamp().0 == millis;
-        if same { (self.hlc.0 + 1) & COUNTER_MASK } else { 0 }
+    /// The stamp; `counter` is what follows, or 0.
+    fn stamp(self, previous: Hlc, counter: u64) -> Option<Hlc> {
+        let (millis, before) = (previous.0 >> 16, previous.0 & COUNTER_MASK);
+        let (millis, counter) = if self.0 & 1 == 0 {
+            let more = Some(self.0 >> 1).filter(|more| *more <= COUNTER_MASK)?;
+            (millis, (before + more) & COUNTER_MASK)
+        } else {
+            (millis.wrapping_add(unzigzag((self.0 >> 2) + 1) as u64), counter)
+        };
+        (millis >> 48 == 0 && counter <= COUNTER_MASK).then_some(Hlc(millis << 16 | counter))
     }
 }
 
@@ -194,8 +217,16 @@ impl EventWriter {
             out.varint(mark::BY_HASH << 2 | kind::MARK);
         }
         let kind = if known { kind::KNOWN } else { kind::SPELLED };
-        self.head(event.dot, gap, &event.removes, kind, out);
-        self.stamp(event.hlc, out);
+        let form = StampForm::of(event.hlc, self.previous.hlc);
+        let steady = form == self.previous.form && !form.is_counted();
+        self.head(event.dot, gap, steady, &event.removes, kind, out);
+        if !steady {
+            out.varint(form.0);
+            if form.is_counted() {
+                out.varint(event.hlc.0 & COUNTER_MASK);
+            }
+        }
+        (self.previous.form, self.previous.hlc) = (form, event.hlc);
         if !known {
             self.key(event.key, out);
         }
@@ -211,14 +242,14 @@ impl EventWriter {
     /// Appends a dead event.
     pub fn dead(&mut self, dot: Dot, removes: &[Dot], out: &mut Vec<u8>) {
         let gap = self.place(dot, out);
-        self.head(dot, gap, removes, kind::DEAD, out);
+        self.head(dot, gap, false, removes, kind::DEAD, out);
     }
 
     /// Appends a dead event of which nothing else is known.
     pub fn forgotten(&mut self, dot: Dot, out: &mut Vec<u8>) {
         let gap = self.place(dot, out);
         out.varint(mark::FORGOTTEN << 2 | kind::MARK);
-        self.head(dot, gap, &[], kind::DEAD, out);
+        self.head(dot, gap, false, &[], kind::DEAD, out);
     }
 
     /// Begins a run if need be. Gives how many numbers are skipped.
@@ -236,31 +267,27 @@ impl EventWriter {
         dot.n - before - 1
     }
 
-    fn head(&mut self, dot: Dot, gap: u64, removes: &[Dot], kind: u64, out: &mut Vec<u8>) {
+    fn head(&mut self, dot: Dot, gap: u64, steady: bool, removes: &[Dot], kind: u64, out: &mut Vec<u8>) {
         let count = removes.len() as u64;
-        out.varint(gap << 4 | count.min(REMOVES_COUNTED) << 2 | kind);
+        out.varint(gap << 5 | u64::from(steady) << 4 | count.min(REMOVES_COUNTED) << 2 | kind);
         if count >= REMOVES_COUNTED {
             out.varint(count);
         }
         for removed in removes {
-            self.authors.write(removed.author, out);
-            let base = self.previous.base(dot, removed.author);
-            out.signed(removed.n.wrapping_sub(base) as i64);
+            let previous = self.previous.removed.unwrap_or(dot);
+            let other = removed.author != previous.author;
+            let base = match other {
+                false => previous.n,
+                true if removed.author == dot.author => dot.n,
+                true => 0,
+            };
+            let difference = zigzag(removed.n.wrapping_sub(base) as i64);
+            out.varint(difference << 1 | u64::from(other));
+            if other {
+                self.authors.write(removed.author, out);
+            }
             self.previous.removed = Some(*removed);
         }
-    }
-
-    fn stamp(&mut self, hlc: Hlc, out: &mut Vec<u8>) {
-        let millis = hlc.timestamp().0;
-        let counter = hlc.0 & COUNTER_MASK;
-        let spelled = counter != self.previous.expected_counter(millis);
-        // 48 bits less 48 bits: the difference fits with room for the flag.
-        let difference = zigzag(millis.wrapping_sub(self.previous.hlc.timestamp().0) as i64);
-        out.varint(difference << 1 | u64::from(spelled));
-        if spelled {
-            out.varint(counter);
-        }
-        self.previous.hlc = hlc;
     }
 
     fn key(&mut self, key: &str, out: &mut Vec<u8>) {
@@ -338,9 +365,9 @@ impl EventReader {
             }
             header = from.varint()?;
         }
-        let (kind, count, gap) = (header & 3, header >> 2 & 3, header >> 4);
+        let (kind, count, steady, gap) = (header & 3, header >> 2 & 3, header >> 4 & 1 == 1, header >> 5);
         let dead = kind == kind::DEAD;
-        if kind == kind::MARK || by_hash && dead || forgotten && (!dead || count > 0) {
+        if kind == kind::MARK || dead && (by_hash || steady) || forgotten && (!dead || count > 0) {
             return Err(WireError::OutOfRange("mark"));
         }
         let previous = self
@@ -356,7 +383,7 @@ impl EventReader {
         if dead {
             return Ok(Some(Described::Dead { dot, removes }));
         }
-        let hlc = self.stamp(from)?;
+        let hlc = self.stamp(steady, from)?;
         let key = if kind == kind::KNOWN {
             let known = removes.first().ok_or(WireError::OutOfRange("key of a removed dot"))?;
             key_of(known).ok_or(WireError::UnknownKey(*known))?
@@ -400,11 +427,17 @@ impl EventReader {
             REMOVES_COUNTED => from.length("removed dots", REMOVES_MAX)?,
             few => few as usize,
         };
-        // Collected one by one: each dot takes two bytes at least, so the frame's end bounds them.
+        // Collected one by one: each dot takes a byte at least, so the frame's end bounds them.
         let removed = (0..count).map(|_| {
-            let author = self.authors.read(from)?;
-            let difference = from.signed()? as u64;
-            let removed = checked_dot(author, self.previous.base(dot, author).wrapping_add(difference))?;
+            let first = from.varint()?;
+            let previous = self.previous.removed.unwrap_or(dot);
+            let (author, base) = if first & 1 == 0 {
+                (previous.author, previous.n)
+            } else {
+                let author = self.authors.read(from)?;
+                (author, if author == dot.author { dot.n } else { 0 })
+            };
+            let removed = checked_dot(author, base.wrapping_add(unzigzag(first >> 1) as u64))?;
             // An event supersedes what came before it.
             if removed.author == dot.author && removed.n >= dot.n {
                 return Err(WireError::OutOfRange("removed dot"));
@@ -415,19 +448,22 @@ impl EventReader {
         removed.collect()
     }
 
-    fn stamp(&mut self, from: &mut Reader<'_>) -> Result<Hlc, WireError> {
-        let first = from.varint()?;
-        let difference = unzigzag(first >> 1) as u64;
-        let millis = self.previous.hlc.timestamp().0.wrapping_add(difference);
-        let counter = match first & 1 {
-            0 => self.previous.expected_counter(millis),
-            _ => from.varint()?,
+    fn stamp(&mut self, steady: bool, from: &mut Reader<'_>) -> Result<Hlc, WireError> {
+        let form = if steady {
+            self.previous.form
+        } else {
+            StampForm(from.varint()?)
         };
-        if millis >> 48 != 0 || counter > COUNTER_MASK {
-            return Err(WireError::OutOfRange("stamp"));
-        }
-        self.previous.hlc = Hlc(millis << 16 | counter);
-        Ok(self.previous.hlc)
+        let counter = match form.is_counted() {
+            true if steady => return Err(WireError::OutOfRange("steady stamp")),
+            true => from.varint()?,
+            false => 0,
+        };
+        let hlc = form
+            .stamp(self.previous.hlc, counter)
+            .ok_or(WireError::OutOfRange("stamp"))?;
+        (self.previous.form, self.previous.hlc) = (form, hlc);
+        Ok(hlc)
     }
 
     fn key(&mut self, from: &mut Reader<'_>) -> Result<Arc<str>, WireError> {

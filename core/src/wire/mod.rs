@@ -28,7 +28,10 @@ pub use trie::{
     write_limit,
 };
 
-use crate::id::{AuthorId, Dot};
+use crate::{
+    id::{AuthorId, Dot},
+    time::{Hlc, Timestamp},
+};
 
 /// The protocol spoken. A peer with another version is refused by name, before anything else is read.
 pub const VERSION: u8 = 1;
@@ -63,6 +66,9 @@ pub const FRONTIER_MAX: usize = 65_536;
 /// A dot's number may not exceed this, so that arithmetic on numbers cannot overflow: at a million events a second an author
 /// reaches it after 142 years.
 pub const DOT_NUMBER_MAX: u64 = 1 << 52;
+
+/// What the first stamp of a session's stream is written relative to: 2025-06-15, so that it takes a byte less than from 1970.
+pub const STAMP_ORIGIN: Hlc = Hlc::at(Timestamp(1_750_000_000_000));
 
 /// Bytes of the fixed-width forms.
 const AUTHOR_BYTES: usize = size_of::<AuthorId>();
