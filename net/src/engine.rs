@@ -338,6 +338,10 @@ impl State {
                 self.name(peer).map(|peer| NodeEvent::Progress { peer, done, expected })
             }
             Event::Received { .. } | Event::SyncChanged { .. } => Some(NodeEvent::StatusChanged),
+            Event::SiblingsDropped { key, values } => {
+                tracing::warn!(%key, values, "a key had too many concurrent values; the oldest were dropped");
+                None
+            }
             Event::SessionFailed { peer, error } => {
                 self.name(peer).map(|peer| NodeEvent::SessionFailed { peer, error })
             }

@@ -18,7 +18,8 @@ const WRITTEN_AT_ONCE_MAX: usize = 1_000;
 /// A command as its caller meant it: checked, and with what the caller could see when it came.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Wish {
-    pub(super) id: CommandId,
+    /// Whom to answer; none for what the replica does by itself.
+    pub(super) id: Option<CommandId>,
     pub(super) what: What,
     pub(super) seen: Seen,
 }
@@ -72,6 +73,7 @@ impl Replica {
             vector: self.merge.is_some().then(|| self.store.vector().clone()),
             made: self.author.map_or(0, |author| self.store.vector().get(&author)),
         };
+        let id = Some(id);
         Ok(Wish { id, what, seen })
     }
 
@@ -99,7 +101,8 @@ impl Replica {
     }
 
     /// Answers a command that is carried out, unless its last batch has yet to become durable.
-    pub(super) fn carried_out(&mut self, id: CommandId, last: Option<BatchId>) {
+    pub(super) fn carried_out(&mut self, id: Option<CommandId>, last: Option<BatchId>) {
+        let Some(id) = id else { return };
         let result = match (last, &self.refused) {
             // Storage may be quicker than the clearing up behind a long transaction.
             (Some(batch), _) if Some(batch) <= self.durable => Ok(()),

@@ -45,6 +45,8 @@ pub struct Config {
     /// How many events of a session, or writes of a long command, one turn takes into the store: the longer, the less overhead; the
     /// shorter, the sooner a tab's thread is free again. 1,000 take two or three milliseconds.
     pub slice_events: usize,
+    /// How many siblings of a key are kept. Where more stand for some seconds, a merge event drops those of the lowest rank.
+    pub siblings_max: usize,
     /// A deliberate bug, for the tests of the tests.
     pub mutated: Mutated,
     /// A session in which nothing has arrived for this long is given up.
@@ -70,6 +72,7 @@ impl Config {
             vector_authors_max: 1_024,
             frames_per_turn: 8,
             slice_events: 1_000,
+            siblings_max: 16,
             mutated: Mutated::default(),
             session_patience: Duration::from_secs(30),
         }

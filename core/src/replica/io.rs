@@ -172,6 +172,14 @@ pub enum Event {
         /// Which peer.
         peer: Peer,
     },
+    /// A key had more siblings than [`super::Config::siblings_max`] for some seconds, and a merge event of this replica has dropped those
+    /// of the lowest rank.
+    SiblingsDropped {
+        /// The key.
+        key: Arc<str>,
+        /// How many values are gone for it, beyond those that were there twice.
+        values: usize,
+    },
     /// A peer sent something it should not have, or fell silent in a session. Nothing visible changed.
     SessionFailed {
         /// Which peer.

@@ -15,6 +15,7 @@ mod bases;
 mod bounds;
 mod commands;
 mod config;
+mod crowded;
 mod early;
 mod gossip;
 mod io;
@@ -33,7 +34,10 @@ use alloc::{
 };
 use core::cell::OnceCell;
 
-use self::{bases::Bases, commands::Wish, early::Early, link::Link, merge::Merge, random::Random, writing::Writing};
+use self::{
+    bases::Bases, commands::Wish, crowded::Crowded, early::Early, link::Link, merge::Merge, random::Random,
+    writing::Writing,
+};
 use crate::{
     id::{AuthorId, Digest, Dot, Peer},
     store::{Batch, Store, Touched},
@@ -82,6 +86,7 @@ pub struct Replica {
     early: Early,
     links: BTreeMap<Peer, Link>,
     bases: Bases,
+    crowded: Crowded,
     /// Of the next HELLO. They are counted, so that one comes again after 65,536 sessions only.
     next_tag: Tag,
     /// What a session that was cut has staged, and since when it is kept.
@@ -123,12 +128,19 @@ impl Replica {
         let mut random = Random::new(config.seed);
         let anti_entropy_at = anti_entropy_after(&config, &mut random, now);
         Self {
-            store: Store::new(config.ring_records, config.block_dots, random.number(), config.mutated),
+            store: Store::new(
+                config.ring_records,
+                config.block_dots,
+                config.siblings_max,
+                random.number(),
+                config.mutated,
+            ),
             clock: Clock::default(),
             author: None,
             early: Early::new(config.buffered_transactions_max),
             links: BTreeMap::new(),
             bases: Bases::default(),
+            crowded: Crowded::default(),
             next_tag: Tag(random.number() as u16),
             staged: None,
             outputs: VecDeque::new(),
@@ -238,7 +250,10 @@ impl Replica {
         }
         if self.links.is_empty() {
             // Alone, there is nobody to ask or tell.
-            return self.stage_expires_at();
+            return [self.stage_expires_at(), self.crowded.next()]
+                .into_iter()
+                .flatten()
+                .min();
         }
         let links = self
             .links
@@ -249,6 +264,7 @@ impl Replica {
                 self.beacon_at,
                 self.gap_at,
                 self.stage_expires_at(),
+                self.crowded.next(),
                 Some(self.anti_entropy_at),
             ])
             .flatten()
@@ -373,6 +389,7 @@ impl Replica {
         if self.refused.is_none() {
             self.outputs.push_back(Output::Persist { id, batch });
         }
+        self.note_crowded(now);
         self.vector_changed();
         self.changed_at = now;
         if !self.links.is_empty() && self.beacon_at.is_none() {

@@ -530,6 +530,7 @@ impl Replica {
         if due(self.stage_expires_at()) {
             self.staged = None;
         }
+        self.merge_crowded(now);
         if due(self.gap_at) {
             self.fill_gap(now);
         }

@@ -23,7 +23,7 @@ use crate::{
 /// What is left to do of a command.
 #[derive(Debug)]
 pub(super) struct Writing {
-    id: CommandId,
+    id: Option<CommandId>,
     seen: Seen,
     source: Source,
     txn: Option<Begun>,

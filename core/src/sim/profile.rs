@@ -34,6 +34,8 @@ pub struct Profile {
     pub leaves_bytes_max: usize,
     /// Authors of a vector beyond which a HELLO leaves it open.
     pub vector_authors_max: usize,
+    /// Siblings of a key beyond which a merge event is written.
+    pub siblings_max: usize,
     /// Events of a session taken in one turn.
     pub slice_events: usize,
     /// Gossip messages lost, in percent.
@@ -66,6 +68,7 @@ impl Profile {
             frames_per_turn: random.pick(&[1, 8]),
             leaves_bytes_max: random.pick(&[0, 0, 60, 16_384]),
             vector_authors_max: random.pick(&[0, 2, 1_024]),
+            siblings_max: random.pick(&[2, 16, 16]),
             slice_events: random.pick(&[1, 3, 1_000]),
             loss_percent: random.pick(&[0, 20, 60, 100]),
             duplicate_percent: random.pick(&[0, 20]),
@@ -105,6 +108,7 @@ impl Profile {
             frames_per_turn: self.frames_per_turn,
             leaves_bytes_max: self.leaves_bytes_max,
             vector_authors_max: self.vector_authors_max,
+            siblings_max: self.siblings_max,
             slice_events: self.slice_events,
             mutated: Mutated::by(self.mutation),
             anti_entropy_every: Duration::from_secs(20),

@@ -38,6 +38,8 @@ counts! {
     large_values,
     /// Reads of a key that had siblings.
     siblings,
+    /// Merge events that dropped values of a crowded key.
+    siblings_dropped,
     /// Sessions opened.
     sessions,
     /// Sessions that became visible.

@@ -163,6 +163,10 @@ impl<'w> World<'w> {
                     self.tally.sessions_ended += 1;
                     say!(self, Some(at), "has all that {} brought", self.name(at, peer));
                 }
+                Output::Emit(Event::SiblingsDropped { key, values }) => {
+                    self.tally.siblings_dropped += 1;
+                    say!(self, Some(at), "drops {values} values of {key:?}");
+                }
                 Output::Emit(Event::SessionFailed { peer, error }) => {
                     self.nodes[at].receiving.remove(&peer);
                     say!(

@@ -200,6 +200,9 @@ impl<'a> Edit<'a> {
         for at in from..to {
             let key = store.step.touched[at];
             let (before, after) = (store.reading(key, false), store.reading(key, true));
+            if store.is_crowded(key) {
+                store.crowded.push(Arc::clone(&store.keys.get(key).text));
+            }
             if before != after {
                 match (before.value.is_some(), after.value.is_some()) {
                     (false, true) => store.step.gained += 1,

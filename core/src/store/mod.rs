@@ -81,6 +81,9 @@ pub struct Store {
     logs: Vec<Log>,
     cells: Pages<Cell>,
     keys: Keys,
+    /// How many siblings of a key are too many to go unnoticed, and keys that steps have left with more.
+    siblings_max: usize,
+    crowded: Vec<Arc<str>>,
     /// Keys that have a visible entry.
     len: usize,
     ring: Ring,
@@ -91,7 +94,7 @@ pub struct Store {
 impl Store {
     /// An empty store that keeps up to `ring_records` records of dead events, and live dots in blocks of `block_dots` (1 to
     /// [`BLOCK_DOTS_MAX`]). `hash_seed` must not be known to those who choose keys.
-    pub fn new(ring_records: usize, block_dots: u64, hash_seed: u64, mutated: Mutated) -> Self {
+    pub fn new(ring_records: usize, block_dots: u64, siblings_max: usize, hash_seed: u64, mutated: Mutated) -> Self {
         Self {
             vector: VersionVector::new(),
             frontier: Frontier::default(),
@@ -100,6 +103,8 @@ impl Store {
             logs: Vec::new(),
             cells: Pages::default(),
             keys: Keys::new(hash_seed),
+            siblings_max,
+            crowded: Vec::new(),
             len: 0,
             ring: Ring::new(ring_records),
             step: Step::default(),
@@ -228,6 +233,18 @@ impl Store {
 
     fn slot(&self, dot: &Dot) -> Option<Slot> {
         self.logs.get(self.authors.number(&dot.author)? as usize)?.get(dot.n)
+    }
+
+    /// The keys that have got more siblings than `siblings_max`, since this was last asked. Some may have less by now.
+    pub fn take_crowded(&mut self) -> Vec<Arc<str>> {
+        core::mem::take(&mut self.crowded)
+    }
+
+    /// Whether a key has too many siblings after the step under way.
+    fn is_crowded(&self, key: KeyNumber) -> bool {
+        // Mostly the chain is shorter than that.
+        let mut siblings = self.chain(key).filter(|slot| self.cells[*slot].visible(true));
+        siblings.nth(self.siblings_max).is_some()
     }
 
     fn is_visible(&self, slot: Slot) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! of the receiver                                                  of the sender
-//! HELLO   1, see `hello`                                           EVENTS 2, tag, sequence, varint events still to come, events
+//! HELLO   1, see `hello`                                           EVENTS 2, tag, varint sequence << 1 | m, [to come], events
 //! HAVE    9, tag, flags, leaves                                    BODY   3, tag, sequence, varint which, bytes
 //! WANT    8, tag, varint which, varint offset                      LEAVES 4, tag, sequence, leaves
 //! VECTOR 11, tag, flags, nodes                                     ASK   10, tag, store (16), salt (8)
@@ -14,7 +14,7 @@
 //!
 //! of either: DIGEST 6, digest (16)
 //!
-//! tag = 2 bytes, sequence = varint, flags: 1 = more frames of this kind follow, choices: 2 bytes each, little-endian
+//! to come = varint, with m = 1: how many events follow after this frame; tag = 2 bytes, sequence = varint, flags: 1 = more frames of this kind follow, choices: 2 bytes each, little-endian
 //! ```
 
 use alloc::vec::Vec;
@@ -241,8 +241,14 @@ impl<'a> Frame<'a> {
         Ok(match kind {
             EVENTS => Self::Events {
                 tag,
-                sequence,
-                remaining: from.varint()?,
+                sequence: sequence >> 1,
+                remaining: match sequence & 1 {
+                    0 => 0,
+                    _ => match from.varint()? {
+                        0 => return Err(WireError::OutOfRange("events still to come")),
+                        remaining => remaining,
+                    },
+                },
                 events: from.rest(),
             },
             BODY => Self::Body {
@@ -350,8 +356,11 @@ impl<'a> Frame<'a> {
                 remaining,
                 events,
             } => {
-                let mut out = head(EVENTS, tag, sequence, VARINT_BYTES_MAX + events.len());
-                out.varint(remaining);
+                let more = u64::from(remaining > 0);
+                let mut out = head(EVENTS, tag, sequence << 1 | more, VARINT_BYTES_MAX + events.len());
+                if remaining > 0 {
+                    out.varint(remaining);
+                }
                 out.put(events);
                 out
             }
