@@ -153,6 +153,14 @@ enum LinkState {
 }
 
 impl Link {
+    /// As whom the replica knows the member.
+    fn peer(&self) -> Option<Peer> {
+        match self.state {
+            LinkState::Up(peer) => Some(peer),
+            LinkState::Opening { .. } | LinkState::Opened { .. } => None,
+        }
+    }
+
     fn until(&self) -> Option<Timestamp> {
         match self.state {
             LinkState::Opening { until } | LinkState::Opened { until, .. } => Some(until),
@@ -550,19 +558,14 @@ impl Node {
     /// before is in the session that `PeerUp` opens, what is written after is gossiped to it, and nothing falls
     /// between.
     fn on_subscription(&mut self, member: &PeerId) {
+        let up: Vec<Peer> = self.links.values().filter_map(Link::peer).collect();
         let Some((&connection, link)) = self.links.iter_mut().find(|(_, link)| link.member == *member) else {
             return;
         };
         let subscribed = self.swarm.behaviour().gossip.is_subscribed(member);
         match (&link.state, subscribed) {
             (LinkState::Opened { path, .. }, true) => {
-                let peer = self.numbers.of(member);
-                debug_assert!(
-                    !self
-                        .links
-                        .values()
-                        .any(|link| matches!(link.state, LinkState::Up(up) if up == peer))
-                );
+                let peer = self.numbers.of(member, |peer| up.contains(&peer));
                 let linked = Linked {
                     id: *member,
                     path: *path,

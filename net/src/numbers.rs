@@ -17,9 +17,9 @@ pub(crate) struct Numbers {
 }
 
 impl Numbers {
-    /// The member's number. A member is up once at a time: its links follow each other.
-    pub(crate) fn of(&mut self, member: &PeerId) -> Peer {
-        if let Some(peer) = self.members.get(member) {
+    /// The member's number, unless it is `taken` by a link of the same member that still stands: then a new one.
+    pub(crate) fn of(&mut self, member: &PeerId, taken: impl Fn(Peer) -> bool) -> Peer {
+        if let Some(peer) = self.members.get(member).filter(|peer| !taken(**peer)) {
             return *peer;
         }
         if self.members.len() >= MEMBERS_MAX {
@@ -40,12 +40,20 @@ mod tests {
     fn a_member_keeps_its_number_and_no_other_gets_it() {
         let mut numbers = Numbers::default();
         let first = PeerId::random();
-        let number = numbers.of(&first);
-        let mut others: Vec<_> = (0..2 * MEMBERS_MAX).map(|_| numbers.of(&PeerId::random())).collect();
+        let free = |_| false;
+        let number = numbers.of(&first, free);
+        assert_eq!(numbers.of(&first, free), number);
+        let mut others: Vec<_> = (0..2 * MEMBERS_MAX)
+            .map(|_| numbers.of(&PeerId::random(), free))
+            .collect();
         assert!(!others.contains(&number));
-        assert_ne!(numbers.of(&first), number, "forgotten by now");
-        assert_eq!(numbers.of(&first), numbers.of(&first));
         others.dedup();
         assert_eq!(others.len(), 2 * MEMBERS_MAX);
+
+        let again = numbers.of(&first, free);
+        assert_ne!(again, number, "forgotten by now");
+        let other = numbers.of(&first, |peer| peer == again);
+        assert_ne!(other, again, "two links at once");
+        assert_eq!(numbers.of(&first, free), other);
     }
 }
