@@ -59,8 +59,8 @@ export function report({ machine, load, command, rates, memory, figures, others 
 function heading(machine, load, command) {
   return `# What the engine costs
 
-Keys of 12 bytes, values of 50 random bytes. Bytes are exact and the same on every machine: both ways, with the four bytes that a link
-adds to each frame; \`core/tests/cost.rs\` holds them. Times are the processor's, of one thread; what else a machine does slows
+Keys of 12 bytes, values of 50 random bytes. Bytes are exact and the same on every machine: both ways, with the length that a link
+adds to each frame as a varint; \`core/tests/cost.rs\` holds them. Times are the processor's, of one thread; what else a machine does slows
 that thread all the same.
 
 * machine: ${machine}; load ${fine(load)} when it began

@@ -341,8 +341,8 @@ impl<I: Leaved> Asker<I> {
     }
 
     /// What differs, when all is done.
-    pub(super) fn found(self) -> Vec<(u128, Option<I>)> {
-        self.found
+    pub(super) fn found(&mut self) -> Vec<(u128, Option<I>)> {
+        core::mem::take(&mut self.found)
     }
 
     fn leaf(&mut self, asked: &Prefix, theirs: &[(u128, I)]) -> Result<(), SessionError> {

@@ -261,7 +261,7 @@ impl Incoming {
             }
             Next::Done => {
                 let mut found = Leaves::default();
-                let differing = self.asker.take().map(Asker::found).unwrap_or_default();
+                let differing = self.asker.take().map(|mut asker| asker.found()).unwrap_or_default();
                 for (key, live) in differing {
                     if let Some((author, block)) = block_of(key, &authors) {
                         found.insert(author, block, live.unwrap_or_default(), 0);

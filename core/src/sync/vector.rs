@@ -55,7 +55,7 @@ impl VectorDescent {
             }
             Next::Done => {
                 let mut vector = (*self.ours).clone();
-                for (key, count) in self.asker.clone().found() {
+                for (key, count) in self.asker.found() {
                     vector.set(author_of(key), count.unwrap_or(0));
                 }
                 Ok(Some(vector))
