@@ -51,6 +51,19 @@ impl VersionVector {
         }
     }
 
+    /// Takes over counts, each higher than what was seen of its author.
+    pub fn raise(&mut self, counts: &[(AuthorId, u64)]) {
+        // Many in order are joined in one pass over both.
+        if counts.len() > 1
+            && counts.len() > self.len() / 16
+            && counts.is_sorted_by(|(author, _), (next, _)| author < next)
+        {
+            self.seen.append(&mut counts.iter().copied().collect());
+        } else {
+            counts.iter().for_each(|(author, n)| self.advance(*author, *n));
+        }
+    }
+
     /// The pointwise maximum.
     pub fn merge(&mut self, other: &Self) {
         for (author, n) in other.iter() {
@@ -112,11 +125,21 @@ impl VersionVector {
 
     /// Half of BLAKE3 over the authors and counts in order. Two replicas are equal if and only if their digests are.
     pub fn digest(&self) -> Digest {
+        // BLAKE3 is several times as fast where it gets many bytes at once.
+        const AUTHOR_BYTES: usize = 24;
+        const AT_ONCE: usize = 170;
         let mut hasher = blake3::Hasher::new_derive_key("gossipstore 1 version vector");
+        let (mut bytes, mut filled) = ([0; AT_ONCE * AUTHOR_BYTES], 0);
         for (author, n) in self.iter() {
-            hasher.update(&author.0);
-            hasher.update(&n.to_le_bytes());
+            if filled == bytes.len() {
+                hasher.update(&bytes);
+                filled = 0;
+            }
+            bytes[filled..filled + 16].copy_from_slice(&author.0);
+            bytes[filled + 16..filled + AUTHOR_BYTES].copy_from_slice(&n.to_le_bytes());
+            filled += AUTHOR_BYTES;
         }
+        hasher.update(&bytes[..filled]);
         Digest::of(&hasher.finalize())
     }
 }

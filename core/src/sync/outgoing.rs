@@ -174,8 +174,15 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Appends up to about `frames_max` frames. Returns whether the answer is complete: its END is among them.
-    pub fn fill(&mut self, source: &impl Source, frames: &mut Vec<Vec<u8>>, frames_max: usize) -> bool {
+    /// Appends up to about `frames_max` frames, looking at up to `left` events. Returns whether the answer is complete: its END is
+    /// among them. If none is left, there may be more to append at once.
+    pub fn fill(
+        &mut self,
+        source: &impl Source,
+        frames: &mut Vec<Vec<u8>>,
+        frames_max: usize,
+        left: &mut usize,
+    ) -> bool {
         if !self.counted {
             self.counted = true;
             self.frozen = self
@@ -197,7 +204,7 @@ impl Outgoing {
                 return true;
             }
         }
-        while frames.len() < frames_max {
+        while frames.len() < frames_max && *left > 0 {
             if let Some((which, value, offset)) = self.wanted.pop_front() {
                 self.body(which, value, offset, frames);
             } else if self.named.len() >= NAMED_MAX {
@@ -206,7 +213,7 @@ impl Outgoing {
                 return false;
             } else if let Some(author) = self.next_author(source.vector()) {
                 let upto = self.frozen.as_ref().unwrap_or(source.vector()).get(&author);
-                self.author(source, author, upto, frames, frames_max);
+                self.author(source, author, upto, (frames, frames_max), left);
             } else {
                 self.flush(frames);
                 if !self.named.is_empty() || !self.judge(source, frames) {
@@ -228,25 +235,25 @@ impl Outgoing {
             let unsent = differing.filter(|(author, n)| *n > self.sent.get(author));
             self.plan = unsent.map(|(author, _)| author).collect();
         }
-        // An author that is not finished is planned again.
         self.plan.pop_front()
     }
 
-    /// Describes the author's events up to `upto`, or as many as fit.
+    /// Describes the author's events up to `upto`, or as many as fit and are left to look at.
     fn author(
         &mut self,
         source: &impl Source,
         author: AuthorId,
         upto: u64,
-        frames: &mut Vec<Vec<u8>>,
-        frames_max: usize,
+        (frames, frames_max): (&mut Vec<Vec<u8>>, usize),
+        left: &mut usize,
     ) {
         let after = self.sent.get(&author);
         let mut live = source.live(author, after, upto).peekable();
         let mut at = after;
         let mut event = Vec::new();
         let began = self.began.get(&author);
-        while at < upto && frames.len() < frames_max && self.named.len() < NAMED_MAX {
+        while at < upto && frames.len() < frames_max && self.named.len() < NAMED_MAX && *left > 0 {
+            *left -= 1;
             let next_live = live.peek().map_or(upto + 1, |event| event.dot.n);
             let dot = Dot::new(author, at + 1);
             let have = self.have.contains(&dot);
@@ -298,6 +305,9 @@ impl Outgoing {
             self.events.extend_from_slice(&event);
         }
         self.sent.advance(author, at);
+        if at < upto {
+            self.plan.push_front(author);
+        }
     }
 
     /// Whether dead events are described: those up to where the answer began, or `later` ones.
