@@ -131,6 +131,7 @@ impl Replica {
                         if !batch.is_empty() {
                             self.settle(batch, changes, now);
                         }
+                        *left = left.saturating_sub(self.vector_weight());
                     }
                 }
                 Phase::Clean => {

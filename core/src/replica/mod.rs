@@ -99,7 +99,7 @@ pub struct Replica {
     inputs: VecDeque<Input>,
     /// The bytes of frames and messages among them.
     input_bytes: usize,
-    /// Peers whose answers go on in the next turn: what they are sent next was not yet enough for a frame.
+    /// Peers whose answers go on when there is time.
     filling: VecDeque<Peer>,
     /// Commands that wait for the merge, or for the command under way.
     wishes: VecDeque<Wish>,
@@ -215,9 +215,7 @@ impl Replica {
     fn work(&mut self, now: Timestamp) {
         let mut left = self.slice();
         while left > 0 {
-            if !self.merge_some(&mut left, now)
-                || !self.write_some(&mut left, now)
-                || !self.apply_early(&mut left, now)
+            if !self.merge_some(&mut left, now) || !self.write_some(&mut left, now) || !self.apply_early(&mut left, now)
             {
                 continue;
             }
@@ -261,8 +259,12 @@ impl Replica {
             Input::Received { frame: bytes, .. } | Input::Gossiped { message: bytes, .. } => bytes.len(),
             _ => 0,
         };
-        let looked_through = self.early.len() / EARLY_AS_EVENT + self.store.vector().len() / AUTHORS_AS_EVENT;
-        INPUT_AS_EVENTS + bytes / BYTES_AS_EVENT + looked_through
+        INPUT_AS_EVENTS + bytes / BYTES_AS_EVENT + self.early.len() / EARLY_AS_EVENT + self.vector_weight()
+    }
+
+    /// The same of what looks through all authors.
+    fn vector_weight(&self) -> usize {
+        self.store.vector().len() / AUTHORS_AS_EVENT
     }
 
     /// The next thing for the driver to do.

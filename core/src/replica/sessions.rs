@@ -349,7 +349,7 @@ impl Replica {
             // A reply is only made at once: later the peer may have announced something else.
             link.heard = None;
         }
-        self.fill(peer);
+        self.fill_later(peer);
         Ok(())
     }
 
@@ -374,13 +374,20 @@ impl Replica {
                 *self.digest.get_or_init(|| self.store.vector().digest()),
             ));
             link.outgoing = None;
-        } else if left == 0 && frames.is_empty() && !self.filling.contains(&peer) {
-            // Nothing leaves, so that no queue would run empty and ask for more.
-            self.filling.push_back(peer);
         }
         link.drained = frames.is_empty();
+        if left == 0 && link.drained {
+            // Nothing leaves, so that no queue would run empty and ask for more.
+            self.fill_later(peer);
+        }
         self.outputs
             .extend(frames.into_iter().map(|frame| Output::Send { peer, frame }));
+    }
+
+    fn fill_later(&mut self, peer: Peer) {
+        if !self.filling.contains(&peer) {
+            self.filling.push_back(peer);
+        }
     }
 
     /// A frame of the answer to our HELLO.
@@ -425,7 +432,6 @@ impl Replica {
                 delta.judged = None;
             }
             self.merge = Some(Merge::of_session(peer, tag, delta, now));
-            self.merge_some(&mut self.slice(), now);
         } else {
             let progress = incoming.progress();
             if self.config.mutated.is(Mutation::VisibleBeforeEnd) {
