@@ -130,8 +130,10 @@ impl Replica {
             nothing: matches!(base, Base::Hello(_)) && base_vector.dominates(&vector),
             audit: link.audit,
         };
-        let authors = AuthorTable::new(&base_vector);
-        let counts = vector.differing(&base_vector);
+        // Nothing is named of a vector that is left open.
+        let named = (!Arc::ptr_eq(&vector, &base_vector)).then_some(&base_vector);
+        let authors = named.map(|base| AuthorTable::new(base)).unwrap_or_default();
+        let counts = named.into_iter().flat_map(|base| vector.differing(base));
         let mut frames = Hello::frames(self.config.store, tag, wishes, base, authors, counts);
         if wishes.have {
             frames.extend(staged.frames(tag));

@@ -24,6 +24,9 @@ use crate::{
 /// How many large values may be named before the receiver has said which it wants. Each is pinned until then.
 const NAMED_MAX: usize = 16;
 
+/// So many authors are compared in the time in which an event is described.
+const AUTHORS_AS_EVENT: usize = 8;
+
 /// What a session reads of a store. The store may change between two calls of [`Outgoing::fill`], not during one.
 pub trait Source {
     /// What was seen.
@@ -191,9 +194,16 @@ impl Outgoing {
                 .is(Mutation::NoCatchUp)
                 .then(|| source.vector().clone());
             // A receiver that has seen what is unknown here may have removed what its vector covers: then it knows no key by a dot.
-            self.manner.spell |= !source.vector().dominates(&self.asked);
-            self.remaining = source.vector().events_beyond(&self.asked);
-            let equal = *source.vector() == *self.asked;
+            let mut equal = true;
+            for (author, n) in source.vector().differing(&self.asked) {
+                equal = false;
+                let asked = self.asked.get(&author);
+                self.manner.spell |= n < asked;
+                if n > asked {
+                    self.remaining = self.remaining.saturating_add(n - asked);
+                    self.plan.push_back(author);
+                }
+            }
             self.manner.audit &= equal;
             if equal && !self.manner.audit {
                 frames.push(Frame::Equal(self.tag).encode());
@@ -203,6 +213,7 @@ impl Outgoing {
                 frames.push(Frame::Nothing(self.tag).encode());
                 return true;
             }
+            *left = left.saturating_sub(self.asked.len() / AUTHORS_AS_EVENT);
         }
         while frames.len() < frames_max && *left > 0 {
             if let Some((which, value, offset)) = self.wanted.pop_front() {
@@ -449,8 +460,9 @@ impl Outgoing {
     }
 
     fn end(&mut self, source: &impl Source, frames: &mut Vec<Vec<u8>>) {
-        let here = source.vector();
-        let told = self.told.whole();
+        // Only what differs from HELLO was described.
+        let differing = source.vector().differing(&self.asked);
+        let untold = differing.filter(|(author, n)| *n != self.told.get(author));
         let frontier = source.frontier().dots();
         let last = self.last.is_some_and(|last| *frontier == [last]);
         let end = End {
@@ -458,7 +470,7 @@ impl Outgoing {
             last,
             judged: !self.described,
             named: self.lost,
-            vector: here.differing(&told).collect(),
+            vector: untold.collect(),
             frontier: if last { Vec::new() } else { frontier.to_vec() },
         };
         frames.extend(end.frames(self.tag, self.sequence, self.writer.authors()));
