@@ -8,11 +8,11 @@ use std::{sync::Arc, time::Duration};
 use gossipstore_core::{
     causality::{Event as TxnEvent, Op, Txn},
     id::{AuthorId, Dot},
-    replica::{Config, Event, Input, Origin, Value},
-    time::Hlc,
+    replica::{Config, Event, Input, Origin, Value, Write},
+    time::{Hlc, Timestamp},
     wire::Gossip,
 };
-use support::{Driver, PEER, config, gossip, join, put, settle};
+use support::{Driver, PEER, config, gossip, join, put, settle, slicing};
 
 fn joined() -> (Driver, Driver) {
     let (mut a, mut b) = (Driver::new(1), Driver::new(2));
@@ -54,6 +54,69 @@ fn early_transactions_wait_for_their_past() {
         });
     }
     assert_eq!((b.get("k"), b.changes().len()), (Some("3".into()), 3));
+}
+
+#[test]
+fn a_long_transaction_is_taken_in_by_slices_and_seen_whole() {
+    const KEYS: usize = 500;
+    let (mut a, mut b) = (Driver::new(1), slicing(2));
+    let write = |value: &str| (0..KEYS).map(|at| put(&at.to_string(), value)).collect::<Vec<_>>();
+    a.transact(write("old")).expect("valid");
+    join(&mut a, &mut b);
+    settle(&mut a, &mut b);
+    b.changes();
+    b.set("concurrent", "1");
+    a.gossip.clear();
+    let delete = |at: usize| Write::Delete {
+        key: at.to_string().into(),
+        context: None,
+    };
+    a.transact(write("new").into_iter().skip(100).chain((0..100).map(delete)))
+        .expect("valid");
+    let message = a.gossip.pop_front().expect("it fits a message");
+    b.changes();
+    b.turn(Input::Gossiped { peer: None, message });
+    let mut turns = 1;
+    while b.replica.poll_timeout() == Some(Timestamp::default()) {
+        let seen = (b.replica.len(), b.get("499"));
+        assert!(
+            seen == (KEYS + 1, Some("old".into())) || seen == (KEYS - 99, Some("new".into())),
+            "{seen:?} after {turns} turns"
+        );
+        b.turn(Input::Tick);
+        turns += 1;
+    }
+    assert!(turns > 10, "{turns} turns");
+    assert_eq!(b.changes().iter().map(Vec::len).collect::<Vec<_>>(), [KEYS]);
+    assert_eq!((b.get("0"), b.get("100")), (None, Some("new".into())));
+    assert_eq!(b.replica.frontier().len(), 2, "the two are concurrent");
+    settle(&mut a, &mut b);
+    a.pass(Duration::from_secs(20));
+    settle(&mut a, &mut b);
+    assert_eq!(a.replica.digest(), b.replica.digest());
+}
+
+#[test]
+fn early_transactions_whose_turn_comes_together_are_applied_in_turns() {
+    const COUNT: usize = 1_000;
+    let (mut a, mut b) = (Driver::new(1), slicing(2));
+    (0..COUNT).for_each(|at| a.set(&at.to_string(), "1"));
+    let mut messages = std::mem::take(&mut a.gossip);
+    while let Some(message) = messages.pop_back() {
+        let input = Input::Gossiped { peer: None, message };
+        if messages.is_empty() {
+            b.turn(input);
+        } else {
+            b.feed(input);
+        }
+    }
+    let mut turns = 1;
+    while b.replica.poll_timeout() == Some(Timestamp::default()) {
+        b.turn(Input::Tick);
+        turns += 1;
+    }
+    assert!(turns >= 10, "{turns} turns");
+    assert_eq!((b.replica.len(), b.changes().len()), (COUNT, COUNT));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use gossipstore_core::{
     time::Timestamp,
     wire,
 };
-use support::{Driver, PEER, config, cut, deliver, join, put, settle};
+use support::{Driver, PEER, config, cut, deliver, join, put, settle, slicing};
 
 /// Delivers frames turn by turn until the second of two replicas begins to take a session in.
 fn until_merging(a: &mut Driver, b: &mut Driver) {
@@ -35,14 +35,6 @@ fn filled(seed: u8, keys: usize) -> Driver {
     }
     driver.gossip.clear();
     driver
-}
-
-/// A replica that takes a session in by many small slices.
-fn slicing(seed: u8) -> Driver {
-    Driver::with(Config {
-        slice_events: 100,
-        ..config(seed)
-    })
 }
 
 #[test]
@@ -253,8 +245,8 @@ fn a_session_is_taken_in_by_slices_and_read_whole() {
 }
 
 #[test]
-fn a_caller_reads_its_own_write_while_a_session_is_taken_in() {
-    let (mut a, mut b) = (filled(1, 5_000), slicing(2));
+fn a_caller_reads_its_own_write_while_a_short_session_is_taken_in() {
+    let (mut a, mut b) = (filled(1, 300), slicing(2));
     join(&mut a, &mut b);
     until_merging(&mut a, &mut b);
     assert!(b.replica.is_empty());
@@ -264,7 +256,47 @@ fn a_caller_reads_its_own_write_while_a_session_is_taken_in() {
     });
     assert_eq!(b.get("key 00000003"), Some("mine".into()));
     // What the session brought was not seen by the writer: it stays, as a sibling.
-    assert_eq!((b.values("key 00000003").len(), b.replica.len()), (2, 5_000));
+    assert_eq!((b.values("key 00000003").len(), b.replica.len()), (2, 300));
+}
+
+#[test]
+fn an_answer_of_many_short_events_is_made_in_turns() {
+    const KEYS: usize = 3_000;
+    let (mut a, mut b) = (slicing(1), Driver::new(2));
+    let keys = || (0..KEYS).map(|at| format!("key {at:08}"));
+    a.transact(keys().map(|key| put(&key, "1"))).expect("valid");
+    join(&mut a, &mut b);
+    settle(&mut a, &mut b);
+    b.feed(Input::PeerDown { peer: PEER });
+    a.feed(Input::PeerDown { peer: PEER });
+    let deletes = keys().map(|key| Write::Delete {
+        key: key.into(),
+        context: None,
+    });
+    a.transact(deletes).expect("valid");
+    a.gossip.clear();
+    b.feed(Input::PeerUp { peer: PEER });
+    a.feed(Input::PeerUp { peer: PEER });
+    a.sent.clear();
+    let (_, hello) = b.sent.pop_front().expect("a session is opened");
+    a.turn(Input::Received {
+        peer: PEER,
+        frame: hello,
+    });
+    let mut turns = 1;
+    // All fits one frame, which leaves when it is full or the last.
+    while a.sent.is_empty() {
+        assert_eq!(
+            a.replica.poll_timeout(),
+            Some(Timestamp::default()),
+            "after {turns} turns"
+        );
+        a.turn(Input::Tick);
+        turns += 1;
+    }
+    assert!(turns >= 4, "{turns} turns");
+    settle(&mut a, &mut b);
+    assert!(b.replica.is_empty());
 }
 
 #[test]

@@ -51,6 +51,19 @@ impl VersionVector {
         }
     }
 
+    /// Takes over counts, each higher than what was seen of its author.
+    pub fn raise(&mut self, counts: &[(AuthorId, u64)]) {
+        // Many in order are joined in one pass over both.
+        if counts.len() > 1
+            && counts.len() > self.len() / 16
+            && counts.is_sorted_by(|(author, _), (next, _)| author < next)
+        {
+            self.seen.append(&mut counts.iter().copied().collect());
+        } else {
+            counts.iter().for_each(|(author, n)| self.advance(*author, *n));
+        }
+    }
+
     /// The pointwise maximum.
     pub fn merge(&mut self, other: &Self) {
         for (author, n) in other.iter() {
@@ -89,19 +102,26 @@ impl VersionVector {
         })
     }
 
-    /// The authors whose counts differ, with the counts here: 0 for those that only `other` has seen.
+    /// The authors whose counts differ, in order, with the counts here: 0 for those that only `other` has seen.
     pub fn differing<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (AuthorId, u64)> + 'a {
-        let mut theirs = other.iter().peekable();
-        let here = self.iter().filter(move |(author, n)| {
-            while theirs.next_if(|(other, _)| other < author).is_some() {}
-            theirs.peek() != Some(&(*author, *n))
-        });
-        let mut ours = self.iter().peekable();
-        let unknown = other.iter().filter(move |(author, _)| {
-            while ours.next_if(|(own, _)| own < author).is_some() {}
-            ours.peek().is_none_or(|(own, _)| own != author)
-        });
-        here.chain(unknown.map(|(author, _)| (author, 0)))
+        let (mut ours, mut theirs) = (self.iter().peekable(), other.iter().peekable());
+        core::iter::from_fn(move || {
+            loop {
+                match (ours.peek(), theirs.peek()) {
+                    (Some((author, n)), Some((other, seen))) if author == other => {
+                        let differ = n != seen;
+                        theirs.next();
+                        let here = ours.next();
+                        if differ {
+                            return here;
+                        }
+                    }
+                    (Some((author, _)), Some((other, _))) if author < other => return ours.next(),
+                    (_, Some(_)) => return theirs.next().map(|(author, _)| (author, 0)),
+                    (_, None) => return ours.next(),
+                }
+            }
+        })
     }
 
     /// How many events of this vector `other` has not seen.
@@ -112,11 +132,21 @@ impl VersionVector {
 
     /// Half of BLAKE3 over the authors and counts in order. Two replicas are equal if and only if their digests are.
     pub fn digest(&self) -> Digest {
+        // BLAKE3 is several times as fast where it gets many bytes at once.
+        const AUTHOR_BYTES: usize = 24;
+        const AT_ONCE: usize = 170;
         let mut hasher = blake3::Hasher::new_derive_key("gossipstore 1 version vector");
+        let (mut bytes, mut filled) = ([0; AT_ONCE * AUTHOR_BYTES], 0);
         for (author, n) in self.iter() {
-            hasher.update(&author.0);
-            hasher.update(&n.to_le_bytes());
+            if filled == bytes.len() {
+                hasher.update(&bytes);
+                filled = 0;
+            }
+            bytes[filled..filled + 16].copy_from_slice(&author.0);
+            bytes[filled + 16..filled + AUTHOR_BYTES].copy_from_slice(&n.to_le_bytes());
+            filled += AUTHOR_BYTES;
         }
+        hasher.update(&bytes[..filled]);
         Digest::of(&hasher.finalize())
     }
 }
@@ -171,7 +201,7 @@ mod tests {
         assert_eq!(a.beyond(&b).collect::<Vec<_>>(), plain(&[(5, 5), (9, 1)]));
         assert_eq!(
             a.differing(&b).collect::<Vec<_>>(),
-            plain(&[(3, 1), (5, 5), (9, 1), (2, 0)])
+            plain(&[(2, 0), (3, 1), (5, 5), (9, 1)])
         );
         assert_eq!(a.differing(&a).count() + a.beyond(&a).count(), 0);
     }

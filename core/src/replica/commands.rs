@@ -34,7 +34,7 @@ pub(super) enum What {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Seen {
     /// What was visible when the command came; `None` when nothing was on its way that would become visible before the command.
-    pub(super) vector: Option<VersionVector>,
+    pub(super) vector: Option<Arc<VersionVector>>,
     /// How many events of its own the replica had made. It has seen those that follow, too: they are commands that came before.
     pub(super) made: u64,
 }
@@ -50,9 +50,10 @@ impl Replica {
                 return;
             }
         };
+        let mut held_up = MERGED_FOR_COMMAND_MAX;
         let first = self.writing.is_none() && self.wishes.is_empty();
-        if first && self.merge_some(MERGED_FOR_COMMAND_MAX, now) {
-            self.carry_out(wish, now);
+        if first && self.merge_some(&mut held_up, now) {
+            self.carry_out(wish, &mut self.slice(), now);
         } else {
             self.wishes.push_back(wish);
         }
@@ -70,7 +71,7 @@ impl Replica {
             Command::Clear => What::Clear,
         };
         let seen = Seen {
-            vector: self.merge.is_some().then(|| self.store.vector().clone()),
+            vector: self.merge.is_some().then(|| self.snapshot()),
             made: self.author.map_or(0, |author| self.store.vector().get(&author)),
         };
         let id = Some(id);
@@ -78,26 +79,27 @@ impl Replica {
     }
 
     /// Carries out the command that has waited longest.
-    pub(super) fn carry_out_next(&mut self, now: Timestamp) -> bool {
+    pub(super) fn carry_out_next(&mut self, left: &mut usize, now: Timestamp) -> bool {
         let Some(wish) = self.wishes.pop_front() else {
             return false;
         };
-        self.carry_out(wish, now);
+        self.carry_out(wish, left, now);
         true
     }
 
-    /// Carries a command out, or begins to.
-    fn carry_out(&mut self, wish: Wish, now: Timestamp) {
+    /// Carries a command out, or begins to; takes what it does from `left`.
+    fn carry_out(&mut self, wish: Wish, left: &mut usize, now: Timestamp) {
         let writes = match &wish.what {
             What::Transact(writes) => writes.len(),
             What::Clear => self.store.len(),
         };
-        let left = if writes > WRITTEN_AT_ONCE_MAX {
-            self.config.slice_events.max(1)
+        if writes > WRITTEN_AT_ONCE_MAX {
+            self.write(Writing::new(wish), left, now);
         } else {
-            usize::MAX
-        };
-        self.write(Writing::new(wish), left, now);
+            let mut all = usize::MAX;
+            self.write(Writing::new(wish), &mut all, now);
+            *left = left.saturating_sub(usize::MAX - all);
+        }
     }
 
     /// Answers a command that is carried out, unless its last batch has yet to become durable.

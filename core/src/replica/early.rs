@@ -23,6 +23,10 @@ pub(super) struct Early {
     capacity: usize,
     bytes: usize,
     txns: BTreeMap<(AuthorId, u64), Waiting>,
+    /// Whether something was applied since the last look that found none whose turn has come.
+    roused: bool,
+    /// The dot applied last, whose author most likely goes on.
+    after: Option<Dot>,
 }
 
 #[derive(Clone, Debug)]
@@ -39,7 +43,20 @@ impl Early {
             capacity,
             bytes: 0,
             txns: BTreeMap::new(),
+            roused: false,
+            after: None,
         }
+    }
+
+    /// Something was applied, at last `after`: the turn of some may have come.
+    pub(super) fn rouse(&mut self, after: Option<Dot>) {
+        self.roused = true;
+        self.after = after;
+    }
+
+    /// Whether the turn of some may have come.
+    pub(super) fn is_roused(&self) -> bool {
+        self.roused
     }
 
     /// Keeps a transaction. When there is no room, those that have waited longest make it.
@@ -73,15 +90,20 @@ impl Early {
         self.txns.insert(place, waiting);
     }
 
-    /// Takes out a transaction whose turn has come. `after` is the last dot applied, whose author most likely goes on.
-    pub(super) fn pop_ready(&mut self, seen: &VersionVector, after: Option<Dot>) -> Option<Txn> {
-        let next = after.map(|dot| (dot.author, dot.n + 1));
+    /// Takes out a transaction whose turn has come. If there is none, none is looked for until [`Self::rouse`].
+    pub(super) fn pop_ready(&mut self, seen: &VersionVector) -> Option<Txn> {
+        let next = self.after.map(|dot| (dot.author, dot.n + 1));
         let ready = |place: &(AuthorId, u64)| self.txns.get(place).is_some_and(|waiting| is_ready(&waiting.txn, seen));
-        let place = match next.filter(ready) {
-            Some(place) => place,
-            None => *self.txns.iter().find(|(_, waiting)| is_ready(&waiting.txn, seen))?.0,
-        };
-        self.remove(&place)
+        let place = next.filter(ready).or_else(|| {
+            let mut waiting = self.txns.iter();
+            waiting
+                .find(|(_, waiting)| is_ready(&waiting.txn, seen))
+                .map(|(place, _)| *place)
+        });
+        let txn = place.and_then(|place| self.remove(&place));
+        self.roused = txn.is_some();
+        self.after = txn.as_ref().map(Txn::last);
+        txn
     }
 
     /// Drops those that the vector covers, and those that have waited longer than [`WAIT_MAX`].
@@ -107,7 +129,6 @@ impl Early {
     }
 
     /// How many are kept.
-    #[cfg(feature = "sim")]
     pub(super) fn len(&self) -> usize {
         self.txns.len()
     }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Event, Origin, Output, Replica, early::is_ready};
+use super::{EARLY_AS_EVENT, Event, Origin, Output, Replica, early::is_ready, merge::Merge};
 use crate::{
     causality::{Op, Txn},
     id::{Dot, Peer},
@@ -11,6 +11,10 @@ use crate::{
     time::Timestamp,
     wire::{AUTHORS_MAX, Gossip},
 };
+
+/// Up to so many events of a transaction are taken in at once, in about two milliseconds; more are merged in slices as what a
+/// session brings. A message has room for thousands of short deletes.
+const APPLIED_AT_ONCE_MAX: usize = 1_000;
 
 /// The longest wait between two sessions for what early transactions lack.
 const GAP_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -42,11 +46,10 @@ impl Replica {
             return;
         }
         let last = txn.last();
-        if let Err(error) = self.apply(txn, now) {
-            self.refuse(peer, error);
-            return;
+        match self.apply(txn, now) {
+            Ok(()) => self.early.rouse(Some(last)),
+            Err(error) => self.refuse(peer, error),
         }
-        self.apply_early(Some(last), now);
     }
 
     /// Somebody has made this event. If it is not visible here and said to be ours, somebody else writes under our author id: write
@@ -57,16 +60,25 @@ impl Replica {
         }
     }
 
-    /// Applies the early transactions whose turn has come.
-    pub(super) fn apply_early(&mut self, mut after: Option<Dot>, now: Timestamp) {
-        while let Some(txn) = self.early.pop_ready(self.store.vector(), after) {
-            after = Some(txn.last());
-            if let Err(error) = self.apply(txn, now) {
-                self.refuse(None, error);
+    /// Applies early transactions whose turn has come, up to about `left` events. Returns whether there is none any more.
+    pub(super) fn apply_early(&mut self, left: &mut usize, now: Timestamp) -> bool {
+        while self.early.is_roused() {
+            // A long one is on its way.
+            if *left == 0 || self.merge.is_some() {
+                return false;
+            }
+            let looked_at = self.early.len() / EARLY_AS_EVENT;
+            if let Some(txn) = self.early.pop_ready(self.store.vector()) {
+                *left = left.saturating_sub(1 + txn.events.len() + looked_at);
+                if let Err(error) = self.apply(txn, now) {
+                    self.refuse(None, error);
+                }
+            } else {
+                self.early.prune(self.store.vector(), now);
+                self.schedule_gap(now);
             }
         }
-        self.early.prune(self.store.vector(), now);
-        self.schedule_gap(now);
+        true
     }
 
     fn apply(&mut self, txn: Txn, now: Timestamp) -> Result<(), SessionError> {
@@ -84,10 +96,14 @@ impl Replica {
         if txn.events.iter().any(|event| matches!(event.op, Op::Put { .. })) {
             self.clock.observe(txn.hlc, now);
         }
+        if txn.events.len() > APPLIED_AT_ONCE_MAX.min(self.config.slice_events) {
+            self.merge = Some(Merge::of_txn(txn, &self.store, now));
+            return Ok(());
+        }
         let mut edit = self.store.edit();
         edit.apply(txn);
-        let (batch, touched) = edit.finish();
-        self.settle(batch, touched, Origin::Remote, now);
+        let (batch, changes) = edit.finish(Origin::Remote);
+        self.settle(batch, changes, now);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use core::fmt;
 use crate::{
     causality::{Context, Value},
     id::{AuthorId, Peer},
-    store::Batch,
+    store::{Batch, Change},
     sync::SessionError,
     time::Hlc,
 };
@@ -187,30 +187,6 @@ pub enum Event {
         /// What was wrong.
         error: SessionError,
     },
-}
-
-/// Who caused a change.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Origin {
-    /// A command given to this replica.
-    Local,
-    /// A peer.
-    Remote,
-}
-
-/// How one key reads now and read before.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Change {
-    /// The key.
-    pub key: Arc<str>,
-    /// The winner now; `None` when the key is gone.
-    pub value: Option<Value>,
-    /// The winner before.
-    pub previous: Option<Value>,
-    /// How many siblings with different values the key has now; more than one is a conflict.
-    pub siblings: usize,
-    /// Who caused it.
-    pub origin: Origin,
 }
 
 /// One of the concurrent values of a key.

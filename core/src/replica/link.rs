@@ -63,7 +63,7 @@ pub(super) struct Request {
     /// The HELLO of ours to which this is the reply.
     pub(super) reply_to: Option<Tag>,
     /// The peer's vector; none if what it is described from is not known here.
-    pub(super) vector: Option<VersionVector>,
+    pub(super) vector: Option<Arc<VersionVector>>,
     /// The events that the peer has staged.
     pub(super) have: Leaves,
     authors: AuthorTable,
@@ -100,7 +100,7 @@ impl Link {
     pub(super) fn hello(
         &mut self,
         hello: &Hello<'_>,
-        base: Option<&VersionVector>,
+        base: Option<&Arc<VersionVector>>,
     ) -> Result<Option<Request>, SessionError> {
         let mut request = match self.request.take() {
             Some(request) if request.tag == hello.tag && !request.told => request,
@@ -112,15 +112,17 @@ impl Link {
                     Base::Hello(tag) => Some(tag),
                     Base::Empty | Base::Digest(_) => None,
                 },
-                authors: base.map(AuthorTable::new).unwrap_or_default(),
+                authors: base.map(|base| AuthorTable::new(base)).unwrap_or_default(),
                 vector: base.cloned(),
                 have: Leaves::default(),
                 told: false,
             },
         };
         if let Some(vector) = &mut request.vector {
-            for (author, n) in hello.counts(&mut request.authors)? {
-                vector.set(author, n);
+            let counts = hello.counts(&mut request.authors)?;
+            if !counts.is_empty() {
+                let vector = Arc::make_mut(vector);
+                counts.into_iter().for_each(|(author, n)| vector.set(author, n));
             }
             if vector.len() > AUTHORS_MAX {
                 let (length, max) = (vector.len() as u64, AUTHORS_MAX as u64);

@@ -1,4 +1,4 @@
-//! A session's events on their way into the store, in slices.
+//! Events of a session, or of a long transaction, on their way into the store, in slices.
 //!
 //! A session may bring a million events. Taken in at once they would hold a tab's only thread for seconds; so each turn takes a
 //! slice. Readers see the state before until the last slice, and then all of it.
@@ -8,20 +8,19 @@ use core::time::Duration;
 
 use super::{Event, Origin, Output, Replica};
 use crate::{
-    causality::Dots,
+    causality::{Dots, Op, Txn},
     id::{AuthorId, Dot, Peer},
-    store::{Edit, StoredEntry},
-    sync::{Delta, Judged, masked},
+    store::{Edit, Store, StoredEntry},
+    sync::{Delta, Judged, Sizes, masked},
     time::{Hlc, Timestamp},
     wire::{Body, Described, Frame, Tag},
 };
 
-/// What is left to do of a session that has ended.
+/// What is left to take in.
 #[derive(Debug)]
 pub(super) struct Merge {
-    peer: Peer,
-    /// Of the session.
-    tag: Tag,
+    /// The session that has brought it, unless gossip did.
+    session: Option<(Peer, Tag)>,
     begun_at: Timestamp,
     delta: Delta,
     /// Described as live, and seen here since the session began.
@@ -44,10 +43,48 @@ enum Phase {
 }
 
 impl Merge {
-    pub(super) fn new(peer: Peer, tag: Tag, delta: Delta, now: Timestamp) -> Self {
+    /// Of what a session has brought.
+    pub(super) fn of_session(peer: Peer, tag: Tag, delta: Delta, now: Timestamp) -> Self {
+        Self::new(Some((peer, tag)), delta, now)
+    }
+
+    /// Of a transaction that continues its author's events and whose dependencies are visible: as if its author had seen all that is
+    /// seen here and nothing else that is new.
+    pub(super) fn of_txn(txn: Txn, store: &Store, now: Timestamp) -> Self {
+        let last = txn.last();
+        let (mut vector, mut frontier) = (store.vector().clone(), store.frontier().clone());
+        vector.advance(last.author, last.n);
+        frontier.advance(last, &txn.deps);
+        let (author, hlc, mut sizes) = (txn.author, txn.hlc, Sizes::default());
+        let events = (txn.first..).zip(txn.events).map(|(n, event)| {
+            let (dot, removes) = (Dot::new(author, n), event.removes);
+            let event = match event.op {
+                Op::Put { key, value } => Described::Live {
+                    dot,
+                    key,
+                    body: Body::Inline(value),
+                    hlc,
+                    removes,
+                },
+                Op::Delete => Described::Dead { dot, removes },
+            };
+            sizes.add(&event);
+            event
+        });
+        let events = [events.collect()].into();
+        let delta = Delta {
+            vector,
+            frontier,
+            events,
+            sizes,
+            ..Delta::default()
+        };
+        Self::new(None, delta, now)
+    }
+
+    fn new(session: Option<(Peer, Tag)>, delta: Delta, now: Timestamp) -> Self {
         Self {
-            peer,
-            tag,
+            session,
             begun_at: now,
             delta,
             known: BTreeSet::new(),
@@ -58,56 +95,53 @@ impl Merge {
 
 impl Replica {
     /// Works on the merge under way, up to about `left` events. Returns whether there is none any more.
-    pub(super) fn merge_some(&mut self, mut left: usize, now: Timestamp) -> bool {
-        while left > 0 {
+    pub(super) fn merge_some(&mut self, left: &mut usize, now: Timestamp) -> bool {
+        while *left > 0 {
             let Some(merge) = &mut self.merge else { return true };
             let mut edit = self.store.edit();
             match merge.phase {
                 Phase::Put(frame, event) => {
                     if frame == 0 && event == 0 {
-                        let frames = merge
-                            .delta
-                            .resumed
-                            .iter()
-                            .map(|frame| &**frame)
-                            .chain(&merge.delta.events);
-                        edit.reserve(frames.map(Vec::len).sum());
+                        let resumed = merge.delta.resumed.iter().map(|frame| frame.len());
+                        let Sizes { live, dead, removes } = merge.delta.sizes;
+                        edit.reserve(live + resumed.sum::<usize>(), removes, dead);
                     }
                     let clock = &mut self.clock;
-                    merge.put(&mut edit, (frame, event), &mut left, |hlc| clock.observe(hlc, now));
+                    merge.put(&mut edit, (frame, event), left, |hlc| clock.observe(hlc, now));
                 }
                 Phase::Remove => {
-                    if merge.remove(&mut edit, &mut left) {
+                    if merge.remove(&mut edit, left) {
                         merge.phase = Phase::Judge(None);
                     }
                 }
                 Phase::Judge(done) => {
                     let judged = merge.delta.judged.as_ref();
-                    let undone = judged.and_then(|judged| merge.judge(judged, &mut edit, done, &mut left));
+                    let undone = judged.and_then(|judged| merge.judge(judged, &mut edit, done, left));
                     merge.phase = undone.map_or(Phase::Compare, |done| Phase::Judge(Some(done)));
                 }
                 Phase::Compare => {
-                    if edit.compare(&mut left) {
+                    if edit.compare(Origin::Remote, left) {
                         // With what was seen already, what is maximal stays so, whatever the peer says of it.
                         if !edit.store().vector().dominates(&merge.delta.vector) {
-                            edit.merge_frontier(&merge.delta.frontier, &merge.delta.vector);
+                            edit.join(&merge.delta.vector, &merge.delta.frontier);
                         }
-                        for (author, n) in merge.delta.vector.iter() {
-                            edit.advance(author, n);
-                        }
-                        let (batch, touched) = edit.publish();
+                        let (batch, changes) = edit.publish();
                         merge.phase = Phase::Clean;
                         // A peer may have had nothing that was not seen.
                         if !batch.is_empty() {
-                            self.settle(batch, touched, Origin::Remote, now);
+                            self.settle(batch, changes, now);
                         }
+                        *left = left.saturating_sub(self.vector_weight());
                     }
                 }
                 Phase::Clean => {
-                    if edit.clean(&mut left) {
-                        let (peer, tag, begun_at) = (merge.peer, merge.tag, merge.begun_at);
+                    if edit.clean(left) {
+                        let (session, begun_at) = (merge.session, merge.begun_at);
                         self.merge = None;
-                        self.merged(peer, Some(tag), begun_at, now);
+                        match session {
+                            Some((peer, tag)) => self.merged(peer, Some(tag), begun_at, now),
+                            None => self.early.rouse(None),
+                        }
                     }
                 }
             }
@@ -118,7 +152,8 @@ impl Replica {
     /// A session is over: all that the peer had is visible. `tag` is that of the END, if there was one; it began to be taken in at
     /// `begun_at`.
     pub(super) fn merged(&mut self, peer: Peer, tag: Option<Tag>, begun_at: Timestamp, now: Timestamp) {
-        self.apply_early(None, now);
+        self.early.rouse(None);
+        self.apply_early(&mut self.slice(), now);
         let digest = self.digest();
         if self
             .staged

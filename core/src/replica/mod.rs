@@ -40,7 +40,7 @@ use self::{
 };
 use crate::{
     id::{AuthorId, Digest, Dot, Peer},
-    store::{Batch, Store, Touched},
+    store::{Batch, Store},
     sync::Staged,
     time::{Clock, Timestamp},
     wire::{Tag, TxnWriter},
@@ -49,19 +49,26 @@ use crate::{
 pub use self::{config::Config, io::*, restore::RestoreError};
 pub use crate::{
     causality::{Context, Value, VersionVector},
-    store::Scan,
+    store::{Change, Origin, Scan},
 };
 
-/// How many waiting inputs one turn takes, so that a turn stays short.
-const INPUTS_PER_TURN: usize = 16;
+/// What waits is taken up to so much work a turn, counted in events of a merge: an input counts as some by itself, and as one more
+/// for each so many bytes that are read, early transactions or authors that are looked through.
+const INPUT_AS_EVENTS: usize = 64;
+const BYTES_AS_EVENT: usize = 64;
+const EARLY_AS_EVENT: usize = 8;
+const AUTHORS_AS_EVENT: usize = 64;
+
+/// How many events are described to a peer in the time in which one is taken in.
+const DESCRIBED_AS_EVENT: usize = 8;
 
 /// The most bytes of frames and messages that wait for a merge. Beyond it the merge is ended in one turn: rather one long turn than
 /// memory without a bound.
 const INPUT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// How many events of a merge a command is held up by, so that it is carried out before the call returns. They take some tens of
-/// milliseconds; a command that comes during a longer merge is carried out after it.
-const MERGED_FOR_COMMAND_MAX: usize = 20_000;
+/// How many events of a merge a command is held up by, so that it is carried out before the call returns. They take about as long
+/// as the command may; one that comes during a longer merge is carried out after it.
+const MERGED_FOR_COMMAND_MAX: usize = 2_000;
 
 /// One key of a scan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,6 +104,8 @@ pub struct Replica {
     inputs: VecDeque<Input>,
     /// The bytes of frames and messages among them.
     input_bytes: usize,
+    /// Peers whose answers go on when there is time.
+    filling: VecDeque<Peer>,
     /// Commands that wait for the merge, or for the command under way.
     wishes: VecDeque<Wish>,
     /// The command that is being carried out in slices. Never beside a merge: inputs wait for commands.
@@ -147,6 +156,7 @@ impl Replica {
             merge: None,
             inputs: VecDeque::new(),
             input_bytes: 0,
+            filling: VecDeque::new(),
             wishes: VecDeque::new(),
             writing: None,
             message: TxnWriter::default(),
@@ -176,7 +186,7 @@ impl Replica {
     pub fn forget(&mut self, dot: &Dot) {
         let mut edit = self.store.edit();
         edit.remove(dot);
-        edit.finish();
+        edit.finish(Origin::Remote);
     }
 
     /// Takes one input. Drain [`Self::poll_output`] until it is empty before the next. `now` may jump ahead but must not go back while
@@ -194,8 +204,9 @@ impl Replica {
                 }
                 self.inputs.push_back(input);
                 if self.input_bytes > INPUT_BYTES_MAX {
-                    self.merge_some(usize::MAX, now);
-                    self.write_some(usize::MAX, now);
+                    let mut all = usize::MAX;
+                    self.merge_some(&mut all, now);
+                    self.write_some(&mut all, now);
                 }
                 self.work(now);
             }
@@ -204,20 +215,32 @@ impl Replica {
 
     /// Whether a merge or a command is under way, or something waits for one.
     fn has_work(&self) -> bool {
-        self.merge.is_some() || self.writing.is_some() || !self.inputs.is_empty() || !self.wishes.is_empty()
+        self.merge.is_some()
+            || self.writing.is_some()
+            || self.early.is_roused()
+            || !self.filling.is_empty()
+            || !self.inputs.is_empty()
+            || !self.wishes.is_empty()
     }
 
-    /// Does one turn of work: a slice of a merge or of a command, or what waited for one.
+    /// Does one turn of work: a slice of a merge or of a command, and what waited for one as far as that leaves time.
     fn work(&mut self, now: Timestamp) {
-        let slice = self.config.slice_events.max(1);
-        for _ in 0..INPUTS_PER_TURN {
-            if !self.merge_some(slice, now) || !self.write_some(slice, now) {
-                return;
-            }
-            if self.carry_out_next(now) {
+        let mut left = self.slice();
+        while left > 0 {
+            if !self.merge_some(&mut left, now) || !self.write_some(&mut left, now) || !self.apply_early(&mut left, now)
+            {
                 continue;
             }
+            if left == 0 || self.carry_out_next(&mut left, now) {
+                continue;
+            }
+            if let Some(peer) = self.filling.pop_front() {
+                // It takes the turn.
+                self.fill(peer);
+                return;
+            }
             let Some(input) = self.inputs.pop_front() else { return };
+            left = left.saturating_sub(self.weight(&input));
             match input {
                 Input::PeerUp { peer } => self.peer_up(peer, now),
                 Input::PeerDown { peer } => self.peer_down(peer, now),
@@ -235,6 +258,25 @@ impl Replica {
                 Input::Command { .. } | Input::Persisted { .. } | Input::PersistFailed { .. } => {}
             }
         }
+    }
+
+    /// How many events a turn takes in.
+    fn slice(&self) -> usize {
+        self.config.slice_events.max(1)
+    }
+
+    /// About as many events of a merge as an input takes the time of.
+    fn weight(&self, input: &Input) -> usize {
+        let bytes = match input {
+            Input::Received { frame: bytes, .. } | Input::Gossiped { message: bytes, .. } => bytes.len(),
+            _ => 0,
+        };
+        INPUT_AS_EVENTS + bytes / BYTES_AS_EVENT + self.early.len() / EARLY_AS_EVENT + self.vector_weight()
+    }
+
+    /// The same of what looks through all authors.
+    fn vector_weight(&self) -> usize {
+        self.store.vector().len() / AUTHORS_AS_EVENT
     }
 
     /// The next thing for the driver to do.
@@ -356,6 +398,15 @@ impl Replica {
         *self.digest.get_or_init(|| self.store.vector().digest())
     }
 
+    /// The digest of any version vector: mostly it is that of ours.
+    fn digest_of(&self, vector: &VersionVector) -> Digest {
+        if vector == self.store.vector() {
+            self.digest()
+        } else {
+            vector.digest()
+        }
+    }
+
     /// The version vector as it is now, to be held on to.
     fn snapshot(&self) -> Arc<VersionVector> {
         let snapshot = || Arc::new(self.store.vector().clone());
@@ -373,18 +424,11 @@ impl Replica {
     }
 
     /// The end of every step that changed the store: hands the batch to storage, tells callers, and has the peers told.
-    fn settle(&mut self, batch: Batch, touched: Vec<Touched>, origin: Origin, now: Timestamp) -> BatchId {
+    fn settle(&mut self, batch: Batch, changes: Vec<Change>, now: Timestamp) -> BatchId {
         let id = BatchId(self.next_batch);
         self.next_batch += 1;
-        if !touched.is_empty() {
-            let changes = touched.into_iter().map(|touched| Change {
-                key: touched.key,
-                value: touched.after.value,
-                previous: touched.before.value,
-                siblings: touched.after.siblings,
-                origin,
-            });
-            self.outputs.push_back(Output::Emit(Event::Changed(changes.collect())));
+        if !changes.is_empty() {
+            self.outputs.push_back(Output::Emit(Event::Changed(changes)));
         }
         if self.refused.is_none() {
             self.outputs.push_back(Output::Persist { id, batch });

@@ -7,7 +7,7 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::fmt;
 
-use super::{Config, Replica};
+use super::{Config, Origin, Replica};
 use crate::{
     id::Dot,
     store::{Batch, Status, Store, StoredEntry},
@@ -61,7 +61,7 @@ impl Replica {
             let removed: Vec<Dot> = removes(&batch).copied().collect();
             let mut edit = replica.store.edit();
             edit.restore(batch);
-            edit.finish();
+            edit.finish(Origin::Remote);
             if let Some(dot) = removed.iter().find(|dot| replica.store.status(dot) == Status::Live) {
                 return Err(RestoreError::NotRemoved(*dot));
             }

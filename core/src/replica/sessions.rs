@@ -4,7 +4,7 @@ use alloc::{sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use super::{
-    Event, Output, Replica, anti_entropy_after,
+    DESCRIBED_AS_EVENT, Event, Origin, Output, Replica, anti_entropy_after,
     link::{Link, Request},
     merge::Merge,
 };
@@ -130,8 +130,10 @@ impl Replica {
             nothing: matches!(base, Base::Hello(_)) && base_vector.dominates(&vector),
             audit: link.audit,
         };
-        let authors = AuthorTable::new(&base_vector);
-        let counts = vector.differing(&base_vector);
+        // Nothing is named of a vector that is left open.
+        let named = (!Arc::ptr_eq(&vector, &base_vector)).then_some(&base_vector);
+        let authors = named.map(|base| AuthorTable::new(base)).unwrap_or_default();
+        let counts = named.into_iter().flat_map(|base| vector.differing(base));
         let mut frames = Hello::frames(self.config.store, tag, wishes, base, authors, counts);
         if wishes.have {
             frames.extend(staged.frames(tag));
@@ -218,16 +220,16 @@ impl Replica {
         let Some(link) = self.links.get_mut(&peer) else {
             return Ok(());
         };
-        let empty = VersionVector::new();
+        let empty = Arc::default();
         let base = match hello.base {
             Base::Empty => Some(&empty),
-            Base::Digest(digest) if digest == own_digest => Some(&*own),
-            Base::Digest(digest) => self.bases.get(&digest).map(|vector| &**vector),
+            Base::Digest(digest) if digest == own_digest => Some(&own),
+            Base::Digest(digest) => self.bases.get(&digest),
             Base::Hello(tag) => link
                 .announced
                 .as_ref()
                 .filter(|(announced, _)| *announced == tag)
-                .map(|(_, vector)| &**vector),
+                .map(|(_, vector)| vector),
         };
         let base = base.cloned();
         match link.hello(hello, base.as_ref())? {
@@ -245,7 +247,7 @@ impl Replica {
         link.outgoing = None;
         link.asking = None;
         if let Some(vector) = request.vector.take() {
-            return self.answer(peer, &request, Arc::new(vector), now);
+            return self.answer(peer, &request, vector, now);
         }
         let (descent, frame) = VectorDescent::new(request.tag, self.config.store, self.random.number(), ours);
         link.asking = Some((descent, request));
@@ -306,10 +308,11 @@ impl Replica {
     ) -> Result<(), SessionError> {
         let ours = self.snapshot();
         let lacking = !ours.dominates(&vector);
+        let digest = self.digest_of(&vector);
         let Some(link) = self.links.get_mut(&peer) else {
             return Ok(());
         };
-        link.digest = Some((vector.digest(), now));
+        link.digest = Some((digest, now));
         let replied = request.reply_to.filter(|_| request.wishes.nothing);
         let over = link.incoming.take_if(|incoming| replied == Some(incoming.tag()));
         if over.is_some_and(|incoming| !incoming.asked().dominates(&vector)) {
@@ -332,7 +335,7 @@ impl Replica {
         if self.config.mutated.is(Mutation::ContextAtHello) {
             let mut edit = self.store.edit();
             vector.iter().for_each(|(author, n)| edit.advance(author, n));
-            edit.finish();
+            edit.finish(Origin::Remote);
             self.vector_changed();
         }
         if replied.is_some() {
@@ -348,7 +351,7 @@ impl Replica {
             // A reply is only made at once: later the peer may have announced something else.
             link.heard = None;
         }
-        self.fill(peer);
+        self.fill_later(peer);
         Ok(())
     }
 
@@ -360,13 +363,14 @@ impl Replica {
     }
 
     /// Hands out the next frames of the answer to a peer, if its queue is empty.
-    fn fill(&mut self, peer: Peer) {
+    pub(super) fn fill(&mut self, peer: Peer) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         let Some(outgoing) = link.outgoing.as_mut().filter(|_| link.drained) else {
             return;
         };
-        let mut frames = Vec::new();
-        if outgoing.fill(&self.store, &mut frames, self.config.frames_per_turn.max(1)) {
+        let (mut frames, frames_max) = (Vec::new(), self.config.frames_per_turn.max(1));
+        let mut left = self.config.slice_events.max(1).saturating_mul(DESCRIBED_AS_EVENT);
+        if outgoing.fill(&self.store, &mut frames, frames_max, &mut left) {
             link.ended = Some((
                 outgoing.tag(),
                 *self.digest.get_or_init(|| self.store.vector().digest()),
@@ -374,8 +378,18 @@ impl Replica {
             link.outgoing = None;
         }
         link.drained = frames.is_empty();
+        if left == 0 && link.drained {
+            // Nothing leaves, so that no queue would run empty and ask for more.
+            self.fill_later(peer);
+        }
         self.outputs
             .extend(frames.into_iter().map(|frame| Output::Send { peer, frame }));
+    }
+
+    fn fill_later(&mut self, peer: Peer) {
+        if !self.filling.contains(&peer) {
+            self.filling.push_back(peer);
+        }
     }
 
     /// A frame of the answer to our HELLO.
@@ -405,26 +419,26 @@ impl Replica {
             let tag = incoming.tag();
             link.incoming = None;
             link.failures = 0;
-            link.digest = Some((delta.vector.digest(), now));
-            let beyond = delta
-                .vector
-                .iter()
-                .filter(|(author, _)| self.store.vector().get(author) == 0);
-            if self.store.vector().len() + beyond.count() > AUTHORS_MAX {
+            let here = self.store.vector();
+            let new = delta.vector.beyond(here).filter(|(author, _)| here.get(author) == 0);
+            if here.len() + new.count() > AUTHORS_MAX {
                 return Err(SessionError::TooManyAuthors);
+            }
+            let digest = self.digest_of(&delta.vector);
+            if let Some(link) = self.links.get_mut(&peer) {
+                link.digest = Some((digest, now));
             }
             self.yield_author(&delta.vector);
             // Who has seen nothing new knows of nothing to remove. Without an event there would be no batch, and callers not told.
             if self.store.vector().dominates(&delta.vector) {
                 delta.judged = None;
             }
-            self.merge = Some(Merge::new(peer, tag, delta, now));
-            self.merge_some(self.config.slice_events.max(1), now);
+            self.merge = Some(Merge::of_session(peer, tag, delta, now));
         } else {
             let progress = incoming.progress();
             if self.config.mutated.is(Mutation::VisibleBeforeEnd) {
                 let staged = incoming.staged();
-                self.merge = Some(Merge::new(peer, incoming.tag(), staged, now));
+                self.merge = Some(Merge::of_session(peer, incoming.tag(), staged, now));
             }
             let event = Event::Progress {
                 peer,

@@ -65,24 +65,24 @@ enum Phase {
 
 impl Replica {
     /// Works on the command under way, up to about `left` writes. Returns whether there is none any more.
-    pub(super) fn write_some(&mut self, left: usize, now: Timestamp) -> bool {
+    pub(super) fn write_some(&mut self, left: &mut usize, now: Timestamp) -> bool {
         let writing = self.writing.take();
         writing.is_none_or(|writing| self.write(writing, left, now))
     }
 
     /// Carries a command out, up to about `left` writes. Returns whether it is done.
-    pub(super) fn write(&mut self, mut writing: Writing, mut left: usize, now: Timestamp) -> bool {
-        while left > 0 {
+    pub(super) fn write(&mut self, mut writing: Writing, left: &mut usize, now: Timestamp) -> bool {
+        while *left > 0 {
             match &mut writing.phase {
                 Phase::Sift(..) => {
-                    if writing.sift(&self.store, &mut left) {
+                    if writing.sift(&self.store, left) {
                         writing.phase = Phase::Write;
                     }
                 }
                 Phase::Write => {
                     let is_last = match &writing.source {
-                        Source::Writes(_) => self.write_listed(&mut writing, &mut left, now),
-                        Source::Keys(_) => self.delete_keys(&mut writing, &mut left, now),
+                        Source::Writes(_) => self.write_listed(&mut writing, left, now),
+                        Source::Keys(_) => self.delete_keys(&mut writing, left, now),
                     };
                     match is_last {
                         Some(is_last) if writing.txn.is_some() => writing.phase = Phase::Compare { is_last },
@@ -95,13 +95,13 @@ impl Replica {
                     }
                 }
                 &mut Phase::Compare { is_last } => {
-                    if self.store.edit().compare(&mut left) {
+                    if self.store.edit().compare(Origin::Local, left) {
                         self.publish(&mut writing, now);
                         writing.phase = Phase::Clean { is_last };
                     }
                 }
                 &mut Phase::Clean { is_last } => {
-                    if self.store.edit().clean(&mut left) {
+                    if self.store.edit().clean(left) {
                         if is_last {
                             self.carried_out(writing.id, writing.batch);
                             return true;
@@ -118,7 +118,7 @@ impl Replica {
     /// Makes events of the writes of a transaction. Returns, once it is complete, that it is the command's last.
     fn write_listed(&mut self, writing: &mut Writing, left: &mut usize, now: Timestamp) -> Option<bool> {
         if let (Source::Writes(writes), None) = (&writing.source, writing.txn) {
-            self.store.edit().reserve(writes.len());
+            self.store.edit().reserve(writes.len(), 0, 0);
         }
         while *left > 0 {
             *left -= 1;
@@ -194,8 +194,8 @@ impl Replica {
         let Some(txn) = writing.txn.take() else { return };
         let mut edit = self.store.edit();
         edit.conclude(Dot::new(txn.next.author, txn.next.n - 1));
-        let (batch, touched) = edit.publish();
-        writing.batch = Some(self.settle(batch, touched, Origin::Local, now));
+        let (batch, changes) = edit.publish();
+        writing.batch = Some(self.settle(batch, changes, now));
         // Gossip need not wait for the flush: after a crash the author is another, so no dot is used twice, and a peer can hand
         // the write back.
         let message = self.message.finish();

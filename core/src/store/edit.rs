@@ -4,7 +4,7 @@ use alloc::{sync::Arc, vec::Vec};
 use core::mem;
 
 use super::{
-    Batch, Reading, Store, StoredEntry,
+    Batch, Store, StoredEntry,
     cell::{Cell, KeyNumber, NO_SLOT, Slot, State},
 };
 use crate::{
@@ -26,7 +26,7 @@ pub(super) struct Step {
     touched: Vec<KeyNumber>,
     batch: Batch,
     frontier: Option<Frontier>,
-    changes: Vec<Touched>,
+    changes: Vec<Change>,
     /// How many of the touched keys were compared. Once any is, nothing is added any more.
     compared: usize,
     /// How many keys have a value after the step and had none before, and the other way round.
@@ -50,15 +50,28 @@ pub struct Edit<'a> {
     store: &'a mut Store,
 }
 
-/// A key that reads differently after a step.
+/// Who caused a change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A command given to this replica.
+    Local,
+    /// A peer.
+    Remote,
+}
+
+/// How one key reads after a step and read before it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Touched {
+pub struct Change {
     /// The key.
     pub key: Arc<str>,
-    /// How it read before.
-    pub before: Reading,
-    /// How it reads now.
-    pub after: Reading,
+    /// The winner now; `None` when the key is gone.
+    pub value: Option<Value>,
+    /// The winner before.
+    pub previous: Option<Value>,
+    /// How many siblings with different values the key has now; more than one is a conflict.
+    pub siblings: usize,
+    /// Who caused it.
+    pub origin: Origin,
 }
 
 impl<'a> Edit<'a> {
@@ -71,9 +84,17 @@ impl<'a> Edit<'a> {
         self.store
     }
 
-    /// Makes room for so many entries, so that a long step never moves what it has collected.
-    pub fn reserve(&mut self, entries: usize) {
-        self.store.step.batch.entries.reserve_exact(entries);
+    /// Makes room for so many entries, removals and records, so that a long step never moves what it has collected.
+    pub fn reserve(&mut self, entries: usize, removed: usize, records: usize) {
+        let Batch {
+            entries: put,
+            removed: taken_out,
+            records: kept,
+            ..
+        } = &mut self.store.step.batch;
+        put.reserve_exact(entries);
+        taken_out.reserve_exact(removed);
+        kept.reserve_exact(records);
     }
 
     /// Adds a live entry, unless its dot was seen before.
@@ -135,7 +156,7 @@ impl<'a> Edit<'a> {
     /// Takes in a whole transaction that continues its author's events and whose dependencies are visible.
     pub fn apply(&mut self, txn: Txn) {
         let last = txn.last();
-        self.reserve(txn.events.len());
+        self.reserve(txn.events.len(), 0, 0);
         for (n, Event { op, removes }) in (txn.first..).zip(txn.events) {
             let dot = Dot::new(txn.author, n);
             for removed in &removes {
@@ -164,11 +185,13 @@ impl<'a> Edit<'a> {
         self.store.step.frontier = Some(Frontier::at(last));
     }
 
-    /// Joins the frontier of another closed event set, `there` being its vector.
-    pub fn merge_frontier(&mut self, frontier: &Frontier, there: &VersionVector) {
-        let mut merged = self.store.frontier.clone();
-        merged.merge(&self.store.vector, frontier, there);
-        self.store.step.frontier = Some(merged);
+    /// Joins vector and frontier of another closed event set.
+    pub fn join(&mut self, vector: &VersionVector, frontier: &Frontier) {
+        let store = &mut *self.store;
+        store.step.batch.vector.extend(vector.beyond(&store.vector));
+        let mut merged = store.frontier.clone();
+        merged.merge(&store.vector, frontier, vector);
+        store.step.frontier = Some(merged);
     }
 
     /// Takes in a batch that was stored, when a replica is opened again.
@@ -188,9 +211,9 @@ impl<'a> Edit<'a> {
         self.store.step.frontier = Some(batch.frontier);
     }
 
-    /// Compares how touched keys read before and after the step, up to `left` of them. Returns whether all are done; nothing
-    /// may be added to the step from the first call on.
-    pub fn compare(&mut self, left: &mut usize) -> bool {
+    /// Compares how touched keys read before and after the step, up to `left` of them, and notes the changes as caused by `origin`.
+    /// Returns whether all are done; nothing may be added to the step from the first call on.
+    pub fn compare(&mut self, origin: Origin, left: &mut usize) -> bool {
         let store = &mut *self.store;
         let (from, all) = (store.step.compared, store.step.touched.len());
         if from == 0 {
@@ -210,7 +233,13 @@ impl<'a> Edit<'a> {
                     _ => {}
                 }
                 let key = Arc::clone(&store.keys.get(key).text);
-                store.step.changes.push(Touched { key, before, after });
+                store.step.changes.push(Change {
+                    key,
+                    value: after.value,
+                    previous: before.value,
+                    siblings: after.siblings,
+                    origin,
+                });
             }
         }
         store.step.compared = to;
@@ -220,15 +249,13 @@ impl<'a> Edit<'a> {
 
     /// Makes the step visible, all at once. Gives what storage has to write and the keys that read differently. To be followed
     /// by [`Self::clean`] before another step begins.
-    pub fn publish(&mut self) -> (Batch, Vec<Touched>) {
+    pub fn publish(&mut self) -> (Batch, Vec<Change>) {
         let store = &mut *self.store;
         let step = &mut store.step;
         step.flipped = true;
         step.compared = 0;
         step.touched.clear();
-        for (author, n) in &step.batch.vector {
-            store.vector.advance(*author, *n);
-        }
+        store.vector.raise(&step.batch.vector);
         if let Some(frontier) = step.frontier.take() {
             store.frontier = frontier;
         }
@@ -274,9 +301,9 @@ impl<'a> Edit<'a> {
     }
 
     /// Ends a short step at once.
-    pub fn finish(mut self) -> (Batch, Vec<Touched>) {
+    pub fn finish(mut self, origin: Origin) -> (Batch, Vec<Change>) {
         let mut all = usize::MAX;
-        self.compare(&mut all);
+        self.compare(origin, &mut all);
         let published = self.publish();
         self.clean(&mut all);
         published

@@ -22,7 +22,7 @@ mod pages;
 mod ring;
 
 pub use batch::{Batch, StoredEntry};
-pub use edit::{Edit, Touched};
+pub use edit::{Change, Edit, Origin};
 pub use keys::Scan;
 pub use log::{BLOCK_DOTS_MAX, Bitmap};
 
@@ -388,9 +388,9 @@ impl Store {
 
 /// How a key reads: the winner, and how many siblings with different values there are.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Reading {
+struct Reading {
     /// The winner's value; `None` when the key has no live entry.
-    pub value: Option<Value>,
+    value: Option<Value>,
     /// Siblings with different values; more than one is a conflict.
-    pub siblings: usize,
+    siblings: usize,
 }

@@ -5,7 +5,7 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use super::{
     SessionError, Source,
     descent::{Asker, Holder, Next, Trie, block_of},
-    stage::{STAGED_EVENT_BYTES, Stage, Staged},
+    stage::{STAGED_EVENT_BYTES, Sizes, Stage, Staged},
 };
 use crate::{
     causality::{Frontier, VersionVector},
@@ -27,6 +27,8 @@ pub struct Delta {
     pub events: Vec<Vec<Described>>,
     /// Those that sessions that were cut have left: the sender may not have seen all of them.
     pub resumed: Vec<Arc<Vec<Described>>>,
+    /// How many of each kind `events` are.
+    pub sizes: Sizes,
     /// Which dots are dead at the sender, when some dead events could not be described.
     pub judged: Option<Judged>,
 }
@@ -350,12 +352,14 @@ impl Incoming {
         } else {
             None
         };
+        let sizes = self.stage.sizes();
         let (resumed, events) = self.stage.take();
         Ok(Delta {
             vector,
             frontier,
             events,
             resumed,
+            sizes,
             judged,
         })
     }

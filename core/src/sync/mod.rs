@@ -25,5 +25,5 @@ pub(crate) use descent::masked;
 pub use error::SessionError;
 pub use incoming::{Delta, Incoming, Judged, Progress};
 pub use outgoing::{Manner, Outgoing, Source};
-pub use stage::{STAGE_BYTES_MAX, Staged};
+pub use stage::{STAGE_BYTES_MAX, Sizes, Staged};
 pub use vector::VectorDescent;

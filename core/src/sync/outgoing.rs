@@ -24,6 +24,9 @@ use crate::{
 /// How many large values may be named before the receiver has said which it wants. Each is pinned until then.
 const NAMED_MAX: usize = 16;
 
+/// So many authors are compared in the time in which an event is described.
+const AUTHORS_AS_EVENT: usize = 8;
+
 /// What a session reads of a store. The store may change between two calls of [`Outgoing::fill`], not during one.
 pub trait Source {
     /// What was seen.
@@ -174,8 +177,15 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Appends up to about `frames_max` frames. Returns whether the answer is complete: its END is among them.
-    pub fn fill(&mut self, source: &impl Source, frames: &mut Vec<Vec<u8>>, frames_max: usize) -> bool {
+    /// Appends up to about `frames_max` frames, looking at up to `left` events. Returns whether the answer is complete: its END is
+    /// among them. If none is left, there may be more to append at once.
+    pub fn fill(
+        &mut self,
+        source: &impl Source,
+        frames: &mut Vec<Vec<u8>>,
+        frames_max: usize,
+        left: &mut usize,
+    ) -> bool {
         if !self.counted {
             self.counted = true;
             self.frozen = self
@@ -184,9 +194,16 @@ impl Outgoing {
                 .is(Mutation::NoCatchUp)
                 .then(|| source.vector().clone());
             // A receiver that has seen what is unknown here may have removed what its vector covers: then it knows no key by a dot.
-            self.manner.spell |= !source.vector().dominates(&self.asked);
-            self.remaining = source.vector().events_beyond(&self.asked);
-            let equal = *source.vector() == *self.asked;
+            let mut equal = true;
+            for (author, n) in source.vector().differing(&self.asked) {
+                equal = false;
+                let asked = self.asked.get(&author);
+                self.manner.spell |= n < asked;
+                if n > asked {
+                    self.remaining = self.remaining.saturating_add(n - asked);
+                    self.plan.push_back(author);
+                }
+            }
             self.manner.audit &= equal;
             if equal && !self.manner.audit {
                 frames.push(Frame::Equal(self.tag).encode());
@@ -196,8 +213,9 @@ impl Outgoing {
                 frames.push(Frame::Nothing(self.tag).encode());
                 return true;
             }
+            *left = left.saturating_sub(self.asked.len() / AUTHORS_AS_EVENT);
         }
-        while frames.len() < frames_max {
+        while frames.len() < frames_max && *left > 0 {
             if let Some((which, value, offset)) = self.wanted.pop_front() {
                 self.body(which, value, offset, frames);
             } else if self.named.len() >= NAMED_MAX {
@@ -206,7 +224,7 @@ impl Outgoing {
                 return false;
             } else if let Some(author) = self.next_author(source.vector()) {
                 let upto = self.frozen.as_ref().unwrap_or(source.vector()).get(&author);
-                self.author(source, author, upto, frames, frames_max);
+                self.author(source, author, upto, (frames, frames_max), left);
             } else {
                 self.flush(frames);
                 if !self.named.is_empty() || !self.judge(source, frames) {
@@ -228,25 +246,25 @@ impl Outgoing {
             let unsent = differing.filter(|(author, n)| *n > self.sent.get(author));
             self.plan = unsent.map(|(author, _)| author).collect();
         }
-        // An author that is not finished is planned again.
         self.plan.pop_front()
     }
 
-    /// Describes the author's events up to `upto`, or as many as fit.
+    /// Describes the author's events up to `upto`, or as many as fit and are left to look at.
     fn author(
         &mut self,
         source: &impl Source,
         author: AuthorId,
         upto: u64,
-        frames: &mut Vec<Vec<u8>>,
-        frames_max: usize,
+        (frames, frames_max): (&mut Vec<Vec<u8>>, usize),
+        left: &mut usize,
     ) {
         let after = self.sent.get(&author);
         let mut live = source.live(author, after, upto).peekable();
         let mut at = after;
         let mut event = Vec::new();
         let began = self.began.get(&author);
-        while at < upto && frames.len() < frames_max && self.named.len() < NAMED_MAX {
+        while at < upto && frames.len() < frames_max && self.named.len() < NAMED_MAX && *left > 0 {
+            *left -= 1;
             let next_live = live.peek().map_or(upto + 1, |event| event.dot.n);
             let dot = Dot::new(author, at + 1);
             let have = self.have.contains(&dot);
@@ -298,6 +316,9 @@ impl Outgoing {
             self.events.extend_from_slice(&event);
         }
         self.sent.advance(author, at);
+        if at < upto {
+            self.plan.push_front(author);
+        }
     }
 
     /// Whether dead events are described: those up to where the answer began, or `later` ones.
@@ -439,8 +460,9 @@ impl Outgoing {
     }
 
     fn end(&mut self, source: &impl Source, frames: &mut Vec<Vec<u8>>) {
-        let here = source.vector();
-        let told = self.told.whole();
+        // Only what differs from HELLO was described.
+        let differing = source.vector().differing(&self.asked);
+        let untold = differing.filter(|(author, n)| *n != self.told.get(author));
         let frontier = source.frontier().dots();
         let last = self.last.is_some_and(|last| *frontier == [last]);
         let end = End {
@@ -448,7 +470,7 @@ impl Outgoing {
             last,
             judged: !self.described,
             named: self.lost,
-            vector: here.differing(&told).collect(),
+            vector: untold.collect(),
             frontier: if last { Vec::new() } else { frontier.to_vec() },
         };
         frames.extend(end.frames(self.tag, self.sequence, self.writer.authors()));

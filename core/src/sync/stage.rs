@@ -16,6 +16,35 @@ pub const STAGE_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// What an event costs on the stage beyond its key and value, by estimate.
 pub(super) const STAGED_EVENT_BYTES: usize = 128;
 
+/// How many events there are of each kind, and how many dots they remove: the room that they need.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sizes {
+    /// Live events.
+    pub live: usize,
+    /// Dead events of which is told what they removed.
+    pub dead: usize,
+    /// Dots that are removed.
+    pub removes: usize,
+}
+
+impl Sizes {
+    /// Counts an event.
+    pub fn add(&mut self, event: &Described) {
+        let removes = match event {
+            Described::Live { removes, .. } => {
+                self.live += 1;
+                removes.len()
+            }
+            Described::Dead { removes, .. } => {
+                self.dead += 1;
+                removes.len()
+            }
+            Described::Forgotten { .. } => 1,
+        };
+        self.removes += removes;
+    }
+}
+
 /// The stage of one session.
 #[derive(Clone, Debug)]
 pub(super) struct Stage {
@@ -29,6 +58,8 @@ pub(super) struct Stage {
     events: Vec<Vec<Described>>,
     /// Which of them are live and complete.
     live: Blocks,
+    /// Of them.
+    sizes: Sizes,
     bytes: usize,
     /// How many events were described in this session, and how many of them were resumed as live.
     described: u64,
@@ -143,6 +174,7 @@ impl Stage {
             resumed,
             events: Vec::new(),
             live: Blocks::new(),
+            sizes: Sizes::default(),
             awaited: BTreeMap::new(),
             names: 0,
         }
@@ -182,6 +214,7 @@ impl Stage {
                 Body::Large { hash, length } => want = Some(self.name(*hash, *length, tag)),
             }
         }
+        self.sizes.add(&event);
         if let Some(frame) = self.events.last_mut() {
             frame.push(event);
         }
@@ -277,6 +310,11 @@ impl Stage {
     /// The events received so far, by frame.
     pub(super) fn events(&self) -> &[Vec<Described>] {
         &self.events
+    }
+
+    /// How many of each kind were received.
+    pub(super) fn sizes(&self) -> Sizes {
+        self.sizes
     }
 
     /// The events of the sessions that were cut, and those received since, by frame.

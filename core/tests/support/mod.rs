@@ -30,6 +30,14 @@ pub fn config(seed: u8) -> Config {
     Config::new(StoreId::from_name("test"), [seed; 32])
 }
 
+/// A replica that works in many small slices.
+pub fn slicing(seed: u8) -> Driver {
+    Driver::with(Config {
+        slice_events: 100,
+        ..config(seed)
+    })
+}
+
 impl Driver {
     pub fn new(seed: u8) -> Self {
         Self::with(config(seed))
