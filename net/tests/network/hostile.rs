@@ -150,7 +150,14 @@ fn topic_name(store: &str) -> String {
 }
 
 fn frame(length: u32, bytes: &[u8]) -> Vec<u8> {
-    [&length.to_le_bytes(), bytes].concat()
+    let mut out = Vec::new();
+    let mut rest = length;
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+    [&out, bytes].concat()
 }
 
 /// Two members that are in sync, their relay, and the first's other peer: none.
