@@ -215,6 +215,7 @@ impl Outgoing {
             }
             *left = left.saturating_sub(self.asked.len() / AUTHORS_AS_EVENT);
         }
+        let turn = *left;
         while frames.len() < frames_max && *left > 0 {
             if let Some((which, value, offset)) = self.wanted.pop_front() {
                 self.body(which, value, offset, frames);
@@ -227,6 +228,11 @@ impl Outgoing {
                 self.author(source, author, upto, (frames, frames_max), left);
             } else {
                 self.flush(frames);
+                if self.has_to_judge() && *left < turn / 2 {
+                    // All blocks are looked at: a turn for themselves.
+                    *left = 0;
+                    return false;
+                }
                 if !self.named.is_empty() || !self.judge(source, frames) {
                     return false;
                 }
@@ -351,6 +357,12 @@ impl Outgoing {
         if end < value.len() {
             self.wanted.push_front((which, value, end));
         }
+    }
+
+    /// Whether the receiver may have to learn which of its dots are dead here, and has not begun to.
+    fn has_to_judge(&self) -> bool {
+        let begun = !matches!(self.descent, Descent::None);
+        self.lost || !begun && (self.manner.audit || !self.described && !self.asked.is_empty())
     }
 
     /// Has the receiver learn which of the dots that it covers are dead here, if that is needed. Returns whether it has.
