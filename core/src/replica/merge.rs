@@ -180,6 +180,7 @@ impl Merge {
                 dot,
                 key,
                 body: Body::Inline(value),
+                kind,
                 hlc,
                 removes,
             } = event
@@ -199,6 +200,7 @@ impl Merge {
                 dot: *dot,
                 key,
                 value,
+                kind: *kind,
                 hlc: *hlc,
                 removes,
             });
