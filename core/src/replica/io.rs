@@ -305,7 +305,10 @@ impl fmt::Display for CommandError {
                 f,
                 "the transaction adds to {key:?} and writes or deletes it as well; do the one or the other"
             ),
-            Self::CounterOverflow { key } => write!(f, "the counter {key:?} would leave the range of 64-bit integers"),
+            Self::CounterOverflow { key } => write!(
+                f,
+                "the counter {key:?} would leave the range of 64-bit integers; delete the key to begin again at 0"
+            ),
             Self::NotDurable { reason } => write!(f, "the change is visible but could not be stored: {reason}"),
         }
     }
