@@ -6,7 +6,7 @@ mod support;
 use std::{collections::BTreeMap, time::Duration};
 
 use gossipstore_core::{
-    causality::{Event, Op, Txn},
+    causality::{Event, Kind, Op, Txn},
     id::AuthorId,
     replica::{self, Config, Input, Value},
     sync::SessionError,
@@ -185,6 +185,7 @@ fn foreign(driver: &mut Driver, author: u64, n: u64) {
             op: Op::Put {
                 key: format!("key of {author}").into(),
                 value: Value::from(&b"1"[..]),
+                kind: Kind::Value,
             },
             removes: [].into(),
         }],

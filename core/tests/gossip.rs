@@ -6,7 +6,7 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use gossipstore_core::{
-    causality::{Event as TxnEvent, Op, Txn},
+    causality::{Event as TxnEvent, Kind, Op, Txn},
     id::{AuthorId, Dot},
     replica::{Config, Event, Input, Origin, Value, Write},
     time::{Hlc, Timestamp},
@@ -148,6 +148,7 @@ fn first_write() -> Txn {
         op: Op::Put {
             key: Arc::from("other"),
             value: Value::from(&b"1"[..]),
+            kind: Kind::Value,
         },
         removes: [].into(),
     };

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, env, fs, path::Path, sync::Arc};
 
 use gossipstore_core::{
-    causality::{Event, Op, Txn, Value, VersionVector},
+    causality::{Event, Kind, Op, Txn, Value, VersionVector, counter},
     id::{AuthorId, ContentHash, Dot, StoreId},
     time::{Hlc, Timestamp},
     wire::{
@@ -50,6 +50,7 @@ fn events() -> Vec<Described> {
         dot,
         key: Arc::from(key),
         body,
+        kind: Kind::Value,
         hlc: Hlc(hlc),
         removes: removes.iter().copied().collect(),
     };
@@ -84,6 +85,14 @@ fn events() -> Vec<Described> {
             &[dot(0xaa, 301)],
         ),
         Described::Forgotten { dot: dot(0xcc, 4) },
+        Described::Live {
+            dot: dot(0xcc, 5),
+            key: Arc::from("è/likes"),
+            body: Body::Inline(counter::encode(-1_000)),
+            kind: Kind::Counter,
+            hlc: HLC,
+            removes: [dot(0xcc, 3)].into(),
+        },
     ]
 }
 
@@ -98,6 +107,7 @@ fn written() -> Vec<u8> {
                 dot,
                 key,
                 body,
+                kind,
                 hlc,
                 removes,
             } => {
@@ -110,6 +120,7 @@ fn written() -> Vec<u8> {
                         dot: *dot,
                         key,
                         value: &value,
+                        kind: *kind,
                         hlc: *hlc,
                         removes: removes.clone(),
                     },
@@ -127,6 +138,7 @@ fn txn() -> Txn {
         op: Op::Put {
             key: Arc::from(key),
             value: Value::from(value.as_bytes()),
+            kind: Kind::Value,
         },
         removes: removes.iter().copied().collect(),
     };
@@ -134,7 +146,15 @@ fn txn() -> Txn {
         op: Op::Delete,
         removes: [dot(0xbb, 1)].into(),
     };
-    let events = vec![put("milk", "2", &[]), put("mint", "3", &[dot(0xaa, 9)]), delete];
+    let add = Event {
+        op: Op::Put {
+            key: Arc::from("mints"),
+            value: counter::encode(3),
+            kind: Kind::Counter,
+        },
+        removes: [dot(0xaa, 8)].into(),
+    };
+    let events = vec![put("milk", "2", &[]), put("mint", "3", &[dot(0xaa, 9)]), delete, add];
     Txn {
         author: author(0xaa),
         first: 10,
@@ -528,7 +548,7 @@ fn gossip_is_read_back() {
     assert_eq!(Gossip::decode(&frames["transaction"]), Ok(Gossip::Txn(txn())));
     assert_eq!(
         Gossip::decode(&frames["announcement"]),
-        Ok(Gossip::Announce(dot(0xaa, 12)))
+        Ok(Gossip::Announce(dot(0xaa, 13)))
     );
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use gossipstore_core::{
-    causality::{Dots, Frontier},
+    causality::{Dots, Frontier, Kind},
     id::{AuthorId, Dot, Peer},
     replica::{Config, Input},
     store::{Batch, StoredEntry},
@@ -126,6 +126,7 @@ impl Damage<'_> {
             value: Arc::from(self.tape.bytes()),
             hlc: Hlc(self.tape.number()),
             removes: self.dots(),
+            kind: [Kind::Value, Kind::Counter][self.tape.below(2)],
         }
     }
 

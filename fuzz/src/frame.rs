@@ -126,6 +126,7 @@ fn events(bytes: &[u8]) {
                 dot,
                 key,
                 body: Body::Inline(value),
+                kind,
                 hlc,
                 removes,
             } => {
@@ -133,6 +134,7 @@ fn events(bytes: &[u8]) {
                     dot: *dot,
                     key,
                     value,
+                    kind: *kind,
                     hlc: *hlc,
                     removes: removes.clone(),
                 };

@@ -38,8 +38,8 @@ pub(crate) fn keys(column: &Array) -> Result<Vec<Arc<str>>, Failure> {
         .collect()
 }
 
-/// Three columns of one length to writes: keys; values, where `null` stands for a deletion; contexts, where `undefined` stands
-/// for what is there now. A missing column of contexts is one of `undefined`.
+/// Three columns of one length to writes: keys; values, where `null` stands for a deletion and a number for an addition to a counter;
+/// contexts, where `undefined` stands for what is there now. A missing column of contexts is one of `undefined`.
 pub(crate) fn writes(keys: &Array, values: &Array, contexts: Option<&Array>) -> Result<Vec<Write>, Failure> {
     let length = keys.length();
     if values.length() != length || contexts.is_some_and(|contexts| contexts.length() != length) {
@@ -55,6 +55,12 @@ pub(crate) fn writes(keys: &Array, values: &Array, contexts: Option<&Array>) -> 
             if value.is_null() {
                 return Ok(Write::Delete { key, context });
             }
+            if let Some(amount) = value.as_f64() {
+                return Ok(Write::Add {
+                    key,
+                    amount: integer(amount)?,
+                });
+            }
             let value = bytes(value).ok_or_else(|| Failure::internal("a value is not a Uint8Array"))?;
             Ok(Write::Put {
                 key,
@@ -63,6 +69,16 @@ pub(crate) fn writes(keys: &Array, values: &Array, contexts: Option<&Array>) -> 
             })
         })
         .collect()
+}
+
+/// A number that JavaScript can tell from its neighbours.
+fn integer(number: f64) -> Result<i64, Failure> {
+    const SAFE_MAX: f64 = 9_007_199_254_740_991.0;
+    if number.fract() == 0.0 && number.abs() <= SAFE_MAX {
+        Ok(number as i64)
+    } else {
+        Err(Failure::internal("what is added to a counter is no safe integer"))
+    }
 }
 
 /// A context that came from [`siblings`](crate::engine::Engine::siblings), or `undefined`.

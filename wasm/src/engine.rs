@@ -113,8 +113,8 @@ impl Engine {
         *self.watched.borrow_mut() = prefixes;
     }
 
-    /// Makes all the writes one transaction. Columns of one length: keys; values, `null` for a deletion; contexts, `undefined` for what
-    /// is there now.
+    /// Makes all the writes one transaction. Columns of one length: keys; values, `null` for a deletion, a number for an addition to a
+    /// counter; contexts, `undefined` for what is there now.
     pub fn transact(&self, keys: &Array, values: &Array, contexts: Option<Array>) -> Result<Promise, Failure> {
         let writes = convert::writes(keys, values, contexts.as_ref())?;
         Ok(settle(self.handle.transact(writes)))

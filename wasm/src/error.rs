@@ -41,6 +41,8 @@ impl From<CommandError> for Failure {
             CommandError::KeyTooLong { .. } => "KeyTooLong",
             CommandError::ValueTooLarge { .. } => "ValueTooLarge",
             CommandError::TransactionTooLarge { .. } => "TransactionTooLarge",
+            CommandError::NotACounter { .. } => "NotACounter",
+            CommandError::CounterOverflow { .. } => "CounterOverflow",
             CommandError::NotDurable { .. } => "NotDurable",
             _ => return Self::internal(error),
         };

@@ -3,6 +3,7 @@
 export type ErrorCode =
   | 'AlreadyOpen'
   | 'Closed'
+  | 'CounterOverflow'
   | 'Internal'
   | 'InvalidContext'
   | 'InvalidOptions'
@@ -10,6 +11,7 @@ export type ErrorCode =
   | 'KeyEmpty'
   | 'KeyNotStorable'
   | 'KeyTooLong'
+  | 'NotACounter'
   | 'NotDurable'
   | 'SessionFailed'
   | 'SystemRefused'

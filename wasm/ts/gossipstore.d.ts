@@ -26,7 +26,7 @@ export class Engine {
   watch(prefixes: readonly string[]): void;
   transact(
     keys: readonly string[],
-    values: readonly (Uint8Array | null)[],
+    values: readonly (Uint8Array | number | null)[],
     contexts: readonly (Context | undefined)[] | undefined,
   ): Promise<undefined>;
   clear(): Promise<undefined>;

@@ -63,8 +63,8 @@ export type Context = Uint8Array;
 /** Changes as columns of one length: a batch crosses in one call and without an object a key. */
 export interface Writes {
   readonly keys: readonly string[];
-  /** `null` deletes. */
-  readonly values: readonly (Uint8Array | null)[];
+  /** `null` deletes; a number is added to a counter. */
+  readonly values: readonly (Uint8Array | number | null)[];
   /** `undefined`, or no column: supersede what is there when the write is made. */
   readonly contexts?: readonly (Context | undefined)[];
 }

@@ -5,6 +5,7 @@
  */
 export type { BatchOptions } from './batch.js';
 export type { Change } from './changes.js';
+export type { Counter } from './counter.js';
 export { type ErrorCode, GossipStoreError } from './errors.js';
 export { ConflictEvent, StatusEvent, StoreErrorEvent, type StoreEventMap, SyncProgressEvent } from './events.js';
 export type { Context, PeerStatus, RelayStatus, Status, StorageStatus } from './host.js';

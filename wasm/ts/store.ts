@@ -5,6 +5,7 @@
 import { type BatchOptions, type Write, writeBatch } from './batch.js';
 import { type Change, ChangeStream, type LiveStream } from './changes.js';
 import { checkEntry, checkFunction, checkIterable, checkKey, checkOptions, checkSignal, checkText } from './check.js';
+import { Counter } from './counter.js';
 import { GossipStoreError } from './errors.js';
 import { ConflictEvent, StatusEvent, StoreErrorEvent, type StoreEventMap, SyncProgressEvent } from './events.js';
 import type { Calls, Context, EngineHost, Failure, HostEvent, Limits, Reply, Request, Status, Writes } from './host.js';
@@ -123,6 +124,15 @@ export class GossipStore<V = unknown> extends EventTarget {
   async delete(key: string, options?: WriteOptions): Promise<void> {
     checkKey(key, this.#limits);
     await this.#write('delete', key, null, options);
+  }
+
+  /** The counter under a key; whoever counts there counts together. Nothing is written until it is counted. */
+  counter(key: string): Counter {
+    const keys = [checkKey(key, this.#limits)];
+    return new Counter(key, {
+      add: (amount) => this.#ask({ call: 'transact', keys, values: [amount] }),
+      read: async () => (await this.#ask({ call: 'get', keys }))[0],
+    });
   }
 
   /** Removes every key that this replica holds. What a peer writes meanwhile stays. */

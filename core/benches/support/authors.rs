@@ -1,7 +1,7 @@
 //! A store that many authors have written: what a store looks like that tabs have opened and closed for years.
 
 use gossipstore_core::{
-    causality::{Dots, Event, Op, Txn},
+    causality::{Dots, Event, Kind, Op, Txn},
     id::AuthorId,
     replica::Input,
     time::{Hlc, Timestamp},
@@ -31,6 +31,7 @@ pub fn gossip(authors: usize, keys: usize) -> Vec<Vec<u8>> {
                 op: Op::Put {
                     key: key(at),
                     value: value(at),
+                    kind: Kind::Value,
                 },
                 removes: Dots::default(),
             });

@@ -11,6 +11,16 @@ use crate::{
 /// The bytes of a value, shared between the index, the outputs and whoever reads.
 pub type Value = Arc<[u8]>;
 
+/// What a value is to its siblings.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Kind {
+    /// One of several from which a reader chooses.
+    #[default]
+    Value,
+    /// Its author's part of a sum; see [`counter`](super::counter).
+    Counter,
+}
+
 /// What an event adds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Op {
@@ -20,6 +30,8 @@ pub enum Op {
         key: Arc<str>,
         /// What.
         value: Value,
+        /// What it is to its siblings.
+        kind: Kind,
     },
     /// Nothing: the event's dot is born dead. It has a dot all the same, which makes a missed delete detectable. Which key it
     /// emptied follows from the dots it removes.

@@ -9,6 +9,7 @@
 //! This room holds values and their algebra. Where the live entries are kept is the store's business.
 
 mod context;
+pub mod counter;
 mod dots;
 mod event;
 mod frontier;
@@ -16,6 +17,6 @@ mod vector;
 
 pub use context::Context;
 pub use dots::Dots;
-pub use event::{Event, Op, Txn, Value};
+pub use event::{Event, Kind, Op, Txn, Value};
 pub use frontier::Frontier;
 pub use vector::VersionVector;

@@ -125,7 +125,7 @@ impl Replica {
 impl Write {
     pub(super) fn key(&self) -> &Arc<str> {
         match self {
-            Self::Put { key, .. } | Self::Delete { key, .. } => key,
+            Self::Put { key, .. } | Self::Delete { key, .. } | Self::Add { key, .. } => key,
         }
     }
 }

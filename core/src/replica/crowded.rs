@@ -13,7 +13,7 @@ use super::{
     commands::{Seen, What, Wish},
 };
 use crate::{
-    causality::{Context, Value},
+    causality::{Context, Kind, Value},
     id::Dot,
     time::Timestamp,
 };
@@ -95,7 +95,8 @@ impl Replica {
     fn surplus(&self, key: &str) -> (Vec<Dot>, usize) {
         let mut kept: Vec<&Value> = Vec::new();
         let (mut surplus, mut values) = (Vec::new(), 0);
-        for entry in self.store.siblings(key) {
+        // Counters are parts of one value.
+        for entry in self.store.siblings(key).filter(|entry| entry.kind != Kind::Counter) {
             let equal = kept.contains(&entry.value);
             if !equal && kept.len() < self.config.siblings_max.max(1) {
                 kept.push(entry.value);

@@ -63,7 +63,7 @@ impl Early {
     pub(super) fn push(&mut self, txn: Txn, from: Option<Peer>, now: Timestamp) {
         let events = txn.events.iter().map(|event| {
             let held = match &event.op {
-                Op::Put { key, value } => key.len() + value.len(),
+                Op::Put { key, value, .. } => key.len() + value.len(),
                 Op::Delete => 0,
             };
             held + size_of::<Event>() + size_of_val(&*event.removes)

@@ -38,6 +38,14 @@ pub enum Write {
         /// As for `Put`.
         context: Option<Context>,
     },
+    /// Add to the counter under `key`, which begins at 0. Refused where the winner is no counter. It has no context: what it supersedes
+    /// is this author's own subtotal.
+    Add {
+        /// Where.
+        key: Arc<str>,
+        /// How much; negative to take away.
+        amount: i64,
+    },
 }
 
 /// What a caller asks the engine to do. Each is answered by one [`Output::Reply`].
@@ -49,7 +57,7 @@ pub enum Write {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
     /// Make all the writes one transaction: seen whole or not at all, here and on every replica. When a key is written twice,
-    /// the last write counts.
+    /// the last write counts; what is added to a key is summed.
     Transact(Vec<Write>),
     /// Delete every key, in as few transactions as the size of a transaction allows (one, up to 65,536 keys).
     Clear,
@@ -230,6 +238,21 @@ pub enum CommandError {
         /// How many writes it has.
         events: usize,
     },
+    /// Something is added to a key that holds a plain value. Nothing was changed.
+    NotACounter {
+        /// The key.
+        key: Arc<str>,
+    },
+    /// A transaction adds to a key and writes or deletes it as well. Nothing was changed.
+    CounterWritten {
+        /// The key.
+        key: Arc<str>,
+    },
+    /// What this author has added to a key would leave the range of an `i64`. Nothing was changed.
+    CounterOverflow {
+        /// The key.
+        key: Arc<str>,
+    },
     /// The change was made and is visible, but storage refused it: it does not survive a restart.
     NotDurable {
         /// The storage's own words.
@@ -257,6 +280,18 @@ impl fmt::Display for CommandError {
                 f,
                 "the transaction has {events} writes; at most {} are allowed: split it, or use setMany",
                 crate::wire::TXN_EVENTS_MAX
+            ),
+            Self::NotACounter { key } => write!(
+                f,
+                "the key {key:?} holds a value that is no counter; delete it first, or count under another key"
+            ),
+            Self::CounterWritten { key } => write!(
+                f,
+                "the transaction adds to {key:?} and writes or deletes it as well; do the one or the other"
+            ),
+            Self::CounterOverflow { key } => write!(
+                f,
+                "the counter {key:?} would leave the range of 64-bit integers; delete the key to begin again at 0"
             ),
             Self::NotDurable { reason } => write!(f, "the change is visible but could not be stored: {reason}"),
         }

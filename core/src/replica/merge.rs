@@ -59,7 +59,8 @@ impl Merge {
         let events = (txn.first..).zip(txn.events).map(|(n, event)| {
             let (dot, removes) = (Dot::new(author, n), event.removes);
             let event = match event.op {
-                Op::Put { key, value } => Described::Live {
+                Op::Put { key, value, kind } => Described::Live {
+                    kind,
                     dot,
                     key,
                     body: Body::Inline(value),
@@ -215,6 +216,7 @@ impl Merge {
                 dot,
                 key,
                 body: Body::Inline(value),
+                kind,
                 hlc,
                 removes,
             } = event
@@ -234,6 +236,7 @@ impl Merge {
                 dot: *dot,
                 key,
                 value,
+                kind: *kind,
                 hlc: *hlc,
                 removes,
             });

@@ -48,7 +48,7 @@ use crate::{
 
 pub use self::{config::Config, io::*, restore::RestoreError};
 pub use crate::{
-    causality::{Context, Value, VersionVector},
+    causality::{Context, Kind, Value, VersionVector},
     store::{Change, Origin, Scan},
 };
 
@@ -323,24 +323,30 @@ impl Replica {
         self.store.is_empty()
     }
 
-    /// The winner under a key.
+    /// The winner under a key; of a counter the sum.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.store.winner(key)
     }
 
-    /// All concurrent values under a key and the token to supersede them.
+    /// All concurrent values under a key and the token to supersede them. The counters among them are shown as one, their sum, in the
+    /// place of the greatest.
     pub fn siblings(&self, key: &str) -> Siblings {
         let mut siblings = Siblings {
             values: Vec::new(),
             context: self.store.context(key),
         };
+        let mut sum = None;
         for entry in self.store.siblings(key) {
-            if siblings
-                .values
-                .iter()
-                .all(|sibling: &Sibling| sibling.value != *entry.value)
-            {
-                let value = Arc::clone(entry.value);
+            let value = match entry.kind {
+                Kind::Value => entry.value,
+                Kind::Counter if sum.is_some() => continue,
+                Kind::Counter => {
+                    sum = self.store.sum(key);
+                    sum.as_ref().unwrap_or(entry.value)
+                }
+            };
+            if siblings.values.iter().all(|sibling: &Sibling| sibling.value != *value) {
+                let value = Arc::clone(value);
                 siblings.values.push(Sibling {
                     value,
                     author: entry.dot.author,

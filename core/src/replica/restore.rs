@@ -9,6 +9,7 @@ use core::fmt;
 
 use super::{Config, Origin, Replica};
 use crate::{
+    causality::{Kind, counter},
     id::Dot,
     store::{Batch, Status, Store, StoredEntry},
     time::Timestamp,
@@ -40,6 +41,8 @@ pub enum RestoreError {
     },
     /// A key is empty.
     KeyEmpty(Dot),
+    /// The value of a counter's event is no integer.
+    CounterNotInteger(Dot),
 }
 
 impl Replica {
@@ -113,6 +116,7 @@ fn check(batch: &Batch, store: &Store) -> Result<(), RestoreError> {
         dot,
         key,
         value,
+        kind,
         removes,
         ..
     } in &batch.entries
@@ -122,6 +126,9 @@ fn check(batch: &Batch, store: &Store) -> Result<(), RestoreError> {
         bounded("value", value.len(), VALUE_BYTES_MAX)?;
         if key.is_empty() {
             return Err(RestoreError::KeyEmpty(*dot));
+        }
+        if *kind == Kind::Counter && counter::decode(value).is_none() {
+            return Err(RestoreError::CounterNotInteger(*dot));
         }
     }
     for (dot, removes) in &batch.records {
@@ -156,6 +163,7 @@ impl fmt::Display for RestoreError {
             Self::RemovesLater(dot) => write!(f, "{dot:?} removes what was made after it"),
             Self::TooLarge { what, length, max } => write!(f, "{what}: {length} is above the bound of {max}"),
             Self::KeyEmpty(dot) => write!(f, "the key of {dot:?} is empty"),
+            Self::CounterNotInteger(dot) => write!(f, "{dot:?} is a counter's, and its value is no integer"),
         }
     }
 }

@@ -24,6 +24,7 @@ impl Source for Store {
             dot: entry.dot,
             key: entry.key,
             value: entry.value,
+            kind: entry.kind,
             hlc: entry.hlc,
             removes: entry.removes,
         })

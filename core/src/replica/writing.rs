@@ -9,11 +9,11 @@ use alloc::{sync::Arc, vec::Vec};
 use hashbrown::HashTable;
 
 use super::{
-    BatchId, CommandId, Origin, Output, Replica, Write,
+    BatchId, CommandError, CommandId, Origin, Output, Replica, Write,
     commands::{Seen, What, Wish},
 };
 use crate::{
-    causality::Context,
+    causality::{Context, Dots, Kind, counter},
     id::{AuthorId, Dot},
     store::{Scan, Store},
     time::{Hlc, Timestamp},
@@ -52,9 +52,11 @@ struct Begun {
 
 #[derive(Debug)]
 enum Phase {
-    /// Drops writes whose key is written again: those that are still to be looked at, and the places of those that were kept, by
+    /// Drops writes whose key is written again, and sums what is added to one: those that are still to be looked at, and the places of those that were kept, by
     /// their keys' hashes.
     Sift(Vec<Write>, HashTable<u32>),
+    /// Sees whether what is to be added can be, before anything is changed: from this place on.
+    Check(usize),
     /// Makes the events.
     Write,
     /// Finds out which keys read differently.
@@ -74,9 +76,15 @@ impl Replica {
     pub(super) fn write(&mut self, mut writing: Writing, left: &mut usize, now: Timestamp) -> bool {
         while *left > 0 {
             match &mut writing.phase {
-                Phase::Sift(..) => {
-                    if writing.sift(&self.store, left) {
-                        writing.phase = Phase::Write;
+                Phase::Sift(..) | Phase::Check(_) => {
+                    let prepared = match writing.phase {
+                        Phase::Check(_) => writing.check(&self.store, self.author, left),
+                        _ => writing.sift(&self.store, left),
+                    };
+                    if let Err(error) = prepared {
+                        let reply = |id| Output::Reply { id, result: Err(error) };
+                        self.outputs.extend(writing.id.map(reply));
+                        return true;
                     }
                 }
                 Phase::Write => {
@@ -130,9 +138,10 @@ impl Replica {
                     let (dot, hlc) = self.next_event(writing, now);
                     let seen = writing.seen.under(context.as_ref(), self.author);
                     let mut edit = self.store.edit();
-                    let entry = edit.write(dot, hlc, (key, value), seen);
-                    self.message.put(&entry.key, &entry.value, &entry.removes);
+                    let entry = edit.write(dot, hlc, (key, value, Kind::Value), seen);
+                    self.message.put(&entry.key, &entry.value, entry.kind, &entry.removes);
                 }
+                Some(Write::Add { key, amount }) => self.add(writing, key, amount, now),
                 Some(Write::Delete { key, context }) => self.delete(writing, &key, context.as_ref(), now),
                 None => return Some(true),
             }
@@ -174,6 +183,16 @@ impl Replica {
         }
     }
 
+    /// Overwrites this author's subtotal, and nobody else's: who sees two authors' subtotals as one would count one of them twice.
+    fn add(&mut self, writing: &mut Writing, key: Arc<str>, amount: i64, now: Timestamp) {
+        let (own, subtotal) = own_subtotal(&self.store, self.author, &key);
+        let value = counter::encode(subtotal.saturating_add(amount));
+        let (dot, hlc) = self.next_event(writing, now);
+        let mut edit = self.store.edit();
+        let entry = edit.write(dot, hlc, (key, value, Kind::Counter), |dot| own.contains(dot));
+        self.message.put(&entry.key, &entry.value, entry.kind, &entry.removes);
+    }
+
     /// The dot and stamp of the next event. Begins the transaction with the first.
     fn next_event(&mut self, writing: &mut Writing, now: Timestamp) -> (Dot, Hlc) {
         let txn = writing.txn.get_or_insert_with(|| {
@@ -207,7 +226,7 @@ impl Writing {
     pub(super) fn new(wish: Wish) -> Self {
         let (source, phase) = match wish.what {
             // A key cannot come twice.
-            What::Transact(writes) if writes.len() <= 1 => (Source::Writes(writes), Phase::Write),
+            What::Transact(writes) if writes.len() <= 1 => (Source::Writes(writes), Phase::Check(0)),
             What::Transact(writes) => {
                 let kept = (Vec::with_capacity(writes.len()), HashTable::with_capacity(writes.len()));
                 (Source::Writes(kept.0), Phase::Sift(writes, kept.1))
@@ -224,24 +243,50 @@ impl Writing {
         }
     }
 
-    /// From the last write to the first, since the last of a key counts. Returns whether all were looked at.
-    fn sift(&mut self, store: &Store, left: &mut usize) -> bool {
+    /// From the last write to the first, since the last of a key counts. Goes on to the next phase when all were looked at.
+    fn sift(&mut self, store: &Store, left: &mut usize) -> Result<(), CommandError> {
         if let (Phase::Sift(writes, places), Source::Writes(kept)) = (&mut self.phase, &mut self.source) {
             while *left > 0 {
                 *left -= 1;
-                let Some(write) = writes.pop() else { return true };
+                let Some(write) = writes.pop() else {
+                    self.phase = Phase::Check(0);
+                    break;
+                };
                 let hash = store.hash(write.key());
-                if places
-                    .find(hash, |place| kept[*place as usize].key() == write.key())
-                    .is_none()
-                {
-                    // There was room for all: none is hashed again.
-                    places.insert_unique(hash, kept.len() as u32, |_| hash);
-                    kept.push(write);
+                match places.find(hash, |place| kept[*place as usize].key() == write.key()) {
+                    Some(place) => join(&mut kept[*place as usize], &write)?,
+                    None => {
+                        // There was room for all: none is hashed again.
+                        places.insert_unique(hash, kept.len() as u32, |_| hash);
+                        kept.push(write);
+                    }
                 }
             }
         }
-        false
+        Ok(())
+    }
+
+    /// Looks at what is added. Goes on to the next phase when all was looked at.
+    fn check(&mut self, store: &Store, author: Option<AuthorId>, left: &mut usize) -> Result<(), CommandError> {
+        if let (Phase::Check(at), Source::Writes(writes)) = (&mut self.phase, &self.source) {
+            while *left > 0 {
+                let Some(write) = writes.get(*at) else {
+                    self.phase = Phase::Write;
+                    break;
+                };
+                *at += 1;
+                if let Write::Add { key, amount } = write {
+                    *left -= 1;
+                    if store.kind(key) == Some(Kind::Value) {
+                        let key = Arc::clone(key);
+                        return Err(CommandError::NotACounter { key });
+                    }
+                    let (_, subtotal) = own_subtotal(store, author, key);
+                    add_up(key, subtotal, *amount)?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -264,4 +309,27 @@ impl Seen {
             taken
         }
     }
+}
+
+/// Has a write of a transaction stand for an earlier one of its key as well.
+fn join(kept: &mut Write, earlier: &Write) -> Result<(), CommandError> {
+    match (kept, earlier) {
+        (Write::Add { key, amount }, Write::Add { amount: more, .. }) => *amount = add_up(key, *amount, *more)?,
+        (Write::Add { .. }, _) | (_, Write::Add { .. }) => {
+            let key = Arc::clone(earlier.key());
+            return Err(CommandError::CounterWritten { key });
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn add_up(key: &Arc<str>, a: i64, b: i64) -> Result<i64, CommandError> {
+    let overflow = || CommandError::CounterOverflow { key: Arc::clone(key) };
+    a.checked_add(b).ok_or_else(overflow)
+}
+
+/// This author's counters under a key, and the subtotal: nothing before its first write.
+fn own_subtotal(store: &Store, author: Option<AuthorId>, key: &str) -> (Dots, i64) {
+    author.map_or_else(Default::default, |author| store.subtotal(key, &author))
 }

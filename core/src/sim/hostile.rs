@@ -15,12 +15,12 @@ use alloc::{
 };
 
 use super::{
-    oracle::{Made, Moment, Oracle},
+    oracle::{Made, Moment, Oracle, Put},
     profile::store,
     random::Random,
 };
 use crate::{
-    causality::{Dots, Event, Op, Txn, Value},
+    causality::{Dots, Event, Kind, Op, Txn, Value, counter},
     id::{AuthorId, Dot, Peer},
     replica::VersionVector,
     time::{Hlc, Timestamp},
@@ -339,12 +339,13 @@ impl Hostile {
             }
             let (dot, removes) = (Dot::new(self.author, n), event.removes.clone());
             match &event.op {
-                Op::Put { key, value } => {
-                    let hlc = *hlc;
+                Op::Put { key, value, kind } => {
+                    let (hlc, kind) = (*hlc, *kind);
                     let live = LiveEvent {
                         dot,
                         key,
                         value,
+                        kind,
                         hlc,
                         removes,
                     };
@@ -414,8 +415,8 @@ impl Hostile {
         let mut past = oracle.closure(&deps);
         past.merge(&oracle.closure(&[Dot::new(self.author, n - 1)]));
         let made = Made {
-            key: match &op {
-                Op::Put { key, .. } => Some(Arc::clone(key)),
+            put: match &op {
+                Op::Put { key, value, kind } => Some(Put::new(key, value, *kind)),
                 Op::Delete => None,
             },
             removes: removes.clone(),
@@ -575,9 +576,15 @@ impl Hostile {
     }
 
     fn put(&self, random: &mut Random) -> Op {
+        let (value, kind) = if random.percent(30) {
+            (counter::encode(random.number() as i64), Kind::Counter)
+        } else {
+            (Value::from(random.number().to_le_bytes().as_slice()), Kind::Value)
+        };
         Op::Put {
             key: Arc::from(format!("key {}", random.below(self.keys))),
-            value: Value::from(random.number().to_le_bytes().as_slice()),
+            value,
+            kind,
         }
     }
 

@@ -12,9 +12,9 @@ use alloc::{
 };
 
 use crate::{
-    causality::Dots,
+    causality::{Dots, Kind, counter},
     id::{AuthorId, Dot},
-    replica::{Replica, VersionVector},
+    replica::{Replica, Value, VersionVector},
     store::Batch,
 };
 
@@ -53,8 +53,8 @@ impl Flaw {
 /// An event as its author made it.
 #[derive(Clone, Debug)]
 pub(super) struct Made {
-    /// The key of a put; `None` for a delete.
-    pub(super) key: Option<Arc<str>>,
+    /// `None` for a delete.
+    pub(super) put: Option<Put>,
     pub(super) removes: Dots,
     /// The first and last number of its transaction.
     pub(super) txn: (u64, u64),
@@ -62,6 +62,23 @@ pub(super) struct Made {
     pub(super) past: Arc<VersionVector>,
     /// When and where it was made.
     pub(super) at: Moment,
+}
+
+/// What an event adds.
+#[derive(Clone, Debug)]
+pub(super) struct Put {
+    key: Arc<str>,
+    /// The subtotal, if it is a counter's.
+    subtotal: Option<i64>,
+}
+
+impl Put {
+    pub(super) fn new(key: &Arc<str>, value: &Value, kind: Kind) -> Self {
+        Self {
+            key: Arc::clone(key),
+            subtotal: counter::decode(value).filter(|_| kind == Kind::Counter),
+        }
+    }
 }
 
 /// A step of the run and the replica that takes it.
@@ -106,10 +123,10 @@ impl Oracle {
     /// # Errors
     /// When a dot of it has another author or names another event already.
     pub fn made(&mut self, author: AuthorId, past: &VersionVector, batch: &Batch, at: Moment) -> Result<(), Flaw> {
-        let puts = batch
-            .entries
-            .iter()
-            .map(|entry| (entry.dot, Some(Arc::clone(&entry.key)), entry.removes.clone()));
+        let puts = batch.entries.iter().map(|entry| {
+            let put = Put::new(&entry.key, &entry.value, entry.kind);
+            (entry.dot, Some(put), entry.removes.clone())
+        });
         let deletes = batch.records.iter().map(|(dot, removes)| (*dot, None, removes.clone()));
         let first = past.get(&author) + 1;
         let txn = (
@@ -117,14 +134,14 @@ impl Oracle {
             past.get(&author) + (batch.entries.len() + batch.records.len()) as u64,
         );
         let past = Arc::new(past.clone());
-        for (dot, key, removes) in puts.chain(deletes) {
+        for (dot, put, removes) in puts.chain(deletes) {
             if dot.author != author {
                 let what = format!("made a transaction of {author:?} that holds {dot:?}");
                 return Err(Flaw::about(dot, what));
             }
             let past = Arc::clone(&past);
             let made = Made {
-                key,
+                put,
                 removes,
                 txn,
                 past,
@@ -236,7 +253,7 @@ impl Oracle {
                 if !seen.dominates(&made.past) || !made.removes.iter().all(|dot| seen.covers(dot)) {
                     return Err(Flaw::about(dot, format!("shows {dot:?} without its past")));
                 }
-                if made.key.is_some() && !sight.removed.contains(&dot) {
+                if made.put.is_some() && !sight.removed.contains(&dot) {
                     sight.live.insert(dot);
                 }
                 for removed in &made.removes {
@@ -250,6 +267,36 @@ impl Oracle {
             }
         }
         sight.seen = seen.clone();
+        Ok(())
+    }
+
+    /// Whether a replica that holds what it must shows the counters under each key as their sum.
+    pub(super) fn judge_sums(&self, replica: &Replica) -> Result<(), Flaw> {
+        let mut keys: BTreeMap<&str, (i128, bool)> = BTreeMap::new();
+        let live = replica
+            .live_dots()
+            .filter_map(|dot| self.events.get(&dot)?.put.as_ref());
+        let live: Vec<_> = live.collect();
+        for put in &live {
+            if let Some(subtotal) = put.subtotal {
+                keys.entry(&put.key).or_insert((0, true)).0 += i128::from(subtotal);
+            }
+        }
+        for put in live.iter().filter(|put| put.subtotal.is_none()) {
+            if let Some((_, alone)) = keys.get_mut(&*put.key) {
+                *alone = false;
+            }
+        }
+        for (key, (sum, alone)) in keys {
+            let sum = counter::encode(sum.clamp(i64::MIN.into(), i64::MAX.into()) as i64);
+            let shown = replica.siblings(key).values;
+            let times = shown.iter().filter(|sibling| sibling.value == sum).count();
+            let others = shown.iter().any(|sibling| sibling.value != sum);
+            if times != 1 || others == alone || replica.get(key) != shown.first().map(|sibling| &sibling.value) {
+                let what = format!("shows {shown:?} under {key:?}, where the counters are {sum:?} in sum");
+                return Err(what.into());
+            }
+        }
         Ok(())
     }
 
@@ -269,11 +316,13 @@ impl Oracle {
         let mut lines = Vec::new();
         if let Some(made) = self.events.get(dot) {
             let Made {
-                key, removes, txn, at, ..
+                put, removes, txn, at, ..
             } = made;
-            let what = key
-                .as_ref()
-                .map_or("a delete".into(), |key| format!("a put of {key:?}"));
+            let what = match put {
+                None => "a delete".into(),
+                Some(Put { key, subtotal: None }) => format!("a put of {key:?}"),
+                Some(Put { key, subtotal: Some(n) }) => format!("a subtotal of {n} under {key:?}"),
+            };
             lines.push(format!(
                 "{dot:?} is {what} that removes {removes:?}, made in step {} by replica {}; its transaction is {} to {}",
                 at.step, at.replica, txn.0, txn.1

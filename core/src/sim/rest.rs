@@ -160,6 +160,7 @@ impl World<'_> {
             if reading(replica) != read {
                 return Err(format!("replica {at} reads differently than others").into());
             }
+            self.oracle.judge_sums(replica).map_err(|flaw| flaw.of(*at))?;
         }
         Ok(())
     }

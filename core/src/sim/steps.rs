@@ -57,7 +57,18 @@ impl World<'_> {
         let count = self.random.pick(&[1, 1, 1, 2, 5]);
         let mut writes = Vec::new();
         for _ in 0..count {
-            let key: Arc<str> = Arc::from(format!("key {}", self.random.below(self.profile.keys)));
+            let which = self.random.below(self.profile.keys);
+            let key: Arc<str> = Arc::from(format!("key {which}"));
+            // The first key is mostly a counter, and deleted more than overwritten: a plain value would end the counting.
+            let counts = which == 0;
+            if counts && self.random.percent(70) {
+                let amount = self.random.below(9) as i64 - 3;
+                self.tally.additions += 1;
+                let entries = self.nodes[at].replica.siblings(&key).context;
+                self.tally.additions_shared += u64::from(entries.dots().len() > 1);
+                writes.push(Write::Add { key, amount });
+                continue;
+            }
             let stale = self.nodes[at]
                 .stale
                 .clone()
@@ -69,7 +80,7 @@ impl World<'_> {
                 self.tally.siblings += u64::from(context.dots().len() > 1);
                 self.nodes[at].stale = Some((Arc::clone(&key), context));
             }
-            writes.push(if self.random.percent(30) {
+            writes.push(if self.random.percent(if counts { 80 } else { 30 }) {
                 Write::Delete { key, context }
             } else {
                 let value = self.value();
@@ -331,6 +342,7 @@ fn told(command: &Command) -> String {
             let seen = context.as_ref().map_or("", |_| " having seen less");
             format!("delete {key:?}{seen}")
         }
+        Write::Add { key, amount } => format!("add {amount} to {key:?}"),
     });
     words.collect::<Vec<_>>().join(", ")
 }

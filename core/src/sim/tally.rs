@@ -32,6 +32,12 @@ counts! {
     transactions,
     /// Deletes that made an event.
     deletes,
+    /// Additions to a counter that were asked for.
+    additions,
+    /// Those that were refused: the key held a plain value, or the same transaction wrote it.
+    additions_refused,
+    /// Those under a key that several authors had counted under.
+    additions_shared,
     /// Writes with a context that was read some time before.
     stale_contexts,
     /// Values that do not travel inside their event.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     id::{Dot, Peer},
-    replica::{Event, Input, Output, Replica},
+    replica::{CommandError, Event, Input, Output, Replica},
     store::Batch,
     sync::SessionError,
     time::Timestamp,
@@ -185,7 +185,12 @@ impl<'w> World<'w> {
                     }
                 }
                 Output::Emit(_) => {}
-                Output::Reply { result, .. } => result.map_err(|error| error.to_string())?,
+                Output::Reply { result: Ok(()), .. } => {}
+                Output::Reply {
+                    result: Err(CommandError::NotACounter { .. } | CommandError::CounterWritten { .. }),
+                    ..
+                } => self.tally.additions_refused += 1,
+                Output::Reply { result: Err(error), .. } => return Err(error.to_string().into()),
             }
         }
         self.judge(at)

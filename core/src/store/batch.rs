@@ -3,7 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use crate::{
-    causality::{Dots, Frontier, Value},
+    causality::{Dots, Frontier, Kind, Value},
     id::{AuthorId, Dot},
     time::Hlc,
 };
@@ -41,6 +41,8 @@ pub struct StoredEntry {
     pub key: Arc<str>,
     /// Its bytes.
     pub value: Value,
+    /// What it is to its siblings.
+    pub kind: Kind,
     /// When it was written.
     pub hlc: Hlc,
     /// What the event superseded.

@@ -3,7 +3,11 @@
 use core::cmp::Ordering;
 
 use super::authors::{AuthorNumber, Compact, Removes};
-use crate::{causality::Value, id::ContentHash, time::Hlc};
+use crate::{
+    causality::{Kind, Value},
+    id::ContentHash,
+    time::Hlc,
+};
 
 /// The number of a cell within the store.
 pub(super) type Slot = u32;
@@ -41,6 +45,7 @@ pub(super) struct Cell {
     /// The sibling of the next lower rank.
     pub(super) next: Slot,
     pub(super) state: State,
+    pub(super) kind: Kind,
 }
 
 const _: () = assert!(size_of::<Option<Cell>>() == 2 * size_of::<usize>() + 48);

@@ -1,6 +1,6 @@
 //! One step of a store.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::mem;
 
 use super::{
@@ -8,7 +8,7 @@ use super::{
     cell::{Cell, KeyNumber, NO_SLOT, Slot, State},
 };
 use crate::{
-    causality::{Dots, Event, Frontier, Op, Txn, Value, VersionVector},
+    causality::{Dots, Event, Frontier, Kind, Op, Txn, Value, VersionVector},
     id::{AuthorId, Dot},
     mutation::Mutation,
     time::Hlc,
@@ -27,6 +27,8 @@ pub(super) struct Step {
     batch: Batch,
     frontier: Option<Frontier>,
     changes: Vec<Change>,
+    /// The keys whose sum is another after the step, with that; `None` for those that need none any more.
+    sums: BTreeMap<KeyNumber, Option<Value>>,
     /// How many of the touched keys were compared. Once any is, nothing is added any more.
     compared: usize,
     /// How many keys have a value after the step and had none before, and the other way round.
@@ -39,6 +41,11 @@ pub(super) struct Step {
 impl Step {
     pub(super) fn is_flipped(&self) -> bool {
         self.flipped
+    }
+
+    /// The sum under a key that readers see after the step, if it is another than before.
+    pub(super) fn sum(&self, key: KeyNumber) -> Option<&Option<Value>> {
+        self.sums.get(&key)
     }
 }
 
@@ -118,7 +125,7 @@ impl<'a> Edit<'a> {
         &mut self,
         dot: Dot,
         hlc: Hlc,
-        (key, value): (Arc<str>, Value),
+        (key, value, kind): (Arc<str>, Value, Kind),
         seen: impl FnMut(&Dot) -> bool,
     ) -> &StoredEntry {
         let number = self.store.keys.find_or_add(&key);
@@ -127,6 +134,7 @@ impl<'a> Edit<'a> {
             dot,
             key,
             value,
+            kind,
             hlc,
             removes,
         };
@@ -163,10 +171,11 @@ impl<'a> Edit<'a> {
                 self.remove(removed);
             }
             match op {
-                Op::Put { key, value } => self.put(StoredEntry {
+                Op::Put { key, value, kind } => self.put(StoredEntry {
                     dot,
                     key,
                     value,
+                    kind,
                     hlc: txn.hlc,
                     removes,
                 }),
@@ -222,9 +231,13 @@ impl<'a> Edit<'a> {
         let to = all.min(from.saturating_add(*left));
         for at in from..to {
             let key = store.step.touched[at];
-            let (before, after) = (store.reading(key, false), store.reading(key, true));
+            let (before, _) = store.reading(key, false);
+            let (after, sum) = store.reading(key, true);
             if store.is_crowded(key) {
                 store.crowded.push(Arc::clone(&store.keys.get(key).text));
+            }
+            if sum.is_some() || store.sums.contains_key(&key) {
+                store.step.sums.insert(key, sum);
             }
             if before != after {
                 match (before.value.is_some(), after.value.is_some()) {
@@ -288,6 +301,11 @@ impl<'a> Edit<'a> {
                 if let Some(cell) = self.store.cells.get_mut(slot) {
                     cell.state = State::Live;
                 }
+            } else if let Some((key, sum)) = self.store.step.sums.pop_first() {
+                match sum {
+                    Some(sum) => self.store.sums.insert(key, sum),
+                    None => self.store.sums.remove(&key),
+                };
             } else {
                 let step = &mut self.store.step;
                 step.flipped = false;
@@ -324,6 +342,7 @@ impl<'a> Edit<'a> {
             key,
             next: NO_SLOT,
             state: State::Born,
+            kind: stored.kind,
         });
         store.step.born.push(slot);
         let entries = &mut store.step.batch.entries;

@@ -26,7 +26,7 @@ pub use edit::{Change, Edit, Origin};
 pub use keys::Scan;
 pub use log::{BLOCK_DOTS_MAX, Bitmap};
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 use self::{
     authors::{Authors, Removes},
@@ -38,7 +38,10 @@ use self::{
     ring::Ring,
 };
 use crate::{
-    causality::{Context, Dots, Frontier, Value, VersionVector},
+    causality::{
+        Context, Dots, Frontier, Kind, Value, VersionVector,
+        counter::{self, Sum},
+    },
     id::{AuthorId, Dot},
     mutation::Mutated,
     time::Hlc,
@@ -64,6 +67,8 @@ pub struct Entry<'a> {
     pub key: &'a Arc<str>,
     /// Its bytes.
     pub value: &'a Value,
+    /// What it is to its siblings.
+    pub kind: Kind,
     /// When it was written, by the writer's clock.
     pub hlc: Hlc,
     /// What the event superseded.
@@ -84,6 +89,8 @@ pub struct Store {
     /// How many siblings of a key are too many to go unnoticed, and keys that steps have left with more.
     siblings_max: usize,
     crowded: Vec<Arc<str>>,
+    /// What a plain read shows of the keys whose winner is one of several counters.
+    sums: BTreeMap<KeyNumber, Value>,
     /// Keys that have a visible entry.
     len: usize,
     ring: Ring,
@@ -105,6 +112,7 @@ impl Store {
             keys: Keys::new(hash_seed),
             siblings_max,
             crowded: Vec::new(),
+            sums: BTreeMap::new(),
             len: 0,
             ring: Ring::new(ring_records),
             step: Step::default(),
@@ -153,11 +161,37 @@ impl Store {
         self.len == 0
     }
 
-    /// The value that a plain read of `key` shows: that of the maximum by (stamp, BLAKE3 of the value, dot), the same on every replica.
+    /// The value that a plain read of `key` shows: that of the maximum by (stamp, BLAKE3 of the value, dot), the same on every replica;
+    /// of counters the sum.
     pub fn winner(&self, key: &str) -> Option<&Value> {
-        self.chain(self.keys.find(key)?)
-            .find(|slot| self.is_visible(*slot))
-            .map(|slot| &self.cells[slot].value)
+        let key = self.keys.find(key)?;
+        let winner = self.chain(key).find(|slot| self.is_visible(*slot))?;
+        Some(self.shown(key, winner))
+    }
+
+    /// What the winner of `key` is to its siblings.
+    pub fn kind(&self, key: &str) -> Option<Kind> {
+        let mut slots = self.chain(self.keys.find(key)?);
+        let winner = slots.find(|slot| self.is_visible(*slot))?;
+        Some(self.cells[winner].kind)
+    }
+
+    /// The author's live counters under a key: their dots, and the subtotal. An honest author has one at most.
+    pub fn subtotal(&self, key: &str, author: &AuthorId) -> (Dots, i64) {
+        let mut sum = Sum::default();
+        let own = self
+            .siblings(key)
+            .filter(|entry| entry.kind == Kind::Counter && entry.dot.author == *author);
+        let dots = own.map(|entry| {
+            sum.add(entry.value);
+            entry.dot
+        });
+        (dots.collect(), sum.get())
+    }
+
+    /// The sum of all live counters under a key; `None` without any.
+    pub fn sum(&self, key: &str) -> Option<Value> {
+        self.sum_of(self.keys.find(key)?, self.step.is_flipped())
     }
 
     /// All live entries of a key, the winner first.
@@ -188,7 +222,7 @@ impl Store {
             } else {
                 self.different(key, self.step.is_flipped())
             };
-            Some((&self.keys.get(key).text, &self.cells[winner].value, siblings))
+            Some((&self.keys.get(key).text, self.shown(key, winner), siblings))
         })
     }
 
@@ -242,8 +276,9 @@ impl Store {
 
     /// Whether a key has too many siblings after the step under way.
     fn is_crowded(&self, key: KeyNumber) -> bool {
-        // Mostly the chain is shorter than that.
-        let mut siblings = self.chain(key).filter(|slot| self.cells[*slot].visible(true));
+        // Mostly the chain is shorter than that. Counters stand beside each other for good.
+        let counts = |slot: &Slot| self.cells[*slot].visible(true) && self.cells[*slot].kind != Kind::Counter;
+        let mut siblings = self.chain(key).filter(counts);
         siblings.nth(self.siblings_max).is_some()
     }
 
@@ -273,6 +308,7 @@ impl Store {
             dot: self.authors.dot(cell.dot()),
             key: &self.keys.get(cell.key).text,
             value: &cell.value,
+            kind: cell.kind,
             hlc: cell.hlc,
             removes: self.expand(&cell.removes),
         }
@@ -302,34 +338,69 @@ impl Store {
         }
     }
 
-    /// How a key reads before or after the step under way.
-    fn reading(&self, key: KeyNumber, after_step: bool) -> Reading {
+    /// What a plain read shows of a key, given its winner.
+    fn shown(&self, key: KeyNumber, winner: Slot) -> &Value {
+        let cell = &self.cells[winner];
+        // A counter alone is its sum already, and is not among them.
+        let sum = if cell.kind == Kind::Value {
+            None
+        } else if let Some(sum) = self.step.sum(key).filter(|_| self.step.is_flipped()) {
+            sum.as_ref()
+        } else {
+            self.sums.get(&key)
+        };
+        sum.unwrap_or(&cell.value)
+    }
+
+    /// How a key reads before or after the step under way, and the sum that is shown if it is one of several counters.
+    fn reading(&self, key: KeyNumber, after_step: bool) -> (Reading, Option<Value>) {
         let (mut next, mut winner) = (self.keys.get(key).head, None);
         while next != NO_SLOT {
             let cell = &self.cells[next];
             next = cell.next;
             if cell.visible(after_step) {
-                if winner.is_some() {
-                    let siblings = self.different(key, after_step);
-                    return Reading {
-                        value: winner,
-                        siblings,
-                    };
-                }
-                winner = Some(Arc::clone(&cell.value));
+                let Some((value, kind)) = &winner else {
+                    winner = Some((&cell.value, cell.kind));
+                    continue;
+                };
+                let siblings = self.different(key, after_step);
+                let sum = match kind {
+                    Kind::Value => None,
+                    Kind::Counter => self.sum_of(key, after_step).filter(|sum| !Arc::ptr_eq(sum, value)),
+                };
+                let value = Some(Arc::clone(sum.as_ref().unwrap_or(value)));
+                return (Reading { value, siblings }, sum);
             }
         }
         let siblings = usize::from(winner.is_some());
-        Reading {
-            value: winner,
-            siblings,
-        }
+        let value = winner.map(|(value, _)| Arc::clone(value));
+        (Reading { value, siblings }, None)
     }
 
-    /// How many different values a key has before or after the step under way.
+    /// The sum of a key's counters before or after the step under way; of one counter, its own bytes.
+    fn sum_of(&self, key: KeyNumber, after_step: bool) -> Option<Value> {
+        let cells = self.chain(key).map(|slot| &self.cells[slot]);
+        let mut counters = cells.filter(|cell| cell.visible(after_step) && cell.kind == Kind::Counter);
+        let first = &counters.next()?.value;
+        let Some(second) = counters.next() else {
+            return Some(Arc::clone(first));
+        };
+        let mut sum = Sum::default();
+        for value in [first, &second.value]
+            .into_iter()
+            .chain(counters.map(|cell| &cell.value))
+        {
+            sum.add(value);
+        }
+        Some(counter::encode(sum.get()))
+    }
+
+    /// How many different values a key has before or after the step under way, its counters being one.
     fn different(&self, key: KeyNumber, after_step: bool) -> usize {
-        let slots = self.chain(key).filter(|slot| self.cells[*slot].visible(after_step));
-        let mut values: Vec<&Value> = slots.map(|slot| &self.cells[slot].value).collect();
+        let cells = self.chain(key).map(|slot| &self.cells[slot]);
+        let values = cells.filter(|cell| cell.visible(after_step) && cell.kind == Kind::Value);
+        let sum = self.sum_of(key, after_step);
+        let mut values: Vec<&Value> = values.map(|cell| &cell.value).chain(&sum).collect();
         values.sort_unstable();
         values.dedup();
         values.len()

@@ -36,6 +36,8 @@ pub enum WireError {
     UnknownKey(Dot),
     /// Text that is not UTF-8.
     NotUtf8,
+    /// The value of a counter's event is no integer.
+    CounterNotInteger(Dot),
 }
 
 impl fmt::Display for WireError {
@@ -60,6 +62,7 @@ impl fmt::Display for WireError {
             Self::OutOfRange(what) => write!(f, "{what} is out of range"),
             Self::UnknownKey(dot) => write!(f, "the key of {dot:?} is not known here"),
             Self::NotUtf8 => write!(f, "a key is not UTF-8"),
+            Self::CounterNotInteger(dot) => write!(f, "{dot:?} is a counter's, and its value is no integer"),
         }
     }
 }

@@ -11,6 +11,7 @@
 //!   gap      numbers skipped since the previous event of the run
 //! or a mark = what << 2 | 3
 //!   what     0 a run begins: author, varint number before the run's first   1 the value of the next event is given by its hash
+//!            2 the value of the next event is a counter's
 //!            3 what the next event, a dead one, removed is forgotten
 //! removes: per dot: varint zigzag(its number less the base) << 1 | other. other = 0: of the author of the previous removed dot, whose
 //!          number is the base (before any: the event's author and number); 1: the author follows, and the base is the event's number if
@@ -32,7 +33,7 @@ use super::{
     checked_dot,
 };
 use crate::{
-    causality::{Dots, Value},
+    causality::{Dots, Kind, Value, counter},
     id::{AuthorId, ContentHash, Dot},
     time::Hlc,
 };
@@ -46,6 +47,8 @@ pub struct LiveEvent<'a> {
     pub key: &'a str,
     /// Its value.
     pub value: &'a Value,
+    /// What it is to its siblings.
+    pub kind: Kind,
     /// When it was written.
     pub hlc: Hlc,
     /// What it superseded.
@@ -63,6 +66,8 @@ pub enum Described {
         key: Arc<str>,
         /// Its value, or where to expect it.
         body: Body,
+        /// What it is to its siblings.
+        kind: Kind,
         /// When it was written.
         hlc: Hlc,
         /// What it superseded.
@@ -115,6 +120,7 @@ mod kind {
 mod mark {
     pub(super) const RUN: u64 = 0;
     pub(super) const BY_HASH: u64 = 1;
+    pub(super) const COUNTER: u64 = 2;
     pub(super) const FORGOTTEN: u64 = 3;
 }
 
@@ -215,6 +221,8 @@ impl EventWriter {
         let gap = self.place(event.dot, out);
         if large {
             out.varint(mark::BY_HASH << 2 | kind::MARK);
+        } else if event.kind == Kind::Counter {
+            out.varint(mark::COUNTER << 2 | kind::MARK);
         }
         let kind = if known { kind::KNOWN } else { kind::SPELLED };
         let form = StampForm::of(event.hlc, self.previous.hlc);
@@ -351,8 +359,7 @@ impl EventReader {
         key_of: &impl Fn(&Dot) -> Option<Arc<str>>,
     ) -> Result<Option<Described>, WireError> {
         let mut header = from.varint()?;
-        let mut by_hash = false;
-        let mut forgotten = false;
+        let (mut by_hash, mut counter, mut forgotten) = (false, false, false);
         if header & 3 == kind::MARK {
             match header >> 2 {
                 mark::RUN => {
@@ -360,6 +367,7 @@ impl EventReader {
                     return Ok(None);
                 }
                 mark::BY_HASH => by_hash = true,
+                mark::COUNTER => counter = true,
                 mark::FORGOTTEN => forgotten = true,
                 _ => return Err(WireError::OutOfRange("mark")),
             }
@@ -367,7 +375,7 @@ impl EventReader {
         }
         let (kind, count, steady, gap) = (header & 3, header >> 2 & 3, header >> 4 & 1 == 1, header >> 5);
         let dead = kind == kind::DEAD;
-        if kind == kind::MARK || dead && (by_hash || steady) || forgotten && (!dead || count > 0) {
+        if kind == kind::MARK || dead && (by_hash || counter || steady) || forgotten && (!dead || count > 0) {
             return Err(WireError::OutOfRange("mark"));
         }
         let previous = self
@@ -403,10 +411,18 @@ impl EventReader {
             let length = from.length("inline value", INLINE_VALUE_BYTES_MAX)?;
             Body::Inline(Value::from(from.take(length)?))
         };
+        let kind = match &body {
+            Body::Inline(value) if counter && counter::decode(value).is_none() => {
+                return Err(WireError::CounterNotInteger(dot));
+            }
+            _ if counter => Kind::Counter,
+            _ => Kind::Value,
+        };
         Ok(Some(Described::Live {
             dot,
             key,
             body,
+            kind,
             hlc,
             removes,
         }))

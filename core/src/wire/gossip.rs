@@ -16,7 +16,7 @@ use super::{
     events::{read_dot, write_dot},
 };
 use crate::{
-    causality::{Dots, Event, Op, Txn, Value},
+    causality::{Dots, Event, Kind, Op, Txn, Value},
     id::{AuthorId, Dot},
     time::Hlc,
 };
@@ -40,7 +40,7 @@ impl Gossip {
         writer.begin(Dot::new(txn.author, txn.first), txn.hlc, &txn.deps, bytes_max);
         for event in &txn.events {
             match &event.op {
-                Op::Put { key, value } => writer.put(key, value, &event.removes),
+                Op::Put { key, value, kind } => writer.put(key, value, *kind, &event.removes),
                 Op::Delete => writer.delete(&event.removes),
             }
         }
@@ -109,13 +109,14 @@ impl TxnWriter {
     }
 
     /// The next event puts a value under a key.
-    pub fn put(&mut self, key: &Arc<str>, value: &Value, removes: &Dots) {
+    pub fn put(&mut self, key: &Arc<str>, value: &Value, kind: Kind, removes: &Dots) {
         self.too_long |= value.len() > INLINE_VALUE_BYTES_MAX || self.out.len() + value.len() > self.bytes_max;
         if !self.too_long {
             let event = LiveEvent {
                 dot: self.next,
                 key,
                 value,
+                kind,
                 hlc: self.hlc,
                 removes: removes.clone(),
             };
@@ -177,10 +178,11 @@ fn decode_txn(first: Dot, mut from: Reader<'_>) -> Result<Txn, WireError> {
                 Described::Live {
                     key,
                     body: Body::Inline(value),
+                    kind,
                     removes,
                     ..
                 } => Event {
-                    op: Op::Put { key, value },
+                    op: Op::Put { key, value, kind },
                     removes,
                 },
                 Described::Dead { removes, .. } => Event {
