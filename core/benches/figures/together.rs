@@ -60,7 +60,7 @@ pub(crate) fn write_workload(folder: &Path) {
     save(format!("again-{BOTH_WROTE}.json"), filled(BOTH_WROTE, BOTH_WROTE));
 }
 
-/// A key and its value in hexadecimal, or `null` for a delete.
+/// A key and its value in hexadecimal, or `null` for a delete, or the number for an addition.
 fn row(write: &Write) -> Value {
     match write {
         Write::Put { key, value, .. } => {
@@ -70,6 +70,6 @@ fn row(write: &Write) -> Value {
             ])
         }
         Write::Delete { key, .. } => json!([**key, null]),
-        Write::Add { .. } => unreachable!("the others have no counters of this kind, so the workload has none"),
+        Write::Add { key, amount } => json!([**key, amount]),
     }
 }

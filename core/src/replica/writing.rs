@@ -52,8 +52,8 @@ struct Begun {
 
 #[derive(Debug)]
 enum Phase {
-    /// Drops writes whose key is written again, and sums what is added to one: those that are still to be looked at, and the places of those that were kept, by
-    /// their keys' hashes.
+    /// Drops writes whose key is written again, and sums what is added to one: those that are still to be looked at, and the places of
+    /// those that were kept, by their keys' hashes.
     Sift(Vec<Write>, HashTable<u32>),
     /// Sees whether what is to be added can be, before anything is changed: from this place on.
     Check(usize),
