@@ -213,7 +213,9 @@ impl Engine {
     pub(crate) fn poll_work(&self, cx: &mut Context<'_>, knows_of_closing: bool) -> bool {
         self.node.register(cx.waker());
         let state = self.lock();
-        !state.outgoing.is_empty() || (state.phase != Phase::Open && !knows_of_closing)
+        // A long command leaves work, also when nobody is there to send anything to.
+        let work_left = state.replica.poll_timeout() == Some(Timestamp::default());
+        !state.outgoing.is_empty() || work_left || (state.phase != Phase::Open && !knows_of_closing)
     }
 
     /// A peer is up: the status shows it and the replica opens a session.

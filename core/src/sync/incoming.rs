@@ -321,6 +321,9 @@ impl Incoming {
         if let Some(dot) = { mentioned }.find(|dot| !vector.covers(dot)) {
             return Err(SessionError::UnexpectedEvent(dot));
         }
+        if let Some(dot) = self.stage.made_up(&vector) {
+            return Err(SessionError::UnexpectedEvent(dot));
+        }
         // And whoever passes over no dead event describes each.
         let (told, beyond) = (self.stage.told(&self.asked, &vector), vector.events_beyond(&self.asked));
         if !self.end.judged && !self.end.named && told != beyond {

@@ -79,6 +79,8 @@ pub struct Staged {
     /// By frame, each shared with the sessions that resume from it.
     events: Vec<Arc<Vec<Described>>>,
     live: Blocks,
+    /// Per author the highest number of any event that they supersede.
+    mentioned: VersionVector,
     /// Large values of which a part is here.
     bodies: BTreeMap<ContentHash, Value>,
     bytes: usize,
@@ -293,6 +295,20 @@ impl Stage {
         self.described + resumed.sum::<u64>() - self.again
     }
 
+    /// What a resumed event supersedes although a vector that covers the event does not cover it: somebody has made that up.
+    pub(super) fn made_up(&self, vector: &VersionVector) -> Option<Dot> {
+        if vector.dominates(&self.resumed.mentioned) {
+            return None;
+        }
+        let events = self.resumed.events.iter().flat_map(|frame| frame.iter());
+        events
+            .filter(|event| vector.covers(&event.dot()))
+            .find_map(|event| match event {
+                Described::Live { removes, .. } => removes.iter().find(|dot| !vector.covers(dot)).copied(),
+                _ => None,
+            })
+    }
+
     /// What was received beyond the announced vector.
     pub(super) fn seen(&self) -> VersionVector {
         self.seen.whole()
@@ -336,6 +352,7 @@ impl Stage {
         for awaited in self.awaited.into_values().filter(|awaited| !awaited.bytes.is_empty()) {
             kept.bodies.insert(awaited.hash, awaited.bytes.into());
         }
+        kept.mentioned.merge(&self.mentioned);
         kept.bytes = self.bytes;
         kept
     }

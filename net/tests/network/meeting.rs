@@ -126,3 +126,16 @@ async fn a_store_without_relays_works_by_itself() {
     assert_eq!(alone.handle.status().storage.used_bytes, 0);
     alone.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_commands_end_though_there_is_nobody_to_tell() {
+    let alone = Member::open("alone", &[]);
+    let writes = (0..3_000)
+        .map(|at| put(&format!("key {at:05}"), "value", None))
+        .collect();
+    alone.handle.transact(writes).await.unwrap();
+    assert_eq!(alone.len(), 3_000);
+    alone.handle.clear().await.unwrap();
+    assert_eq!(alone.len(), 0);
+    alone.close().await;
+}
