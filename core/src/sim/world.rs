@@ -197,10 +197,10 @@ impl<'w> World<'w> {
     }
 
     /// Whether what a hostile member sent may be what a replica refuses. Its gossip comes from whoever hands it on, and its link may be
-    /// gone by then.
+    /// gone by then. Its own replica is answered what it has not asked: a HELLO that the hand has made up may bear the same tag.
     fn is_suspect(&self, at: usize, peer: Peer, error: &SessionError) -> bool {
         let from = self.network.other_end(at, peer);
-        let is_its_link = from.is_none_or(|from| self.is_hostile(from));
+        let is_its_link = self.is_hostile(at) || from.is_none_or(|from| self.is_hostile(from));
         let is_gossip = matches!(error, SessionError::UnexpectedEvent(_));
         !self.is_judged() || self.hostile.is_some() && (is_its_link || is_gossip)
     }
