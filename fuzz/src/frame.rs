@@ -12,7 +12,7 @@ use gossipstore_core::{
     time::Hlc,
     wire::{
         AuthorTable, Base, Bits, Body, Described, End, EventReader, EventWriter, Frame, Gossip, Hello, Item, Leaves,
-        LiveEvent, Node, NodeReader, Prefix, Tag, WireError, choices, read_leaves, read_limits, write_choice,
+        LiveEvent, Node, NodeReader, Prefix, Tag, WireError, Wishes, choices, read_leaves, read_limits, write_choice,
         write_inner,
     },
 };
@@ -71,14 +71,12 @@ fn hello(hello: &Hello<'_>) {
         Err(error) => return speak(&error),
     };
     let (store, table) = (StoreId([0; 16]), AuthorTable::default());
-    let written = Hello::frames(
-        store,
-        hello.tag,
-        hello.wishes,
-        Base::Empty,
-        table,
-        counts.iter().copied(),
-    );
+    // Said in a reply only.
+    let wishes = Wishes {
+        nothing: false,
+        ..hello.wishes
+    };
+    let written = Hello::frames(store, hello.tag, wishes, Base::Empty, table, counts.iter().copied());
     let mut table = AuthorTable::default();
     let mut read = Vec::new();
     for frame in &written {
