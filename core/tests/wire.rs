@@ -181,12 +181,11 @@ fn leaves() -> Vec<Leaf> {
 }
 
 fn leaf_bytes() -> Vec<u8> {
-    let (mut writer, mut table, mut out) = (LeafWriter::default(), AuthorTable::new(&vector()), Vec::new());
+    let (mut writer, mut table) = (LeafWriter::default(), AuthorTable::new(&vector()));
     for leaf in leaves() {
-        writer.push(&leaf, &mut table, &mut out);
+        writer.push(&leaf, &mut table);
     }
-    writer.finish(&mut table, &mut out);
-    out
+    one(writer.finish(&mut table))
 }
 
 /// An inner node of a vector's trie, and a leaf.

@@ -191,7 +191,7 @@ impl Engine {
     /// Whether the replica has work left that it goes on with at the next [`Input::Tick`], which says a time before all
     /// others. A moment that has merely passed can wait a little: what it is for may have to wait for something else.
     pub(crate) fn has_work_left(&self) -> bool {
-        self.timeout() == Some(Timestamp::default())
+        self.lock().has_work_left()
     }
 
     /// The next thing to carry to others.
@@ -214,8 +214,7 @@ impl Engine {
         self.node.register(cx.waker());
         let state = self.lock();
         // A long command leaves work, also when nobody is there to send anything to.
-        let work_left = state.replica.poll_timeout() == Some(Timestamp::default());
-        !state.outgoing.is_empty() || work_left || (state.phase != Phase::Open && !knows_of_closing)
+        !state.outgoing.is_empty() || state.has_work_left() || (state.phase != Phase::Open && !knows_of_closing)
     }
 
     /// A peer is up: the status shows it and the replica opens a session.
@@ -288,6 +287,10 @@ impl Engine {
 }
 
 impl State {
+    fn has_work_left(&self) -> bool {
+        self.replica.poll_timeout() == Some(Timestamp::default())
+    }
+
     fn feed(&mut self, input: Input) -> Taken {
         let mut taken = Taken::Yes;
         let pending = self.replica.pending();

@@ -138,8 +138,7 @@ impl Replica {
         if wishes.have {
             frames.extend(staged.frames(tag));
         }
-        let send = |frame| Output::Send { peer, frame };
-        self.outputs.extend(frames.into_iter().map(send));
+        self.outputs.extend(sends(peer, frames));
         if wishes.nothing {
             // That was the answer.
             link.outgoing = None;
@@ -287,8 +286,7 @@ impl Replica {
         };
         let mut replies = Vec::new();
         let vector = descent.receive(nodes, more, &mut replies)?;
-        let send = |frame| Output::Send { peer, frame };
-        self.outputs.extend(replies.into_iter().map(send));
+        self.outputs.extend(sends(peer, replies));
         match vector {
             Some(vector) => self.answer(peer, &request, Arc::new(vector), now),
             None => {
@@ -382,8 +380,7 @@ impl Replica {
             // Nothing leaves, so that no queue would run empty and ask for more.
             self.fill_later(peer);
         }
-        self.outputs
-            .extend(frames.into_iter().map(|frame| Output::Send { peer, frame }));
+        self.outputs.extend(sends(peer, frames));
     }
 
     fn fill_later(&mut self, peer: Peer) {
@@ -413,8 +410,7 @@ impl Replica {
         link.heard_at = now;
         let mut replies = Vec::new();
         let delta = incoming.receive(frame, &self.store, &mut replies)?;
-        let send = |frame| Output::Send { peer, frame };
-        self.outputs.extend(replies.into_iter().map(send));
+        self.outputs.extend(sends(peer, replies));
         if let Some(mut delta) = delta {
             let tag = incoming.tag();
             link.incoming = None;
@@ -476,14 +472,15 @@ impl Replica {
     }
 
     fn fail(&mut self, peer: Peer, error: SessionError, now: Timestamp) {
+        let silent = error == SessionError::Silent;
         let mut cut = None;
         if let Some(link) = self.links.get_mut(&peer) {
-            cut = link.incoming.take().filter(|_| error == SessionError::Silent);
+            cut = link.incoming.take();
             // Silence has cost its time already.
-            link.failures += u32::from(error != SessionError::Silent);
+            link.failures += u32::from(!silent);
             link.heard_at = now;
         }
-        if error == SessionError::Silent {
+        if silent {
             self.keep_stage(cut, now);
         } else {
             // What was resumed may be what was wrong.
@@ -604,4 +601,9 @@ impl Replica {
             }
         }
     }
+}
+
+/// Hands frames to a peer, in order.
+fn sends(peer: Peer, frames: Vec<Vec<u8>>) -> impl Iterator<Item = Output> {
+    frames.into_iter().map(move |frame| Output::Send { peer, frame })
 }

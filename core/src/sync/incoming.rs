@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     causality::{Frontier, VersionVector},
-    id::AuthorId,
+    id::{AuthorId, Dot},
     wire::{
         AUTHORS_MAX, AuthorTable, Bits, Described, End, EventReader, FRONTIER_MAX, Frame, Leaves, NodeReader,
-        STAMP_ORIGIN, Tag, WireError, read_leaves, read_limits,
+        STAMP_ORIGIN, Tag, WireError, paged, read_leaves, read_limits,
     },
 };
 
@@ -238,7 +238,8 @@ impl Incoming {
         replies: &mut Vec<Vec<u8>>,
     ) -> Result<(), SessionError> {
         let mut nodes = NodeReader::new(nodes);
-        let authors = AuthorTable::new(&self.asked);
+        // The table begins with the authors of what was announced.
+        let authors = self.reader.authors();
         if self.found.is_some() {
             return Err(SessionError::OutOfPlace("node after a descent"));
         }
@@ -246,7 +247,7 @@ impl Incoming {
             Some(asker) => asker,
             None => {
                 let salt = self.salt.ok_or(SessionError::OutOfPlace("node outside a descent"))?;
-                let trie = Trie::of_leaves(salt, source, &authors, &self.asked, &self.limits);
+                let trie = Trie::of_leaves(salt, source, authors, &self.asked, &self.limits);
                 // What is unknown here is not asked for, so that the trie here bounds the descent.
                 self.asker.insert(Asker::new(trie, false, usize::MAX))
             }
@@ -255,17 +256,14 @@ impl Incoming {
         match asker.take(&mut nodes, more, Frame::PAYLOAD_BYTES_MAX)? {
             Next::Await => {}
             Next::Choose(payloads) => {
-                let last = payloads.len() - 1;
-                for (at, choices) in payloads.iter().enumerate() {
-                    let more = at < last;
-                    replies.push(Frame::Expand { tag, more, choices }.encode());
-                }
+                let frame = |(more, choices)| Frame::Expand { tag, more, choices }.encode();
+                replies.extend(paged(&payloads).map(frame));
             }
             Next::Done => {
                 let mut found = Leaves::default();
                 let differing = self.asker.take().map(|mut asker| asker.found()).unwrap_or_default();
                 for (key, live) in differing {
-                    if let Some((author, block)) = block_of(key, &authors) {
+                    if let Some((author, block)) = block_of(key, authors) {
                         found.insert(author, block, live.unwrap_or_default(), 0);
                     }
                 }
@@ -313,11 +311,7 @@ impl Incoming {
             vector.set(author, n);
         }
         // The sender's state is closed: it holds what it sends, and what that supersedes.
-        let mentioned = self
-            .stage
-            .mentioned
-            .iter()
-            .map(|(author, n)| crate::id::Dot::new(author, n));
+        let mentioned = self.stage.mentioned.iter().map(|(author, n)| Dot::new(author, n));
         if let Some(dot) = { mentioned }.find(|dot| !vector.covers(dot)) {
             return Err(SessionError::UnexpectedEvent(dot));
         }

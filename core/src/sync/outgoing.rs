@@ -16,8 +16,8 @@ use crate::{
     id::{AuthorId, Dot},
     mutation::{Mutated, Mutation},
     wire::{
-        AuthorTable, Bits, End, EventWriter, Frame, LEAF_BYTES_MAX, LIMIT_BYTES_MAX, Leaf, LeafWriter, Leaves,
-        LiveEvent, STAMP_ORIGIN, Tag, write_limit,
+        AuthorTable, Bits, End, EventWriter, Frame, LIMIT_BYTES_MAX, Leaf, LeafWriter, Leaves, LiveEvent, STAMP_ORIGIN,
+        Tag, write_limit,
     },
 };
 
@@ -403,8 +403,9 @@ impl Outgoing {
 
     /// Begins a descent.
     fn descend(&mut self, source: &impl Source, frames: &mut Vec<Vec<u8>>) {
-        let table = AuthorTable::new(&self.asked);
-        let trie = Trie::of_leaves(self.manner.salt, source, &table, &self.asked, &BTreeMap::new());
+        // The table begins with the authors of what was announced.
+        let table = self.writer.authors();
+        let trie = Trie::of_leaves(self.manner.salt, source, table, &self.asked, &BTreeMap::new());
         self.descent = Descent::Running(Holder::new(trie));
         // What the receiver has seen and is not known here yet is not judged.
         let asked = Arc::clone(&self.asked);
@@ -413,7 +414,7 @@ impl Outgoing {
             if limits.len() + LIMIT_BYTES_MAX > Frame::PAYLOAD_BYTES_MAX {
                 self.push_limits(&mut limits, frames);
             }
-            let place = table.number(&author).unwrap_or(0);
+            let place = self.writer.authors().number(&author).unwrap_or(0);
             write_limit(place, source.vector().get(&author), &mut limits);
         }
         self.push_limits(&mut limits, frames);
@@ -433,8 +434,7 @@ impl Outgoing {
     /// The live dots that the receiver has announced, as the payloads of frames, or nothing if they take more than so many bytes.
     /// Without such a bound, all live dots.
     fn leaves(&mut self, source: &impl Source, bytes_max: Option<usize>) -> Option<Vec<Vec<u8>>> {
-        let (mut writer, mut payloads, mut payload) = (LeafWriter::default(), Vec::new(), Vec::new());
-        let mut bytes = 0;
+        let mut writer = LeafWriter::default();
         let mut last = None;
         for mut leaf in source.leaves() {
             let upto = match (last, bytes_max) {
@@ -447,21 +447,13 @@ impl Outgoing {
             if leaf.live == Bits::default() {
                 continue;
             }
-            // The leaf and the run that may stand before it.
-            if payload.len() + 2 * LEAF_BYTES_MAX > Frame::PAYLOAD_BYTES_MAX {
-                writer.finish(self.writer.authors(), &mut payload);
-                bytes += payload.len();
-                payloads.push(core::mem::take(&mut payload));
-            }
             // Announced authors are in the table, so that nothing is added to it in vain.
-            writer.push(&leaf, self.writer.authors(), &mut payload);
-            if bytes_max.is_some_and(|max| bytes + payload.len() > max) {
+            writer.push(&leaf, self.writer.authors());
+            if bytes_max.is_some_and(|max| writer.bytes() > max) {
                 return None;
             }
         }
-        writer.finish(self.writer.authors(), &mut payload);
-        payloads.push(payload);
-        Some(payloads)
+        Some(writer.finish(self.writer.authors()))
     }
 
     fn push_leaves(&mut self, payloads: Vec<Vec<u8>>, frames: &mut Vec<Vec<u8>>) {

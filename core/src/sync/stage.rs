@@ -6,7 +6,7 @@ use super::{SessionError, descent::masked, raised::Raised};
 use crate::{
     causality::{Value, VersionVector},
     id::{AuthorId, ContentHash, Dot},
-    wire::{AuthorTable, Bits, Body, Described, Frame, LEAF_BYTES_MAX, Leaf, LeafWriter, Tag},
+    wire::{AuthorTable, Bits, Body, Described, Frame, Leaf, LeafWriter, Tag, bit_of, paged},
 };
 
 /// The most bytes of keys and values that one session stages. A tab's whole memory is 4 GiB; what is staged is held beside
@@ -90,9 +90,9 @@ pub struct Staged {
 type Blocks = BTreeMap<(AuthorId, u64), Bits>;
 
 fn mark(blocks: &mut Blocks, dot: Dot) {
-    let at = dot.n - 1;
-    let bits = blocks.entry((dot.author, at / 256)).or_default();
-    bits[(at % 256 / 64) as usize] |= 1 << (at % 64);
+    if let Some((block, word, bit)) = bit_of(dot.n) {
+        blocks.entry((dot.author, block)).or_default()[word] |= bit;
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -119,37 +119,20 @@ impl Staged {
     /// The HAVE frames that name the live events.
     pub fn frames(&self, tag: Tag) -> Vec<Vec<u8>> {
         let (mut writer, mut authors) = (LeafWriter::default(), AuthorTable::default());
-        let (mut payloads, mut leaves) = (Vec::new(), Vec::new());
         for ((author, block), live) in &self.live {
-            if leaves.len() + 2 * LEAF_BYTES_MAX > Frame::PAYLOAD_BYTES_MAX {
-                writer.finish(&mut authors, &mut leaves);
-                payloads.push(core::mem::take(&mut leaves));
-            }
-            let leaf = Leaf {
-                author: *author,
-                block: *block,
-                live: *live,
-            };
-            writer.push(&leaf, &mut authors, &mut leaves);
+            let (author, block, live) = (*author, *block, *live);
+            writer.push(&Leaf { author, block, live }, &mut authors);
         }
-        writer.finish(&mut authors, &mut leaves);
-        payloads.push(leaves);
-        let last = payloads.len() - 1;
-        let frame = |(at, leaves): (usize, &Vec<u8>)| {
-            Frame::Have {
-                tag,
-                more: at < last,
-                leaves,
-            }
-            .encode()
-        };
-        payloads.iter().enumerate().map(frame).collect()
+        let payloads = writer.finish(&mut authors);
+        let frame = |(more, leaves)| Frame::Have { tag, more, leaves }.encode();
+        paged(&payloads).map(frame).collect()
     }
 
     fn holds(&self, dot: &Dot) -> bool {
-        let at = dot.n - 1;
-        let bits = self.live.get(&(dot.author, at / 256));
-        bits.is_some_and(|bits| bits[(at % 256 / 64) as usize] >> (at % 64) & 1 == 1)
+        bit_of(dot.n).is_some_and(|(block, word, bit)| {
+            let bits = self.live.get(&(dot.author, block));
+            bits.is_some_and(|bits| bits[word] & bit != 0)
+        })
     }
 
     /// Whether a vector covers all of it, so that it is of no more use.

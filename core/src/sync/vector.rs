@@ -9,7 +9,7 @@ use super::{
 use crate::{
     causality::VersionVector,
     id::StoreId,
-    wire::{AUTHORS_MAX, Frame, NodeReader, Tag},
+    wire::{AUTHORS_MAX, Frame, NodeReader, Tag, paged},
 };
 
 /// Learns a peer's vector from where it differs from ours.
@@ -46,11 +46,9 @@ impl VectorDescent {
         match self.asker.take(&mut nodes, more, Frame::PAYLOAD_BYTES_MAX)? {
             Next::Await => Ok(None),
             Next::Choose(payloads) => {
-                let last = payloads.len() - 1;
-                for (at, choices) in payloads.iter().enumerate() {
-                    let (tag, more) = (self.tag, at < last);
-                    replies.push(Frame::Choose { tag, more, choices }.encode());
-                }
+                let tag = self.tag;
+                let frame = |(more, choices)| Frame::Choose { tag, more, choices }.encode();
+                replies.extend(paged(&payloads).map(frame));
                 Ok(None)
             }
             Next::Done => {

@@ -442,6 +442,12 @@ impl Tag {
     }
 }
 
+/// Payloads of frames that follow each other, each with whether more follow.
+pub fn paged(payloads: &[Vec<u8>]) -> impl Iterator<Item = (bool, &[u8])> {
+    let count = payloads.len();
+    (1..).zip(payloads).map(move |(at, payload)| (at < count, &payload[..]))
+}
+
 /// How many bytes one choice takes: a bit for each child of a node.
 const CHOICE_BYTES: usize = 2;
 

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use super::{
     AuthorTable, DOT_NUMBER_MAX, FRAME_BYTES_MAX, Tag, VERSION, WireError,
     bytes::{Reader, Writer},
-    frame::{HELLO, ITEM_BYTES_MAX},
+    frame::{HELLO, ITEM_BYTES_MAX, paged},
 };
 use crate::id::{AuthorId, Digest, StoreId};
 
@@ -100,11 +100,10 @@ impl<'a> Hello<'a> {
             payload.varint(n);
         }
         payloads.push(payload);
-        let last = payloads.len() - 1;
-        let frame = |(at, counts): (usize, &Vec<u8>)| {
+        let frame = |(more, counts)| {
             Hello {
                 tag,
-                more: at < last,
+                more,
                 wishes,
                 store: (base == Base::Empty).then_some(store),
                 base,
@@ -112,7 +111,7 @@ impl<'a> Hello<'a> {
             }
             .encode()
         };
-        payloads.iter().enumerate().map(frame).collect()
+        paged(&payloads).map(frame).collect()
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {

@@ -12,7 +12,7 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::{
-    AuthorTable, DOT_NUMBER_MAX, WireError,
+    AuthorTable, DOT_NUMBER_MAX, Frame, WireError,
     bytes::{Reader, Writer},
 };
 use crate::id::{AuthorId, Dot};
@@ -53,9 +53,10 @@ impl Leaves {
 
     /// Whether a dot is in the set.
     pub fn contains(&self, dot: &Dot) -> bool {
-        let Some(at) = dot.n.checked_sub(1) else { return false };
-        let bits = self.get(&dot.author, at / 256);
-        bits.is_some_and(|bits| bits[(at % 256 / 64) as usize] >> (at % 64) & 1 == 1)
+        bit_of(dot.n).is_some_and(|(block, word, bit)| {
+            let bits = self.get(&dot.author, block);
+            bits.is_some_and(|bits| bits[word] & bit != 0)
+        })
     }
 
     /// The number of the author's first dot in the set after the `after`th.
@@ -91,6 +92,12 @@ impl Leaves {
     }
 }
 
+/// Where the dot with this number stands: its block, and the word and the bit of the bitmap. No dot has the number 0.
+pub fn bit_of(n: u64) -> Option<(u64, usize, u64)> {
+    let at = n.checked_sub(1)?;
+    Some((at / 256, (at % 256 / 64) as usize, 1 << (at % 64)))
+}
+
 /// The highest index of a block.
 const BLOCK_MAX: u64 = DOT_NUMBER_MAX / 256;
 
@@ -101,10 +108,14 @@ const HOLES: u8 = 32;
 const DOTS: u8 = 64;
 const FULL_RUN: u8 = 97;
 
-/// Writes a set whose leaves come grouped by author, in rising order of their blocks.
+/// Writes a set whose leaves come grouped by author, in rising order of their blocks, as the payloads of frames.
 #[derive(Clone, Debug, Default)]
 pub struct LeafWriter {
-    /// The author and the block after the last that was written.
+    /// Those that are full, and how many bytes they have.
+    payloads: Vec<Vec<u8>>,
+    bytes: usize,
+    out: Vec<u8>,
+    /// The author and the block after the last that was written to this payload.
     previous: Option<(AuthorId, u64)>,
     /// Full blocks that are not yet written: the first and how many follow it.
     run: Option<(AuthorId, u64, u64)>,
@@ -112,47 +123,64 @@ pub struct LeafWriter {
 
 impl LeafWriter {
     /// Appends a leaf.
-    pub fn push(&mut self, leaf: &Leaf, authors: &mut AuthorTable, out: &mut Vec<u8>) {
+    pub fn push(&mut self, leaf: &Leaf, authors: &mut AuthorTable) {
+        // The leaf and the run that may stand before it.
+        if self.out.len() + 2 * LEAF_BYTES_MAX > Frame::PAYLOAD_BYTES_MAX {
+            self.close(authors);
+        }
         if leaf.live == FULL {
             match &mut self.run {
                 Some((author, block, more)) if *author == leaf.author && *block + *more + 1 == leaf.block => *more += 1,
                 _ => {
-                    self.flush(authors, out);
+                    self.flush(authors);
                     self.run = Some((leaf.author, leaf.block, 0));
                 }
             }
             return;
         }
-        self.flush(authors, out);
-        self.place(leaf.author, leaf.block, authors, out);
-        write_bits(&leaf.live, out);
+        self.flush(authors);
+        self.place(leaf.author, leaf.block, authors);
+        write_bits(&leaf.live, &mut self.out);
         self.previous = Some((leaf.author, leaf.block + 1));
     }
 
-    /// Ends a frame: what follows begins anew.
-    pub fn finish(&mut self, authors: &mut AuthorTable, out: &mut Vec<u8>) {
-        self.flush(authors, out);
-        self.previous = None;
+    /// How many bytes were written so far.
+    pub fn bytes(&self) -> usize {
+        self.bytes + self.out.len()
     }
 
-    fn flush(&mut self, authors: &mut AuthorTable, out: &mut Vec<u8>) {
+    /// The payloads; at least one.
+    pub fn finish(mut self, authors: &mut AuthorTable) -> Vec<Vec<u8>> {
+        self.close(authors);
+        self.payloads
+    }
+
+    /// Ends a payload: the next begins anew.
+    fn close(&mut self, authors: &mut AuthorTable) {
+        self.flush(authors);
+        self.previous = None;
+        self.bytes += self.out.len();
+        self.payloads.push(core::mem::take(&mut self.out));
+    }
+
+    fn flush(&mut self, authors: &mut AuthorTable) {
         if let Some((author, block, more)) = self.run.take() {
-            self.place(author, block, authors, out);
-            out.byte(FULL_RUN);
-            out.varint(more);
+            self.place(author, block, authors);
+            self.out.byte(FULL_RUN);
+            self.out.varint(more);
             self.previous = Some((author, block + more + 1));
         }
     }
 
-    fn place(&self, author: AuthorId, block: u64, authors: &mut AuthorTable, out: &mut Vec<u8>) {
-        authors.write(author, out);
+    fn place(&mut self, author: AuthorId, block: u64, authors: &mut AuthorTable) {
+        authors.write(author, &mut self.out);
         let next = self.previous.filter(|(previous, _)| *previous == author);
-        out.varint(block - next.map_or(0, |(_, next)| next));
+        self.out.varint(block - next.map_or(0, |(_, next)| next));
     }
 }
 
 /// The longest leaf: author reference, skipped blocks, bitmap.
-pub const LEAF_BYTES_MAX: usize = 1 + 16 + 10 + 33;
+const LEAF_BYTES_MAX: usize = 1 + 16 + 10 + 33;
 
 /// Reads the leaves of one frame into a set. `charge` is called for each leaf before it is kept.
 ///
@@ -269,12 +297,11 @@ mod tests {
     }
 
     fn written(leaves: &[Leaf]) -> Vec<u8> {
-        let (mut writer, mut table, mut out) = (LeafWriter::default(), AuthorTable::default(), Vec::new());
+        let (mut writer, mut table) = (LeafWriter::default(), AuthorTable::default());
         for leaf in leaves {
-            writer.push(leaf, &mut table, &mut out);
+            writer.push(leaf, &mut table);
         }
-        writer.finish(&mut table, &mut out);
-        out
+        writer.finish(&mut table).concat()
     }
 
     #[test]
