@@ -10,6 +10,7 @@
 //! After each input, drain [`Replica::poll_output`] until it is empty, then give the next. Commands and commits share one
 //! path (`settle`): whatever changes the store ends in one batch, one event and one note to the peers.
 
+mod agreement;
 mod bases;
 #[cfg(feature = "sim")]
 mod bounds;
