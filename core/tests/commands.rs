@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 
 use gossipstore_core::{
-    replica::{Command, CommandError, CommandId, Context, Input, Origin, Replica, Scan, Value, Write},
+    replica::{Command, CommandError, CommandId, Context, Input, Key, Origin, Replica, Scan, Value, Write},
     wire,
 };
 use support::{Driver, config, put, put_in};
@@ -56,7 +56,7 @@ fn a_transaction_is_one_change_and_its_last_write_of_a_key_counts() {
     one.set("b", "old");
     one.changes();
     let delete = Write::Delete {
-        key: Arc::from("b"),
+        key: Key::from("b"),
         context: None,
     };
     one.transact([put("a", "1"), put("b", "2"), put("a", "3"), delete])
@@ -71,7 +71,7 @@ fn a_transaction_is_one_change_and_its_last_write_of_a_key_counts() {
 fn a_bad_write_spoils_its_whole_transaction_and_changes_nothing() {
     let key = |bytes: usize| "k".repeat(bytes);
     let large = |bytes| Write::Put {
-        key: Arc::from("k"),
+        key: Key::from("k"),
         value: Value::from(vec![0; bytes]),
         context: None,
     };

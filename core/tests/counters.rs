@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gossipstore_core::{
     causality::{Event as TxnEvent, Kind, Op, Txn, counter},
     id::AuthorId,
-    replica::{Change, Command, CommandError, Input, Replica, RestoreError, Scan, Write},
+    replica::{Change, Command, CommandError, Input, Key, Replica, RestoreError, Scan, Write},
     sync::SessionError,
     time::Hlc,
     wire::{Gossip, WireError},
@@ -19,14 +19,14 @@ const KEY: &str = "likes";
 
 fn add(key: &str, amount: i64) -> Write {
     Write::Add {
-        key: Arc::from(key),
+        key: Key::from(key),
         amount,
     }
 }
 
 fn delete(key: &str) -> Write {
     Write::Delete {
-        key: Arc::from(key),
+        key: Key::from(key),
         context: None,
     }
 }
@@ -257,7 +257,7 @@ fn what_cannot_be_added_changes_nothing() {
     a.set("name", "value");
     count(&mut a, i64::MAX);
     let before = a.replica.vector().clone();
-    let named = |key: &str| Arc::from(key);
+    let named = |key: &str| Key::from(key);
     for (writes, error) in [
         (
             vec![put("x", "1"), add("name", 1)],
@@ -300,7 +300,7 @@ fn a_counter_that_is_no_integer_is_refused() {
     let author = AuthorId([9; 16]);
     let event = TxnEvent {
         op: Op::Put {
-            key: Arc::from(KEY),
+            key: Key::from(KEY),
             value: Arc::from(&b"\x18\x01"[..]),
             kind: Kind::Counter,
         },

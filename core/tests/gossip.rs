@@ -3,12 +3,12 @@
 
 mod support;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use gossipstore_core::{
     causality::{Event as TxnEvent, Kind, Op, Txn},
     id::{AuthorId, Dot},
-    replica::{Config, Event, Input, Origin, Value, Write},
+    replica::{Config, Event, Input, Key, Origin, Value, Write},
     time::{Hlc, Timestamp},
     wire::Gossip,
 };
@@ -146,7 +146,7 @@ fn a_transaction_waits_for_what_its_author_had_seen_of_others() {
 fn first_write() -> Txn {
     let event = TxnEvent {
         op: Op::Put {
-            key: Arc::from("other"),
+            key: Key::from("other"),
             value: Value::from(&b"1"[..]),
             kind: Kind::Value,
         },

@@ -2,12 +2,10 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use gossipstore_core::{
     causality::Frontier,
     id::{AuthorId, Dot},
-    replica::{Replica, RestoreError},
+    replica::{Key, Replica, RestoreError},
     store::Batch,
     wire::DOT_NUMBER_MAX,
 };
@@ -79,12 +77,12 @@ fn damage_is_named() {
         ),
         (
             "a key that is none",
-            |disk| disk[0].entries[0].key = Arc::from(""),
+            |disk| disk[0].entries[0].key = Key::from(""),
             RestoreError::KeyEmpty(dot(1)),
         ),
         (
             "a key that is too long",
-            |disk| disk[0].entries[0].key = Arc::from("k".repeat(1_025)),
+            |disk| disk[0].entries[0].key = Key::from("k".repeat(1_025)),
             RestoreError::TooLarge {
                 what: "key",
                 length: 1_025,

@@ -3,11 +3,11 @@
 
 mod support;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use gossipstore_core::{
     id::{Peer, StoreId},
-    replica::{Command, CommandId, Config, Event, Input, Scan, Value, Write},
+    replica::{Command, CommandId, Config, Event, Input, Key, Scan, Value, Write},
     sync::SessionError,
     time::Timestamp,
     wire,
@@ -381,7 +381,7 @@ fn large_values_cross_in_pieces() {
     for size in sizes {
         let value = Value::from((0..size).map(|at| at as u8).collect::<Vec<_>>());
         a.transact([Write::Put {
-            key: Arc::from(size.to_string()),
+            key: Key::from(size.to_string()),
             value,
             context: None,
         }])

@@ -4,10 +4,10 @@
 //! After a deliberate change of the format (with PROTOCOL.md and the version), write the vectors anew with
 //! `GOSSIPSTORE_WRITE_VECTORS=1 cargo test -p gossipstore-core --test wire`.
 
-use std::{collections::BTreeMap, env, fs, path::Path, sync::Arc};
+use std::{collections::BTreeMap, env, fs, path::Path};
 
 use gossipstore_core::{
-    causality::{Event, Kind, Op, Txn, Value, VersionVector, counter},
+    causality::{Event, Key, Kind, Op, Txn, Value, VersionVector, counter},
     id::{AuthorId, ContentHash, Dot, StoreId},
     time::{Hlc, Timestamp},
     wire::{
@@ -35,8 +35,8 @@ const HLC: Hlc = Hlc::at(Timestamp(1_700_000_000_000));
 /// The key that its event leaves out: the receiver knows it by the first dot that the event removes.
 const KNOWN: &str = "known";
 
-fn key_of(known: &Dot) -> Option<Arc<str>> {
-    (*known == dot(0xbb, 1)).then(|| Arc::from(KNOWN))
+fn key_of(known: &Dot) -> Option<Key> {
+    (*known == dot(0xbb, 1)).then(|| Key::from(KNOWN))
 }
 
 fn large() -> Value {
@@ -48,7 +48,7 @@ fn large() -> Value {
 fn events() -> Vec<Described> {
     let live = |dot, key: &str, body, hlc, removes: &[Dot]| Described::Live {
         dot,
-        key: Arc::from(key),
+        key: Key::from(key),
         body,
         kind: Kind::Value,
         hlc: Hlc(hlc),
@@ -87,7 +87,7 @@ fn events() -> Vec<Described> {
         Described::Forgotten { dot: dot(0xcc, 4) },
         Described::Live {
             dot: dot(0xcc, 5),
-            key: Arc::from("è/likes"),
+            key: Key::from("è/likes"),
             body: Body::Inline(counter::encode(-1_000)),
             kind: Kind::Counter,
             hlc: HLC,
@@ -136,7 +136,7 @@ fn written() -> Vec<u8> {
 fn txn() -> Txn {
     let put = |key: &str, value: &str, removes: &[Dot]| Event {
         op: Op::Put {
-            key: Arc::from(key),
+            key: Key::from(key),
             value: Value::from(value.as_bytes()),
             kind: Kind::Value,
         },
@@ -148,7 +148,7 @@ fn txn() -> Txn {
     };
     let add = Event {
         op: Op::Put {
-            key: Arc::from("mints"),
+            key: Key::from("mints"),
             value: counter::encode(3),
             kind: Kind::Counter,
         },

@@ -3,11 +3,11 @@
 //!
 //! `npm run fuzz -- --corpus` runs it, and adds what was found beyond these.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use gossipstore_core::{
     id::{Dot, Peer, StoreId},
-    replica::{Config, Context, Input},
+    replica::{Config, Context, Input, Key},
 };
 use gossipstore_fuzz::{
     host::{Host, key},
@@ -77,7 +77,7 @@ fn recorded() -> Vec<Vec<u8>> {
         b.put(key(number % 3), b"b", None);
     }
     a.delete(key(1), None);
-    a.put(Arc::from("large"), &[7; 33 * 1024], None);
+    a.put(Key::from("large"), &[7; 33 * 1024], None);
     let mut said: Vec<_> = a
         .gossip
         .iter()

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use gossipstore_core::{
     causality::{Dots, Frontier, Kind},
     id::{AuthorId, Dot, Peer},
-    replica::{Config, Input},
+    replica::{Config, Input, Key},
     store::{Batch, StoredEntry},
     time::Hlc,
 };
@@ -122,7 +122,7 @@ impl Damage<'_> {
     fn entry(&mut self) -> StoredEntry {
         StoredEntry {
             dot: self.dot(),
-            key: Arc::from(String::from_utf8_lossy(self.tape.bytes())),
+            key: Key::from(String::from_utf8_lossy(self.tape.bytes())),
             value: Arc::from(self.tape.bytes()),
             hlc: Hlc(self.tape.number()),
             removes: self.dots(),

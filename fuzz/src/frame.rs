@@ -4,10 +4,8 @@
 //! form. Streams of events, vectors and leaves can be spelled in more ways than the one in which they are written; for them, what is
 //! written is read once more and must be the same value.
 
-use std::sync::Arc;
-
 use gossipstore_core::{
-    causality::{Context, Event, Op, Txn},
+    causality::{Context, Event, Key, Op, Txn},
     id::{Dot, StoreId},
     time::Hlc,
     wire::{
@@ -155,7 +153,7 @@ fn read_events(bytes: &[u8]) -> Option<Vec<Described>> {
     let mut events = Vec::new();
     let read = EventReader::new(AuthorTable::default(), Hlc::default()).read(
         bytes,
-        |_| Some(Arc::from(KNOWN)),
+        |_| Some(Key::from(KNOWN)),
         |event| {
             events.push(event);
             Ok::<_, WireError>(())

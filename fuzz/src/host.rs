@@ -19,7 +19,7 @@ use std::{
 use gossipstore_core::{
     id::{Dot, Peer, StoreId},
     replica::{
-        BatchId, Change, Command, CommandError, CommandId, Config, Context, Event, Input, Output, Replica,
+        BatchId, Change, Command, CommandError, CommandId, Config, Context, Event, Input, Key, Output, Replica,
         RestoreError, Scan, Sibling, Value, VersionVector, Write,
     },
     store::Batch,
@@ -43,8 +43,8 @@ const MEETING_ROUNDS_MAX: usize = 10;
 const MEETING_ROUND: Duration = Duration::from_secs(5);
 
 /// Which key a number stands for: few, so that writes meet.
-pub fn key(number: u8) -> Arc<str> {
-    Arc::from(["a", "b", "ba", "bé", "c/long/path", "d"][usize::from(number) % 6])
+pub fn key(number: u8) -> Key {
+    Key::from(["a", "b", "ba", "bé", "c/long/path", "d"][usize::from(number) % 6])
 }
 
 /// A config drawn from the script. What is bounded by thousands in earnest is bounded by a few, so that short scripts pass the bounds.
@@ -65,7 +65,7 @@ pub fn config(seed: u8, tape: &mut Tape<'_>) -> Config {
 pub struct State {
     vector: VersionVector,
     live: Vec<Dot>,
-    keys: Vec<(Arc<str>, Vec<Sibling>)>,
+    keys: Vec<(Key, Vec<Sibling>)>,
 }
 
 /// One replica with its storage and what it asked to be done.
@@ -83,7 +83,7 @@ pub struct Host {
     pub slow: bool,
     config: Config,
     /// Winner and number of siblings by key, as the changes add up.
-    shown: BTreeMap<Arc<str>, (Value, usize)>,
+    shown: BTreeMap<Key, (Value, usize)>,
     disk: Vec<Batch>,
     unstored: VecDeque<(BatchId, Batch)>,
     refused: bool,
@@ -105,7 +105,7 @@ impl Host {
         let shown = replica.scan(&all);
         Self {
             shown: shown
-                .map(|item| (Arc::clone(item.key), (Arc::clone(item.value), item.siblings)))
+                .map(|item| (item.key.clone(), (Arc::clone(item.value), item.siblings)))
                 .collect(),
             replica,
             now,
@@ -216,13 +216,13 @@ impl Host {
     }
 
     /// Writes one key.
-    pub fn put(&mut self, key: Arc<str>, value: &[u8], context: Option<Context>) {
+    pub fn put(&mut self, key: Key, value: &[u8], context: Option<Context>) {
         let value = Value::from(value);
         self.command(Command::Transact(vec![Write::Put { key, value, context }]));
     }
 
     /// Deletes one key.
-    pub fn delete(&mut self, key: Arc<str>, context: Option<Context>) {
+    pub fn delete(&mut self, key: Key, context: Option<Context>) {
         self.command(Command::Transact(vec![Write::Delete { key, context }]));
     }
 
@@ -232,7 +232,7 @@ impl Host {
         let keys = self
             .replica
             .scan(&all)
-            .map(|item| (Arc::clone(item.key), self.replica.siblings(item.key).values));
+            .map(|item| (item.key.clone(), self.replica.siblings(item.key).values));
         State {
             vector: self.replica.vector().clone(),
             live: self.replica.live_dots().collect(),
@@ -280,10 +280,10 @@ impl Host {
 
     /// That the replica still works: it takes a write, shows it, answers, and exchanges all with an honest peer of another author.
     pub fn check_works(&mut self) {
-        let key = Arc::<str>::from("still");
+        let key = Key::from("still");
         self.store();
         self.work();
-        self.put(Arc::clone(&key), b"works", None);
+        self.put(key.clone(), b"works", None);
         self.work();
         self.store();
         assert_eq!(self.replica.get(&key).map(|value| &**value), Some(&b"works"[..]));
@@ -291,7 +291,7 @@ impl Host {
         self.check_at_rest();
 
         let mut honest = Self::new(Config::new(self.config.store, [255; 32]));
-        honest.put(Arc::from("honest"), b"here", None);
+        honest.put(Key::from("honest"), b"here", None);
         meet(self, &mut honest);
         honest.check_at_rest();
         self.check_at_rest();
@@ -333,7 +333,7 @@ impl Host {
         assert_eq!(value.is_some(), siblings > 0);
         let shown = value.map(|value| (value, siblings));
         let before = match shown.clone() {
-            Some(shown) => self.shown.insert(Arc::clone(&key), shown),
+            Some(shown) => self.shown.insert(key.clone(), shown),
             None => self.shown.remove(&key),
         };
         assert_ne!(before, shown, "{key} has not changed");

@@ -11,7 +11,10 @@ use std::{
 };
 
 use futures::Stream;
-use gossipstore_core::{replica::Change, sync::SessionError};
+use gossipstore_core::{
+    replica::{Change, Key},
+    sync::SessionError,
+};
 
 /// Something that happened to the store or its network.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -111,7 +114,7 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
 struct Queue {
     changes: VecDeque<Vec<Change>>,
     /// Where in the last batch each key is, from the moment batches are merged into it.
-    merged: HashMap<Arc<str>, usize>,
+    merged: HashMap<Key, usize>,
     failures: VecDeque<NodeEvent>,
     progress: BTreeMap<String, (u64, u64)>,
     status_changed: bool,

@@ -3,10 +3,8 @@
 //! The facade is typed and checks what people hand in, so what is wrong here is a defect of the facade: `expect`s would take
 //! the whole tab's store down for it, hence the [`Failure`]s with code `Internal`.
 
-use std::sync::Arc;
-
 use gossipstore_core::{
-    causality::Context,
+    causality::{Context, Key},
     replica::{CommandError, Value, Write},
     wire::KEY_BYTES_MAX,
 };
@@ -17,7 +15,7 @@ use crate::error::Failure;
 
 /// A key that the store could hold. Reads are checked as writes are: a key that cannot exist is a mistake to be told of, not a
 /// key that happens to be absent.
-pub(crate) fn checked(key: String) -> Result<Arc<str>, Failure> {
+pub(crate) fn checked(key: String) -> Result<Key, Failure> {
     match key.len() {
         0 => Err(CommandError::KeyEmpty.into()),
         bytes if bytes > KEY_BYTES_MAX => Err(CommandError::KeyTooLong { bytes }.into()),
@@ -26,7 +24,7 @@ pub(crate) fn checked(key: String) -> Result<Arc<str>, Failure> {
 }
 
 /// The keys of a column.
-pub(crate) fn keys(column: &Array) -> Result<Vec<Arc<str>>, Failure> {
+pub(crate) fn keys(column: &Array) -> Result<Vec<Key>, Failure> {
     column
         .iter()
         .map(|key| {

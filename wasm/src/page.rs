@@ -59,7 +59,7 @@ mod tests {
 
     use std::sync::Arc;
 
-    use gossipstore_core::replica::Value;
+    use gossipstore_core::replica::{Key, Value};
 
     use super::*;
 
@@ -70,7 +70,7 @@ mod tests {
     };
 
     struct Row {
-        key: Arc<str>,
+        key: Key,
         value: Value,
         siblings: usize,
     }

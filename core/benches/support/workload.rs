@@ -1,8 +1,6 @@
 //! Keys, values and changes, the same in every run.
 
-use std::sync::Arc;
-
-use gossipstore_core::replica::{Value, Write};
+use gossipstore_core::replica::{Key, Value, Write};
 
 /// Bytes of every key.
 pub const KEY_BYTES: usize = 12;
@@ -11,17 +9,17 @@ pub const KEY_BYTES: usize = 12;
 pub const VALUE_BYTES: usize = 50;
 
 /// A key that the store holds from the beginning. Between it and the next there is room for one that is inserted later.
-pub fn key(at: usize) -> Arc<str> {
+pub fn key(at: usize) -> Key {
     numbered(2 * at)
 }
 
 /// A key that is not there from the beginning: the one after `key(at)`.
-pub fn new_key(at: usize) -> Arc<str> {
+pub fn new_key(at: usize) -> Key {
     numbered(2 * at + 1)
 }
 
-fn numbered(number: usize) -> Arc<str> {
-    Arc::from(format!("key-{number:08}"))
+fn numbered(number: usize) -> Key {
+    Key::from(format!("key-{number:08}"))
 }
 
 /// Random bytes, which do not compress; the same for the same seed (splitmix64).
@@ -48,7 +46,7 @@ pub fn scattered(i: usize, count: usize) -> usize {
 }
 
 /// A write of `value` over all that is seen under `key`.
-pub fn put(key: Arc<str>, value: Value) -> Write {
+pub fn put(key: Key, value: Value) -> Write {
     Write::Put {
         key,
         value,
@@ -57,6 +55,6 @@ pub fn put(key: Arc<str>, value: Value) -> Write {
 }
 
 /// A delete of all that is seen under `key`.
-pub fn delete(key: Arc<str>) -> Write {
+pub fn delete(key: Key) -> Write {
     Write::Delete { key, context: None }
 }

@@ -17,6 +17,6 @@ mod vector;
 
 pub use context::Context;
 pub use dots::Dots;
-pub use event::{Event, Kind, Op, Txn, Value};
+pub use event::{Event, Key, Kind, Op, Txn, Value};
 pub use frontier::Frontier;
 pub use vector::VersionVector;

@@ -6,7 +6,7 @@ use super::{
     BatchId, Command, CommandError, CommandId, MERGED_FOR_COMMAND_MAX, Output, Replica, Write, writing::Writing,
 };
 use crate::{
-    causality::VersionVector,
+    causality::{Key, VersionVector},
     time::Timestamp,
     wire::{KEY_BYTES_MAX, TXN_EVENTS_MAX, VALUE_BYTES_MAX},
 };
@@ -123,7 +123,7 @@ impl Replica {
 }
 
 impl Write {
-    pub(super) fn key(&self) -> &Arc<str> {
+    pub(super) fn key(&self) -> &Key {
         match self {
             Self::Put { key, .. } | Self::Delete { key, .. } | Self::Add { key, .. } => key,
         }

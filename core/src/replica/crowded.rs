@@ -5,7 +5,7 @@
 //! is an event as any other, so all replicas drop the same, and nobody who writes meanwhile loses anything by it. Equal values go
 //! first; what else goes are the values of the lowest rank, and callers are told.
 
-use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeSet, vec::Vec};
 use core::time::Duration;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     commands::{Seen, What, Wish},
 };
 use crate::{
-    causality::{Context, Kind, Value},
+    causality::{Context, Key, Kind, Value},
     id::Dot,
     time::Timestamp,
 };
@@ -31,13 +31,13 @@ const CROWDED_MAX: usize = 65_536;
 /// When which key is looked at.
 #[derive(Debug, Default)]
 pub(super) struct Crowded {
-    due: BTreeSet<(Timestamp, Arc<str>)>,
-    keys: BTreeSet<Arc<str>>,
+    due: BTreeSet<(Timestamp, Key)>,
+    keys: BTreeSet<Key>,
 }
 
 impl Crowded {
-    fn insert(&mut self, key: Arc<str>, at: Timestamp) {
-        if self.keys.len() < CROWDED_MAX && self.keys.insert(Arc::clone(&key)) {
+    fn insert(&mut self, key: Key, at: Timestamp) {
+        if self.keys.len() < CROWDED_MAX && self.keys.insert(key.clone()) {
             self.due.insert((at, key));
         }
     }
@@ -47,7 +47,7 @@ impl Crowded {
         self.due.first().map(|(at, _)| *at)
     }
 
-    fn pop_due(&mut self, now: Timestamp) -> Option<Arc<str>> {
+    fn pop_due(&mut self, now: Timestamp) -> Option<Key> {
         self.next().filter(|at| *at <= now)?;
         let (_, key) = self.due.pop_first()?;
         self.keys.remove(&key);
@@ -74,7 +74,7 @@ impl Replica {
                 continue;
             }
             if values > 0 {
-                let key = Arc::clone(&key);
+                let key = key.clone();
                 self.outputs
                     .push_back(Output::Emit(Event::SiblingsDropped { key, values }));
             }

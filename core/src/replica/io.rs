@@ -4,7 +4,7 @@ use alloc::{sync::Arc, vec::Vec};
 use core::fmt;
 
 use crate::{
-    causality::{Context, Value},
+    causality::{Context, Key, Value},
     id::{AuthorId, Peer},
     store::{Batch, Change},
     sync::SessionError,
@@ -25,7 +25,7 @@ pub enum Write {
     /// Write `value` under `key`.
     Put {
         /// Where.
-        key: Arc<str>,
+        key: Key,
         /// What, as opaque bytes.
         value: Value,
         /// The siblings the writer saw, from [`super::Replica::siblings`]; `None` stands for all that are here now.
@@ -34,7 +34,7 @@ pub enum Write {
     /// Remove what is under `key`. Without an event when nothing is there.
     Delete {
         /// Where.
-        key: Arc<str>,
+        key: Key,
         /// As for `Put`.
         context: Option<Context>,
     },
@@ -42,7 +42,7 @@ pub enum Write {
     /// is this author's own subtotal.
     Add {
         /// Where.
-        key: Arc<str>,
+        key: Key,
         /// How much; negative to take away.
         amount: i64,
     },
@@ -184,7 +184,7 @@ pub enum Event {
     /// of the lowest rank.
     SiblingsDropped {
         /// The key.
-        key: Arc<str>,
+        key: Key,
         /// How many values are gone for it, beyond those that were there twice.
         values: usize,
     },
@@ -241,17 +241,17 @@ pub enum CommandError {
     /// Something is added to a key that holds a plain value. Nothing was changed.
     NotACounter {
         /// The key.
-        key: Arc<str>,
+        key: Key,
     },
     /// A transaction adds to a key and writes or deletes it as well. Nothing was changed.
     CounterWritten {
         /// The key.
-        key: Arc<str>,
+        key: Key,
     },
     /// What this author has added to a key would leave the range of an `i64`. Nothing was changed.
     CounterOverflow {
         /// The key.
-        key: Arc<str>,
+        key: Key,
     },
     /// The change was made and is visible, but storage refused it: it does not survive a restart.
     NotDurable {

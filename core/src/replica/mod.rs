@@ -49,7 +49,7 @@ use crate::{
 
 pub use self::{config::Config, io::*, restore::RestoreError};
 pub use crate::{
-    causality::{Context, Kind, Value, VersionVector},
+    causality::{Context, Key, Kind, Value, VersionVector},
     store::{Change, Origin, Scan},
 };
 
@@ -75,7 +75,7 @@ const MERGED_FOR_COMMAND_MAX: usize = 2_000;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Item<'a> {
     /// The key.
-    pub key: &'a Arc<str>,
+    pub key: &'a Key,
     /// The winner.
     pub value: &'a Value,
     /// How many siblings with different values there are; more than one is a conflict.

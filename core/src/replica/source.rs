@@ -1,9 +1,7 @@
 //! The store as a session sees it.
 
-use alloc::sync::Arc;
-
 use crate::{
-    causality::{Dots, Frontier, VersionVector},
+    causality::{Dots, Frontier, Key, VersionVector},
     id::{AuthorId, Dot},
     store::Store,
     sync::Source,
@@ -43,7 +41,7 @@ impl Source for Store {
             .map(|(author, block, live)| Leaf { author, block, live })
     }
 
-    fn key_of(&self, dot: &Dot) -> Option<Arc<str>> {
+    fn key_of(&self, dot: &Dot) -> Option<Key> {
         Self::key_of(self, dot).cloned()
     }
 }

@@ -4,7 +4,7 @@
 //! state before until it is whole, and then all of it. What is read, superseded and told to the peers is found in one pass over the
 //! writes, so a single write takes no detour.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 
@@ -13,7 +13,7 @@ use super::{
     commands::{Seen, What, Wish},
 };
 use crate::{
-    causality::{Context, Dots, Kind, counter},
+    causality::{Context, Dots, Key, Kind, counter},
     id::{AuthorId, Dot},
     store::{Scan, Store},
     time::{Hlc, Timestamp},
@@ -38,7 +38,7 @@ enum Source {
     /// What is left of a transaction's writes, the first of them last.
     Writes(Vec<Write>),
     /// The keys after this one.
-    Keys(Option<Arc<str>>),
+    Keys(Option<Key>),
 }
 
 /// A transaction that has events.
@@ -143,7 +143,11 @@ impl Replica {
                 }
                 Some(Write::Add { key, amount }) => self.add(writing, key, amount, now),
                 Some(Write::Delete { key, context }) => self.delete(writing, &key, context.as_ref(), now),
-                None => return Some(true),
+                None => {
+                    // Given back now: at the end, an allocator that tidies up at each large piece would find most to do.
+                    *writes = Vec::new();
+                    return Some(true);
+                }
             }
         }
         None
@@ -160,8 +164,8 @@ impl Replica {
             gt: after.as_deref(),
             ..Scan::default()
         };
-        let keys = self.store.scan(&scan).take(count).map(|(key, ..)| Arc::clone(key));
-        let keys: Vec<Arc<str>> = keys.collect();
+        let keys = self.store.scan(&scan).take(count).map(|(key, ..)| key.clone());
+        let keys: Vec<Key> = keys.collect();
         *left -= count;
         for key in &keys {
             self.delete(writing, key, None, now);
@@ -184,7 +188,7 @@ impl Replica {
     }
 
     /// Overwrites this author's subtotal, and nobody else's: who sees two authors' subtotals as one would count one of them twice.
-    fn add(&mut self, writing: &mut Writing, key: Arc<str>, amount: i64, now: Timestamp) {
+    fn add(&mut self, writing: &mut Writing, key: Key, amount: i64, now: Timestamp) {
         let (own, subtotal) = own_subtotal(&self.store, self.author, &key);
         let value = counter::encode(subtotal.saturating_add(amount));
         let (dot, hlc) = self.next_event(writing, now);
@@ -278,7 +282,7 @@ impl Writing {
                 if let Write::Add { key, amount } = write {
                     *left -= 1;
                     if store.kind(key) == Some(Kind::Value) {
-                        let key = Arc::clone(key);
+                        let key = key.clone();
                         return Err(CommandError::NotACounter { key });
                     }
                     let (_, subtotal) = own_subtotal(store, author, key);
@@ -316,7 +320,7 @@ fn join(kept: &mut Write, earlier: &Write) -> Result<(), CommandError> {
     match (kept, earlier) {
         (Write::Add { key, amount }, Write::Add { amount: more, .. }) => *amount = add_up(key, *amount, *more)?,
         (Write::Add { .. }, _) | (_, Write::Add { .. }) => {
-            let key = Arc::clone(earlier.key());
+            let key = earlier.key().clone();
             return Err(CommandError::CounterWritten { key });
         }
         _ => {}
@@ -324,8 +328,8 @@ fn join(kept: &mut Write, earlier: &Write) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn add_up(key: &Arc<str>, a: i64, b: i64) -> Result<i64, CommandError> {
-    let overflow = || CommandError::CounterOverflow { key: Arc::clone(key) };
+fn add_up(key: &Key, a: i64, b: i64) -> Result<i64, CommandError> {
+    let overflow = || CommandError::CounterOverflow { key: key.clone() };
     a.checked_add(b).ok_or_else(overflow)
 }
 

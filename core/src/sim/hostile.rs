@@ -20,7 +20,7 @@ use super::{
     random::Random,
 };
 use crate::{
-    causality::{Dots, Event, Kind, Op, Txn, Value, counter},
+    causality::{Dots, Event, Key, Kind, Op, Txn, Value, counter},
     id::{AuthorId, Dot, Peer},
     replica::VersionVector,
     time::{Hlc, Timestamp},
@@ -102,7 +102,7 @@ pub(super) struct Hostile {
     /// Frames and messages that went by.
     heard: VecDeque<Vec<u8>>,
     /// Entries that went by, with their keys.
-    entries: VecDeque<(Dot, Arc<str>)>,
+    entries: VecDeque<(Dot, Key)>,
     /// What members were heard to hold. Its counts end transactions.
     seen: VersionVector,
     /// The last HELLO on each link.
@@ -159,7 +159,7 @@ impl Hostile {
             self.seen.advance(last.author, last.n);
             for (dot, event) in txn.dotted() {
                 if let Op::Put { key, .. } = &event.op {
-                    self.entries.push_back((dot, Arc::clone(key)));
+                    self.entries.push_back((dot, key.clone()));
                     self.entries.drain(..self.entries.len().saturating_sub(HEARD_MAX));
                 }
             }
@@ -399,7 +399,7 @@ impl Hostile {
         let op = if foreign_key || random.percent(60) {
             let op = self.put(random);
             if let Op::Put { key, .. } = &op {
-                let fits = |entry: &&(Dot, Arc<str>)| (entry.1 == *key) != foreign_key;
+                let fits = |entry: &&(Dot, Key)| (entry.1 == *key) != foreign_key;
                 let fitting = self.entries.iter().rev().filter(fits).take(1 + random.below(2));
                 removes.extend(fitting.map(|(dot, _)| *dot));
             }
@@ -582,7 +582,7 @@ impl Hostile {
             (Value::from(random.number().to_le_bytes().as_slice()), Kind::Value)
         };
         Op::Put {
-            key: Arc::from(format!("key {}", random.below(self.keys))),
+            key: Key::from(format!("key {}", random.below(self.keys))),
             value,
             kind,
         }

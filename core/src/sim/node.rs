@@ -8,7 +8,7 @@ use alloc::{
 use super::{disk::Disk, oracle::Sight, random::Random};
 use crate::{
     id::Peer,
-    replica::{Change, Context, Replica, Scan, Value, VersionVector},
+    replica::{Change, Context, Key, Replica, Scan, Value, VersionVector},
     time::Timestamp,
 };
 
@@ -19,13 +19,13 @@ pub(super) struct Node {
     pub(super) disk: Disk,
     pub(super) clock: WallClock,
     /// A context that was read some time ago.
-    pub(super) stale: Option<(Arc<str>, Context)>,
+    pub(super) stale: Option<(Key, Context)>,
     /// What its batches say it has seen.
     pub(super) seen: VersionVector,
     /// What it must hold.
     pub(super) sight: Sight,
     /// What somebody sees who reads nothing and is told of every change: winner and number of siblings.
-    pub(super) view: BTreeMap<Arc<str>, (Value, usize)>,
+    pub(super) view: BTreeMap<Key, (Value, usize)>,
     /// Peers with which it receives in a session.
     pub(super) receiving: BTreeSet<Peer>,
 }
@@ -45,18 +45,18 @@ impl Node {
     }
 
     /// Takes note of changes that it tells of; gives the key of one that does not follow from those before.
-    pub(super) fn changed(&mut self, changes: &[Change]) -> Option<Arc<str>> {
+    pub(super) fn changed(&mut self, changes: &[Change]) -> Option<Key> {
         let mut wrong = None;
         for change in changes {
             let before = match &change.value {
                 Some(value) => {
                     let now = (Arc::clone(value), change.siblings);
-                    self.view.insert(Arc::clone(&change.key), now)
+                    self.view.insert(change.key.clone(), now)
                 }
                 None => self.view.remove(&change.key),
             };
             if before.map(|(value, _)| value) != change.previous {
-                wrong = Some(Arc::clone(&change.key));
+                wrong = Some(change.key.clone());
             }
         }
         wrong
@@ -76,7 +76,7 @@ impl Node {
         self.replica = replica;
         let all = Scan::default();
         let shown = self.replica.scan(&all);
-        let shown = shown.map(|item| (Arc::clone(item.key), (Arc::clone(item.value), item.siblings)));
+        let shown = shown.map(|item| (item.key.clone(), (Arc::clone(item.value), item.siblings)));
         self.view = shown.collect();
         self.stale = None;
         self.receiving.clear();

@@ -12,7 +12,7 @@ use alloc::{
 };
 
 use crate::{
-    causality::{Dots, Kind, counter},
+    causality::{Dots, Key, Kind, counter},
     id::{AuthorId, Dot},
     replica::{Replica, Value, VersionVector},
     store::Batch,
@@ -67,15 +67,15 @@ pub(super) struct Made {
 /// What an event adds.
 #[derive(Clone, Debug)]
 pub(super) struct Put {
-    key: Arc<str>,
+    key: Key,
     /// The subtotal, if it is a counter's.
     subtotal: Option<i64>,
 }
 
 impl Put {
-    pub(super) fn new(key: &Arc<str>, value: &Value, kind: Kind) -> Self {
+    pub(super) fn new(key: &Key, value: &Value, kind: Kind) -> Self {
         Self {
-            key: Arc::clone(key),
+            key: key.clone(),
             subtotal: counter::decode(value).filter(|_| kind == Kind::Counter),
         }
     }

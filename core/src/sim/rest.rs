@@ -6,7 +6,7 @@ use super::{
     oracle::Flaw,
     world::{World, say},
 };
-use crate::replica::{Replica, Scan, Value};
+use crate::replica::{Key, Replica, Scan, Value};
 
 /// How long a healed network may take to come to rest, in simulated milliseconds: one session given up because nothing came, and as long
 /// again for the next.
@@ -167,10 +167,10 @@ impl World<'_> {
 }
 
 /// What a replica shows.
-fn reading(replica: &Replica) -> Vec<(Arc<str>, Value, usize)> {
+fn reading(replica: &Replica) -> Vec<(Key, Value, usize)> {
     let all = Scan::default();
     let items = replica.scan(&all);
     items
-        .map(|item| (Arc::clone(item.key), Arc::clone(item.value), item.siblings))
+        .map(|item| (item.key.clone(), Arc::clone(item.value), item.siblings))
         .collect()
 }

@@ -1,6 +1,6 @@
 //! The random steps of a schedule: what people, networks, disks, clocks and machines do to replicas.
 
-use alloc::{borrow::ToOwned, format, string::String, sync::Arc, vec::Vec};
+use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
 use super::{
     disk::Disk,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     mutation::Mutation,
-    replica::{Command, CommandId, Input, Replica, Value, Write},
+    replica::{Command, CommandId, Input, Key, Replica, Value, Write},
 };
 
 impl World<'_> {
@@ -58,7 +58,7 @@ impl World<'_> {
         let mut writes = Vec::new();
         for _ in 0..count {
             let which = self.random.below(self.profile.keys);
-            let key: Arc<str> = Arc::from(format!("key {which}"));
+            let key = Key::from(format!("key {which}"));
             // The first key is mostly a counter, and deleted more than overwritten: a plain value would end the counting.
             let counts = which == 0;
             if counts && self.random.percent(70) {
@@ -78,7 +78,7 @@ impl World<'_> {
             if self.random.percent(20) {
                 let context = self.nodes[at].replica.siblings(&key).context;
                 self.tally.siblings += u64::from(context.dots().len() > 1);
-                self.nodes[at].stale = Some((Arc::clone(&key), context));
+                self.nodes[at].stale = Some((key.clone(), context));
             }
             writes.push(if self.random.percent(if counts { 80 } else { 30 }) {
                 Write::Delete { key, context }

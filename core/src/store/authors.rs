@@ -1,6 +1,6 @@
 //! Small numbers for the authors that a store has seen.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
@@ -53,29 +53,11 @@ impl Authors {
 }
 
 /// A dot by its author's number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Compact {
     pub(super) author: AuthorNumber,
     pub(super) n: u64,
 }
-
-/// What an event removed, in 16 bytes for the common cases.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) enum Removes {
-    #[default]
-    None,
-    One {
-        author: AuthorNumber,
-        n: u64,
-    },
-    #[allow(
-        clippy::box_collection,
-        reason = "a pointer alone, so that the rare case does not widen the common ones"
-    )]
-    Many(Box<Vec<Compact>>),
-}
-
-const _: () = assert!(size_of::<Removes>() == 16);
 
 fn hash(id: &AuthorId) -> u64 {
     // Author ids are random already; hashing defends against ids made to collide.

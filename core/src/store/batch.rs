@@ -1,9 +1,9 @@
 //! What storage writes in one atomic step.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::vec::Vec;
 
 use crate::{
-    causality::{Dots, Frontier, Kind, Value},
+    causality::{Dots, Frontier, Key, Kind, Value},
     id::{AuthorId, Dot},
     time::Hlc,
 };
@@ -38,7 +38,7 @@ pub struct StoredEntry {
     /// The event that wrote it.
     pub dot: Dot,
     /// Its key.
-    pub key: Arc<str>,
+    pub key: Key,
     /// Its bytes.
     pub value: Value,
     /// What it is to its siblings.

@@ -2,7 +2,10 @@
 
 use core::cmp::Ordering;
 
-use super::authors::{AuthorNumber, Compact, Removes};
+use super::{
+    authors::{AuthorNumber, Compact},
+    removals::Removes,
+};
 use crate::{
     causality::{Kind, Value},
     id::ContentHash,
@@ -31,7 +34,7 @@ pub(super) enum State {
     Stillborn,
 }
 
-/// One sibling of its key. 64 bytes.
+/// One sibling of its key. 56 bytes, or 48 where a pointer has 32 bits.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
     pub(super) value: Value,
@@ -48,7 +51,7 @@ pub(super) struct Cell {
     pub(super) kind: Kind,
 }
 
-const _: () = assert!(size_of::<Option<Cell>>() == 2 * size_of::<usize>() + 48);
+const _: () = assert!(size_of::<Option<Cell>>() == 2 * size_of::<usize>() + 40);
 
 impl Cell {
     pub(super) fn dot(&self) -> Compact {

@@ -6,24 +6,26 @@ use core::mem;
 use super::{
     Batch, Store, StoredEntry,
     cell::{Cell, KeyNumber, NO_SLOT, Slot, State},
+    stack::Stack,
 };
 use crate::{
-    causality::{Dots, Event, Frontier, Kind, Op, Txn, Value, VersionVector},
+    causality::{Dots, Event, Frontier, Key, Kind, Op, Txn, Value, VersionVector},
     id::{AuthorId, Dot},
     mutation::Mutation,
     time::Hlc,
 };
 
-/// For how many entries a step keeps room after it ends, so that the next short one allocates nothing and a long one leaves nothing.
-const STEP_ROOM: usize = 256;
+/// As how many entries one counts that is taken out of all indexes and leaves a record: it lies in more places that were not
+/// touched lately than any other work on an entry goes to.
+const BURIAL: usize = 2;
 
 /// A step under way: what it adds and removes, none of it visible yet.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Step {
-    born: Vec<Slot>,
-    dying: Vec<Slot>,
+    born: Stack<Slot>,
+    dying: Stack<Slot>,
     /// The keys that it changes, each once.
-    touched: Vec<KeyNumber>,
+    touched: Stack<KeyNumber>,
     batch: Batch,
     frontier: Option<Frontier>,
     changes: Vec<Change>,
@@ -70,7 +72,7 @@ pub enum Origin {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {
     /// The key.
-    pub key: Arc<str>,
+    pub key: Key,
     /// The winner now; `None` when the key is gone.
     pub value: Option<Value>,
     /// The winner before.
@@ -125,7 +127,7 @@ impl<'a> Edit<'a> {
         &mut self,
         dot: Dot,
         hlc: Hlc,
-        (key, value, kind): (Arc<str>, Value, Kind),
+        (key, value, kind): (Key, Value, Kind),
         seen: impl FnMut(&Dot) -> bool,
     ) -> &StoredEntry {
         let number = self.store.keys.find_or_add(&key);
@@ -149,8 +151,9 @@ impl<'a> Edit<'a> {
 
     /// Notes what a dead event, never live here, had removed.
     pub fn record(&mut self, dot: Dot, removes: Dots) {
-        let (compact, removed) = (self.store.authors.compact(&dot), self.store.compact(&removes));
-        self.store.ring.push(compact, removed);
+        let Store { authors, ring, .. } = &mut *self.store;
+        let event = authors.compact(&dot);
+        ring.push(event, removes.iter().map(|dot| authors.compact(dot)));
         self.store.step.batch.records.push((dot, removes));
     }
 
@@ -230,11 +233,11 @@ impl<'a> Edit<'a> {
         }
         let to = all.min(from.saturating_add(*left));
         for at in from..to {
-            let key = store.step.touched[at];
+            let Some(&key) = store.step.touched.get(at) else { break };
             let (before, _) = store.reading(key, false);
             let (after, sum) = store.reading(key, true);
             if store.is_crowded(key) {
-                store.crowded.push(Arc::clone(&store.keys.get(key).text));
+                store.crowded.push(store.keys.get(key).text.clone());
             }
             if sum.is_some() || store.sums.contains_key(&key) {
                 store.step.sums.insert(key, sum);
@@ -245,7 +248,7 @@ impl<'a> Edit<'a> {
                     (true, false) => store.step.lost += 1,
                     _ => {}
                 }
-                let key = Arc::clone(&store.keys.get(key).text);
+                let key = store.keys.get(key).text.clone();
                 store.step.changes.push(Change {
                     key,
                     value: after.value,
@@ -287,15 +290,13 @@ impl<'a> Edit<'a> {
         (mem::take(&mut step.batch), mem::take(&mut step.changes))
     }
 
-    /// Clears away what the published step has left behind, up to `left` entries. Returns whether all is done.
+    /// Clears away what the published step has left behind, up to about `left` entries. Returns whether all is done.
     pub fn clean(&mut self, left: &mut usize) -> bool {
         while *left > 0 {
             *left -= 1;
             if let Some(slot) = self.store.step.dying.pop() {
-                let cell = self.store.unlink(slot);
-                if !self.store.mutated.is(Mutation::RingOfDeletes) {
-                    self.store.ring.push(cell.dot(), cell.removes);
-                }
+                *left = left.saturating_sub(BURIAL - 1);
+                self.store.bury(slot);
             } else if let Some(slot) = self.store.step.born.pop() {
                 // Those that the step removed again are gone by now.
                 if let Some(cell) = self.store.cells.get_mut(slot) {
@@ -307,11 +308,7 @@ impl<'a> Edit<'a> {
                     None => self.store.sums.remove(&key),
                 };
             } else {
-                let step = &mut self.store.step;
-                step.flipped = false;
-                step.born.shrink_to(STEP_ROOM);
-                step.dying.shrink_to(STEP_ROOM);
-                step.touched.shrink_to(STEP_ROOM);
+                self.store.step.flipped = false;
                 return true;
             }
         }
@@ -332,7 +329,9 @@ impl<'a> Edit<'a> {
         if !store.is_touched(key) {
             store.step.touched.push(key);
         }
-        let (dot, removes) = (store.authors.compact(&stored.dot), store.compact(&stored.removes));
+        let dot = store.authors.compact(&stored.dot);
+        let removed = stored.removes.iter().map(|dot| store.authors.compact(dot));
+        let removes = store.removals.keep(dot, removed);
         let slot = store.link(Cell {
             value: Arc::clone(&stored.value),
             removes,

@@ -1,7 +1,7 @@
 //! The keys of a store: by text, by number and in order.
 
-use alloc::{string::String, sync::Arc};
-use core::{hash::BuildHasher, ops::Bound};
+use alloc::string::String;
+use core::{hash::BuildHasher, num::NonZeroU32, ops::Bound};
 
 use foldhash::fast::FixedState;
 use hashbrown::hash_table::Entry;
@@ -12,6 +12,7 @@ use super::{
     order::Order,
     pages::Pages,
 };
+use crate::causality::Key;
 
 /// A range of keys, read in key order (by UTF-8 bytes, which is the order of code points).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -32,19 +33,22 @@ pub struct Scan<'a> {
 
 /// A key that has entries. 24 bytes beyond its text.
 #[derive(Clone, Debug)]
-pub(super) struct Key {
-    pub(super) text: Arc<str>,
+pub(super) struct Record {
+    pub(super) text: Key,
     /// The sibling of the highest rank; the others follow it.
     pub(super) head: Slot,
-    hash: u32,
+    /// Never zero, so that no room is lost to telling a vacant place.
+    hash: NonZeroU32,
 }
+
+const _: () = assert!(size_of::<Option<Record>>() == 24);
 
 /// Of a million keys, a part of the index holds four thousand.
 const INDEX_PARTS: usize = 256;
 
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
-    keys: Pages<Key>,
+    keys: Pages<Record>,
     /// Seeded, so that nobody can choose keys that collide here; the seed is the replica's, so that the same inputs give the
     /// same run.
     hasher: FixedState,
@@ -63,20 +67,20 @@ impl Keys {
     }
 
     pub(super) fn find(&self, text: &str) -> Option<KeyNumber> {
-        self.index
-            .find(self.hash(text) as u32, |key| *self.keys[key].text == *text)
+        let is_it = |key: KeyNumber| self.keys[key].text == *text;
+        self.index.find(self.short_hash(text).get(), is_it)
     }
 
-    pub(super) fn find_or_add(&mut self, text: &Arc<str>) -> KeyNumber {
-        let hash = self.hash(text) as u32;
+    pub(super) fn find_or_add(&mut self, text: &Key) -> KeyNumber {
+        let hash = self.short_hash(text);
         let keys = &self.keys;
-        let is_it = |key: KeyNumber| *keys[key].text == **text;
-        let vacant = match self.index.entry(hash, is_it, |key| keys[key].hash) {
+        let is_it = |key: KeyNumber| keys[key].text == *text;
+        let vacant = match self.index.entry(hash.get(), is_it, |key| keys[key].hash.get()) {
             Entry::Occupied(found) => return *found.get(),
             Entry::Vacant(vacant) => vacant,
         };
-        let number = self.keys.insert(Key {
-            text: Arc::clone(text),
+        let number = self.keys.insert(Record {
+            text: text.clone(),
             head: NO_SLOT,
             hash,
         });
@@ -87,16 +91,17 @@ impl Keys {
 
     pub(super) fn remove(&mut self, number: KeyNumber) {
         let keys = &self.keys;
-        self.index.remove(keys[number].hash, number, |key| keys[key].hash);
+        let hash = |number: KeyNumber| keys[number].hash.get();
+        self.index.remove(hash(number), number, hash);
         self.order.remove(number, |key| &keys[key].text);
         self.keys.remove(number);
     }
 
-    pub(super) fn get(&self, number: KeyNumber) -> &Key {
+    pub(super) fn get(&self, number: KeyNumber) -> &Record {
         &self.keys[number]
     }
 
-    pub(super) fn get_mut(&mut self, number: KeyNumber) -> &mut Key {
+    pub(super) fn get_mut(&mut self, number: KeyNumber) -> &mut Record {
         &mut self.keys[number]
     }
 
@@ -132,6 +137,10 @@ impl Keys {
             .min()
             .unwrap_or_else(|| self.order.end());
         self.order.range(first, end, scan.reverse)
+    }
+
+    fn short_hash(&self, text: &str) -> NonZeroU32 {
+        NonZeroU32::new(self.hash(text) as u32).unwrap_or(NonZeroU32::MIN)
     }
 
     pub(super) fn hash(&self, text: &str) -> u64 {
@@ -175,7 +184,7 @@ mod tests {
         ];
         let mut keys = Keys::new(7);
         for text in texts {
-            keys.find_or_add(&Arc::from(text));
+            keys.find_or_add(&Key::from(text));
         }
         keys.scan(scan).map(|key| String::from(&*keys.get(key).text)).collect()
     }

@@ -13,8 +13,11 @@ pub type Bitmap = [u64; (BLOCK_DOTS_MAX / 64) as usize];
 pub(super) struct Log {
     block_dots: u64,
     /// In the order of their indexes. A list: most authors have one block or a run of blocks without holes, in which a block
-    /// is found by its distance from the first.
-    blocks: Vec<(u64, Box<Block>)>,
+    /// is found by its distance from the first. `None` where a block lost its last dot, until half of them have: a list
+    /// that moved up each time would take seconds to empty.
+    blocks: Vec<(u64, Option<Box<Block>>)>,
+    /// How many blocks there are.
+    len: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -30,17 +33,18 @@ impl Log {
         Self {
             block_dots,
             blocks: Vec::new(),
+            len: 0,
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.blocks.is_empty()
+        self.len == 0
     }
 
     pub(super) fn get(&self, n: u64) -> Option<u32> {
         let (index, bit) = self.place(n)?;
         let at = self.find(index).ok()?;
-        self.blocks[at].1.get(bit)
+        self.blocks[at].1.as_ref()?.get(bit)
     }
 
     pub(super) fn insert(&mut self, n: u64, slot: u32) {
@@ -50,10 +54,13 @@ impl Log {
                 // Many authors never have a second one.
                 self.blocks.reserve_exact(1);
             }
-            self.blocks.insert(at, (index, Box::default()));
+            self.blocks.insert(at, (index, None));
             at
         });
-        let block = &mut self.blocks[at].1;
+        let block = self.blocks[at].1.get_or_insert_with(|| {
+            self.len += 1;
+            Box::default()
+        });
         debug_assert!(block.get(bit).is_none(), "a dot is inserted once");
         block.slots.insert(block.rank(bit), slot);
         block.live[bit / 64] |= 1 << (bit % 64);
@@ -62,15 +69,15 @@ impl Log {
     pub(super) fn remove(&mut self, n: u64) -> Option<u32> {
         let (index, bit) = self.place(n)?;
         let at = self.find(index).ok()?;
-        let block = &mut self.blocks[at].1;
+        let place = &mut self.blocks[at].1;
+        let block = place.as_mut()?;
         let rank = block.live_rank(bit)?;
         let slot = block.slots.remove(rank);
         block.live[bit / 64] &= !(1 << (bit % 64));
         if block.slots.is_empty() {
-            self.blocks.remove(at);
-            if self.blocks.len() < self.blocks.capacity() / 4 {
-                self.blocks.shrink_to(self.blocks.len() * 2);
-            }
+            *place = None;
+            self.len -= 1;
+            self.tidy();
         } else if block.slots.len() < block.slots.capacity() / 4 {
             block.slots.shrink_to(block.slots.len() * 2);
         }
@@ -87,6 +94,9 @@ impl Log {
             .iter()
             .take_while(move |(index, _)| *index < end.div_ceil(dots));
         blocks.flat_map(move |(index, block)| {
+            let Some(block) = block else {
+                return [].iter().copied();
+            };
             let base = index * dots;
             let from = block.rank(first.saturating_sub(base).min(dots) as usize);
             let to = block.rank(end.saturating_sub(base).min(dots) as usize);
@@ -97,7 +107,18 @@ impl Log {
     /// The blocks from the one with index `from` on.
     pub(super) fn blocks(&self, from: u64) -> impl Iterator<Item = (u64, Bitmap)> {
         let at = self.blocks.partition_point(|(index, _)| *index < from);
-        self.blocks[at..].iter().map(|(index, block)| (*index, block.live))
+        let blocks = self.blocks[at..].iter();
+        blocks.filter_map(|(index, block)| Some((*index, block.as_ref()?.live)))
+    }
+
+    /// Closes up where blocks are missing, once that is half of the list.
+    fn tidy(&mut self) {
+        if self.len <= self.blocks.len() / 2 {
+            self.blocks.retain(|(_, block)| block.is_some());
+            if self.blocks.len() < self.blocks.capacity() / 4 {
+                self.blocks.shrink_to(self.blocks.len() * 2);
+            }
+        }
     }
 
     /// Where the block with this index is, or would be.

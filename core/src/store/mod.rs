@@ -19,7 +19,9 @@ mod keys;
 mod log;
 mod order;
 mod pages;
+mod removals;
 mod ring;
+mod stack;
 
 pub use batch::{Batch, StoredEntry};
 pub use edit::{Change, Edit, Origin};
@@ -29,21 +31,22 @@ pub use log::{BLOCK_DOTS_MAX, Bitmap};
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 use self::{
-    authors::{Authors, Removes},
+    authors::{Authors, Compact},
     cell::{Cell, KeyNumber, NO_SLOT, Slot, State},
     edit::Step,
     keys::Keys,
     log::Log,
     pages::Pages,
+    removals::Removals,
     ring::Ring,
 };
 use crate::{
     causality::{
-        Context, Dots, Frontier, Kind, Value, VersionVector,
+        Context, Dots, Frontier, Key, Kind, Value, VersionVector,
         counter::{self, Sum},
     },
     id::{AuthorId, Dot},
-    mutation::Mutated,
+    mutation::{Mutated, Mutation},
     time::Hlc,
 };
 
@@ -64,7 +67,7 @@ pub struct Entry<'a> {
     /// The event that wrote it.
     pub dot: Dot,
     /// Where it stands.
-    pub key: &'a Arc<str>,
+    pub key: &'a Key,
     /// Its bytes.
     pub value: &'a Value,
     /// What it is to its siblings.
@@ -88,12 +91,14 @@ pub struct Store {
     keys: Keys,
     /// How many siblings of a key are too many to go unnoticed, and keys that steps have left with more.
     siblings_max: usize,
-    crowded: Vec<Arc<str>>,
+    crowded: Vec<Key>,
     /// What a plain read shows of the keys whose winner is one of several counters.
     sums: BTreeMap<KeyNumber, Value>,
     /// Keys that have a visible entry.
     len: usize,
     ring: Ring,
+    /// What the live entries' events removed.
+    removals: Removals,
     step: Step,
     mutated: Mutated,
 }
@@ -115,6 +120,7 @@ impl Store {
             sums: BTreeMap::new(),
             len: 0,
             ring: Ring::new(ring_records),
+            removals: Removals::default(),
             step: Step::default(),
             mutated,
         }
@@ -213,7 +219,7 @@ impl Store {
     }
 
     /// The keys in a range with what a plain read of them shows, in key order.
-    pub fn scan(&self, scan: &Scan<'_>) -> impl Iterator<Item = (&Arc<str>, &Value, usize)> {
+    pub fn scan(&self, scan: &Scan<'_>) -> impl Iterator<Item = (&Key, &Value, usize)> {
         self.keys.scan(scan).filter_map(|key| {
             let mut slots = self.chain(key).filter(|slot| self.is_visible(*slot));
             let winner = slots.next()?;
@@ -237,15 +243,16 @@ impl Store {
     }
 
     /// The key of a live entry.
-    pub fn key_of(&self, dot: &Dot) -> Option<&Arc<str>> {
+    pub fn key_of(&self, dot: &Dot) -> Option<&Key> {
         let slot = self.slot(dot).filter(|slot| self.is_visible(*slot))?;
         Some(&self.keys.get(self.cells[slot].key).text)
     }
 
     /// What a dead event removed; `None` when its record has left the ring.
     pub fn record(&self, dot: &Dot) -> Option<Dots> {
-        let removes = self.ring.get(self.authors.number(&dot.author)?, dot.n)?;
-        Some(self.expand(removes))
+        let (author, n) = (self.authors.number(&dot.author)?, dot.n);
+        let removed = self.ring.get(Compact { author, n })?;
+        Some(removed.map(|dot| self.authors.dot(dot)).collect())
     }
 
     /// How many consecutive dots of one author a block holds.
@@ -270,7 +277,7 @@ impl Store {
     }
 
     /// The keys that have got more siblings than `siblings_max`, since this was last asked. Some may have less by now.
-    pub fn take_crowded(&mut self) -> Vec<Arc<str>> {
+    pub fn take_crowded(&mut self) -> Vec<Key> {
         core::mem::take(&mut self.crowded)
     }
 
@@ -304,38 +311,25 @@ impl Store {
 
     fn entry(&self, slot: Slot) -> Entry<'_> {
         let cell = &self.cells[slot];
+        let removes = self.removals.dots(cell.dot(), cell.removes);
         Entry {
             dot: self.authors.dot(cell.dot()),
             key: &self.keys.get(cell.key).text,
             value: &cell.value,
             kind: cell.kind,
             hlc: cell.hlc,
-            removes: self.expand(&cell.removes),
+            removes: removes.map(|dot| self.authors.dot(dot)).collect(),
         }
     }
 
-    fn expand(&self, removes: &Removes) -> Dots {
-        match removes {
-            Removes::None => Dots::default(),
-            Removes::One { author, n } => Dots::from([Dot::new(self.authors.id(*author), *n)]),
-            Removes::Many(dots) => dots.iter().map(|dot| self.authors.dot(*dot)).collect(),
+    /// Takes an entry out of the indexes and leaves a record of its event, if there are to be any.
+    fn bury(&mut self, slot: Slot) {
+        let cell = self.unlink(slot);
+        if !self.mutated.is(Mutation::RingOfDeletes) {
+            let removed = self.removals.dots(cell.dot(), cell.removes);
+            self.ring.push(cell.dot(), removed);
         }
-    }
-
-    fn compact(&mut self, removes: &Dots) -> Removes {
-        match &**removes {
-            [] => Removes::None,
-            [one] => Removes::One {
-                author: self.authors.number_or_add(one.author),
-                n: one.n,
-            },
-            many => Removes::Many(
-                many.iter()
-                    .map(|dot| self.authors.compact(dot))
-                    .collect::<Vec<_>>()
-                    .into(),
-            ),
-        }
+        self.removals.forget(cell.dot(), cell.removes);
     }
 
     /// What a plain read shows of a key, given its winner.

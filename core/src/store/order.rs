@@ -1,9 +1,10 @@
 //! Numbers in the order of what they stand for.
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 use core::cmp::Ordering;
 
 use super::cell::KeyNumber;
+use crate::causality::Key;
 
 /// The most numbers in a chunk: an insertion moves at most so many, 2 KiB.
 const CHUNK_MAX: usize = 256;
@@ -24,7 +25,7 @@ pub(super) struct Place(usize, usize);
 
 impl Order {
     /// Inserts a number whose text is not among those of the others.
-    pub(super) fn insert<'a>(&mut self, number: KeyNumber, new: &Arc<str>, text: impl Fn(KeyNumber) -> &'a Arc<str>) {
+    pub(super) fn insert<'a>(&mut self, number: KeyNumber, new: &Key, text: impl Fn(KeyNumber) -> &'a Key) {
         // Keys often come in order.
         let ends_before = |chunk: &Ranks| **text(chunk.last()) < **new;
         let (at, within) = match self.chunks.last() {
@@ -50,7 +51,7 @@ impl Order {
         }
     }
 
-    pub(super) fn remove<'a>(&mut self, number: KeyNumber, text: impl Fn(KeyNumber) -> &'a Arc<str>) {
+    pub(super) fn remove<'a>(&mut self, number: KeyNumber, text: impl Fn(KeyNumber) -> &'a Key) {
         let old = text(number);
         let at = self.chunk(old, &text);
         let within = self.chunks[at].place(old, false, &text);
@@ -76,7 +77,7 @@ impl Order {
     }
 
     /// The place after all numbers whose texts are before `bound`, or, if `included`, at or before it.
-    pub(super) fn place<'a>(&self, bound: &str, included: bool, text: impl Fn(KeyNumber) -> &'a Arc<str>) -> Place {
+    pub(super) fn place<'a>(&self, bound: &str, included: bool, text: impl Fn(KeyNumber) -> &'a Key) -> Place {
         let at = self.chunk(bound, &text);
         let Some(chunk) = self.chunks.get(at) else {
             return Place(0, 0);
@@ -113,17 +114,17 @@ impl Order {
     }
 
     /// The chunk where a text belongs: the last that does not begin after it.
-    fn chunk<'a>(&self, bound: &str, text: &impl Fn(KeyNumber) -> &'a Arc<str>) -> usize {
+    fn chunk<'a>(&self, bound: &str, text: &impl Fn(KeyNumber) -> &'a Key) -> usize {
         self.firsts.place(bound, true, text).saturating_sub(1)
     }
 
-    fn add<'a>(&mut self, at: usize, chunk: Ranks, text: &impl Fn(KeyNumber) -> &'a Arc<str>) {
+    fn add<'a>(&mut self, at: usize, chunk: Ranks, text: &impl Fn(KeyNumber) -> &'a Key) {
         self.firsts.insert(at, chunk.ranked[0].number, &chunk.first, text);
         self.firsts.sharpen(text);
         self.chunks.insert(at, Box::new(chunk));
     }
 
-    fn take<'a>(&mut self, at: usize, text: &impl Fn(KeyNumber) -> &'a Arc<str>) -> Box<Ranks> {
+    fn take<'a>(&mut self, at: usize, text: &impl Fn(KeyNumber) -> &'a Key) -> Box<Ranks> {
         self.firsts.remove(at, text);
         let chunk = self.chunks.remove(at);
         if self.chunks.len() < self.chunks.capacity() / 4 {
@@ -133,7 +134,7 @@ impl Order {
     }
 
     /// Joins a chunk and the next, if both are small.
-    fn join<'a>(&mut self, at: usize, text: &impl Fn(KeyNumber) -> &'a Arc<str>) -> bool {
+    fn join<'a>(&mut self, at: usize, text: &impl Fn(KeyNumber) -> &'a Key) -> bool {
         let small = |next: usize| self.chunks[at].len() + next <= CHUNK_MAX / 2;
         let joins = self.chunks.get(at + 1).is_some_and(|next| small(next.len()));
         if joins {
@@ -151,7 +152,7 @@ impl Order {
 #[derive(Clone, Debug, Default)]
 struct Ranks {
     /// The text of the first number.
-    first: Arc<str>,
+    first: Key,
     /// With how many bytes of it all texts begin.
     shared: usize,
     ranked: Vec<Ranked>,
@@ -165,9 +166,9 @@ struct Ranked {
 }
 
 impl Ranks {
-    fn of(number: KeyNumber, text: &Arc<str>) -> Self {
+    fn of(number: KeyNumber, text: &Key) -> Self {
         Self {
-            first: Arc::clone(text),
+            first: text.clone(),
             shared: text.len(),
             ranked: Vec::from([Ranked { word: 0, number }]),
         }
@@ -182,7 +183,7 @@ impl Ranks {
     }
 
     /// The place after all numbers whose texts are before `bound`, or, if `included`, at or before it.
-    fn place<'a>(&self, bound: &str, included: bool, text: &impl Fn(KeyNumber) -> &'a Arc<str>) -> usize {
+    fn place<'a>(&self, bound: &str, included: bool, text: &impl Fn(KeyNumber) -> &'a Key) -> usize {
         let (bytes, shared) = (bound.as_bytes(), &self.first.as_bytes()[..self.shared]);
         match bytes[..bytes.len().min(self.shared)].cmp(shared) {
             Ordering::Less => return 0,
@@ -194,12 +195,12 @@ impl Ranks {
             let order = ranked
                 .word
                 .cmp(&word)
-                .then_with(|| text(ranked.number).as_ref().cmp(bound));
+                .then_with(|| text(ranked.number).as_str().cmp(bound));
             order.is_lt() || included && order.is_eq()
         })
     }
 
-    fn insert<'a>(&mut self, at: usize, number: KeyNumber, new: &Arc<str>, text: &impl Fn(KeyNumber) -> &'a Arc<str>) {
+    fn insert<'a>(&mut self, at: usize, number: KeyNumber, new: &Key, text: &impl Fn(KeyNumber) -> &'a Key) {
         if self.ranked.is_empty() {
             *self = Self::of(number, new);
             return;
@@ -211,26 +212,26 @@ impl Ranks {
         let word = word(new, self.shared);
         self.ranked.insert(at, Ranked { word, number });
         if at == 0 {
-            self.first = Arc::clone(new);
+            self.first = new.clone();
         }
     }
 
-    fn remove<'a>(&mut self, at: usize, text: &impl Fn(KeyNumber) -> &'a Arc<str>) {
+    fn remove<'a>(&mut self, at: usize, text: &impl Fn(KeyNumber) -> &'a Key) {
         self.ranked.remove(at);
         if self.len() < self.ranked.capacity() / 4 {
             self.ranked.shrink_to(self.len() * 2);
         }
         if let (0, Some(first)) = (at, self.ranked.first()) {
-            self.first = Arc::clone(text(first.number));
+            self.first = text(first.number).clone();
         }
     }
 
     /// Takes the upper half out.
-    fn split<'a>(&mut self, text: &impl Fn(KeyNumber) -> &'a Arc<str>) -> Self {
+    fn split<'a>(&mut self, text: &impl Fn(KeyNumber) -> &'a Key) -> Self {
         let mut ranked = Vec::with_capacity(self.ranked.capacity());
         ranked.extend(self.ranked.drain(self.len() / 2..));
         let mut upper = Self {
-            first: Arc::clone(text(ranked[0].number)),
+            first: text(ranked[0].number).clone(),
             shared: self.shared,
             ranked,
         };
@@ -240,20 +241,20 @@ impl Ranks {
     }
 
     /// Takes in what follows.
-    fn append<'a>(&mut self, next: &Self, text: &impl Fn(KeyNumber) -> &'a Arc<str>) {
+    fn append<'a>(&mut self, next: &Self, text: &impl Fn(KeyNumber) -> &'a Key) {
         self.ranked.extend_from_slice(&next.ranked);
         self.share(common(&self.first, text(self.last())), text);
     }
 
     /// Makes the words tell more, if they tell less than they could: when the first bytes of all are the same.
-    fn sharpen<'a>(&mut self, text: &impl Fn(KeyNumber) -> &'a Arc<str>) {
+    fn sharpen<'a>(&mut self, text: &impl Fn(KeyNumber) -> &'a Key) {
         if self.ranked[0].word >> 24 == self.ranked[self.len() - 1].word >> 24 {
             self.share(common(&self.first, text(self.last())), text);
         }
     }
 
     /// Sets with how many bytes all texts begin.
-    fn share<'a>(&mut self, shared: usize, text: &impl Fn(KeyNumber) -> &'a Arc<str>) {
+    fn share<'a>(&mut self, shared: usize, text: &impl Fn(KeyNumber) -> &'a Key) {
         self.shared = shared;
         for ranked in &mut self.ranked {
             ranked.word = word(text(ranked.number), shared);
@@ -284,7 +285,7 @@ mod tests {
 
     /// Inserts the texts in turn, those that are there already are removed, and compares with a sorted list at the end.
     fn check(texts: &[String], turns: impl IntoIterator<Item = usize>) {
-        let texts: Vec<Arc<str>> = texts.iter().map(|text| Arc::from(text.as_str())).collect();
+        let texts: Vec<Key> = texts.iter().map(Key::from).collect();
         let text = |number: KeyNumber| &texts[number as usize];
         let mut order = Order::default();
         let mut model: Vec<KeyNumber> = Vec::new();
@@ -308,7 +309,7 @@ mod tests {
         let bounds = texts
             .iter()
             .step_by(97)
-            .map(|text| &**text)
+            .map(Key::as_str)
             .chain(["", "k", "40000000", "\u{10ffff}"]);
         let bounds: Vec<&str> = bounds.collect();
         for (low, high) in bounds.iter().zip(bounds.iter().rev()) {

@@ -1,11 +1,12 @@
 //! The record ring: what the recently dead events had removed.
 
-use core::hash::BuildHasher;
+use core::{hash::BuildHasher, mem};
 
 use super::{
-    authors::{AuthorNumber, Compact, Removes},
+    authors::Compact,
     index::Index,
     pages::Pages,
+    removals::{Removals, Removes},
 };
 use foldhash::fast::FixedState;
 
@@ -21,6 +22,7 @@ pub(super) struct Ring {
     /// Where the next record goes once the ring is full: over the oldest.
     oldest: u32,
     places: Index<INDEX_PARTS>,
+    removals: Removals,
 }
 
 #[derive(Clone, Debug)]
@@ -36,13 +38,16 @@ impl Ring {
             records: Pages::default(),
             oldest: 0,
             places: Index::default(),
+            removals: Removals::default(),
         }
     }
 
-    pub(super) fn push(&mut self, dot: Compact, removes: Removes) {
-        if self.capacity == 0 || self.get(dot.author, dot.n).is_some() {
+    /// Adds the record of an event, unless it has one. The oldest goes, once the ring is full.
+    pub(super) fn push(&mut self, dot: Compact, removed: impl IntoIterator<Item = Compact>) {
+        if self.capacity == 0 || self.find(dot).is_some() {
             return;
         }
+        let removes = self.removals.keep(dot, removed);
         let record = Record { dot, removes };
         let place = if self.records.len() < self.capacity {
             self.records.insert(record)
@@ -50,7 +55,8 @@ impl Ring {
             let (place, records) = (self.oldest, &self.records);
             self.places
                 .remove(hash(records[place].dot), place, |place| hash(records[place].dot));
-            self.records[place] = record;
+            let oldest = mem::replace(&mut self.records[place], record);
+            self.removals.forget(oldest.dot, oldest.removes);
             self.oldest = (place + 1) % self.capacity as u32;
             place
         };
@@ -59,10 +65,14 @@ impl Ring {
     }
 
     /// What a dead event removed, if it is remembered.
-    pub(super) fn get(&self, author: AuthorNumber, n: u64) -> Option<&Removes> {
-        let dot = Compact { author, n };
-        let place = self.places.find(hash(dot), |place| self.records[place].dot == dot)?;
-        Some(&self.records[place].removes)
+    pub(super) fn get(&self, dot: Compact) -> Option<impl Iterator<Item = Compact>> {
+        let removes = self.records[self.find(dot)?].removes;
+        Some(self.removals.dots(dot, removes))
+    }
+
+    /// Where the record of an event is.
+    fn find(&self, dot: Compact) -> Option<u32> {
+        self.places.find(hash(dot), |place| self.records[place].dot == dot)
     }
 }
 
@@ -79,14 +89,19 @@ mod tests {
     #[test]
     fn forgets_the_oldest() {
         let mut ring = Ring::new(3);
+        let dot = |n| Compact { author: 1, n };
         for n in [5, 6, 2, 9, 9, 7] {
-            ring.push(Compact { author: 1, n }, Removes::One { author: 1, n: 1 });
+            ring.push(dot(n), [dot(1), dot(n - 1)]);
         }
-        let known: Vec<u64> = (0..20).filter(|n| ring.get(1, *n).is_some()).collect();
+        let known: Vec<u64> = (0..20).filter(|n| ring.get(dot(*n)).is_some()).collect();
         assert_eq!(known, [2, 7, 9]);
-        assert!(ring.get(2, 9).is_none());
+        for n in known {
+            let removed: Vec<_> = ring.get(dot(n)).into_iter().flatten().collect();
+            assert_eq!(removed, [dot(1), dot(n - 1)]);
+        }
+        assert!(ring.get(Compact { author: 2, n: 9 }).is_none());
         let mut none = Ring::new(0);
-        none.push(Compact { author: 1, n: 1 }, Removes::None);
-        assert!(none.get(1, 1).is_none());
+        none.push(dot(1), [dot(2), dot(3)]);
+        assert!(none.get(dot(1)).is_none());
     }
 }

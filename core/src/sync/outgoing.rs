@@ -12,7 +12,7 @@ use super::{
     raised::Raised,
 };
 use crate::{
-    causality::{Dots, Frontier, Value, VersionVector},
+    causality::{Dots, Frontier, Key, Value, VersionVector},
     id::{AuthorId, Dot},
     mutation::{Mutated, Mutation},
     wire::{
@@ -42,7 +42,7 @@ pub trait Source {
     /// All live dots, by block; those of an author together, in rising order.
     fn leaves(&self) -> impl Iterator<Item = Leaf>;
     /// The key of a live dot.
-    fn key_of(&self, dot: &Dot) -> Option<Arc<str>>;
+    fn key_of(&self, dot: &Dot) -> Option<Key>;
 }
 
 /// How a HELLO is answered.

@@ -25,7 +25,7 @@
 //! so that a new key costs about five bytes beyond itself and its value, an overwrite four beyond its value, a delete three. What
 //! "previous" refers to lives as long as the stream, across frames; before the first live event, the form of the stamp is 0.
 
-use alloc::{string::String, sync::Arc, vec::Vec};
+use alloc::{string::String, vec::Vec};
 
 use super::{
     AuthorTable, DOT_NUMBER_MAX, INLINE_VALUE_BYTES_MAX, KEY_BYTES_MAX, REMOVES_MAX, VALUE_BYTES_MAX, WireError,
@@ -33,7 +33,7 @@ use super::{
     checked_dot,
 };
 use crate::{
-    causality::{Dots, Kind, Value, counter},
+    causality::{Dots, Key, Kind, Value, counter},
     id::{AuthorId, ContentHash, Dot},
     time::Hlc,
 };
@@ -63,7 +63,7 @@ pub enum Described {
         /// Its name.
         dot: Dot,
         /// Its key.
-        key: Arc<str>,
+        key: Key,
         /// Its value, or where to expect it.
         body: Body,
         /// What it is to its siblings.
@@ -340,7 +340,7 @@ impl EventReader {
     pub fn read<E: From<WireError>>(
         &mut self,
         bytes: &[u8],
-        key_of: impl Fn(&Dot) -> Option<Arc<str>>,
+        key_of: impl Fn(&Dot) -> Option<Key>,
         mut take: impl FnMut(Described) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut from = Reader::new(bytes);
@@ -356,7 +356,7 @@ impl EventReader {
     fn event(
         &mut self,
         from: &mut Reader<'_>,
-        key_of: &impl Fn(&Dot) -> Option<Arc<str>>,
+        key_of: &impl Fn(&Dot) -> Option<Key>,
     ) -> Result<Option<Described>, WireError> {
         let mut header = from.varint()?;
         let (mut by_hash, mut counter, mut forgotten) = (false, false, false);
@@ -482,7 +482,7 @@ impl EventReader {
         Ok(hlc)
     }
 
-    fn key(&mut self, from: &mut Reader<'_>) -> Result<Arc<str>, WireError> {
+    fn key(&mut self, from: &mut Reader<'_>) -> Result<Key, WireError> {
         let shared = from.length("shared part of a key", self.previous.key.len())?;
         if !self.previous.key.is_char_boundary(shared) {
             return Err(WireError::NotUtf8);
@@ -494,7 +494,7 @@ impl EventReader {
         if self.previous.key.is_empty() {
             return Err(WireError::OutOfRange("length of a key"));
         }
-        Ok(Arc::from(self.previous.key.as_str()))
+        Ok(Key::from(self.previous.key.as_str()))
     }
 }
 

@@ -6,7 +6,7 @@
 //! announcement = kind 17, version, varint epoch, author (16), varint last
 //! ```
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::vec::Vec;
 
 use super::{
     AuthorTable, Body, Described, EPOCH, EventReader, EventWriter, FRONTIER_MAX, INLINE_VALUE_BYTES_MAX, LiveEvent,
@@ -16,7 +16,7 @@ use super::{
     events::{read_dot, write_dot},
 };
 use crate::{
-    causality::{Dots, Event, Kind, Op, Txn, Value},
+    causality::{Dots, Event, Key, Kind, Op, Txn, Value},
     id::{AuthorId, Dot},
     time::Hlc,
 };
@@ -109,7 +109,7 @@ impl TxnWriter {
     }
 
     /// The next event puts a value under a key.
-    pub fn put(&mut self, key: &Arc<str>, value: &Value, kind: Kind, removes: &Dots) {
+    pub fn put(&mut self, key: &Key, value: &Value, kind: Kind, removes: &Dots) {
         self.too_long |= value.len() > INLINE_VALUE_BYTES_MAX || self.out.len() + value.len() > self.bytes_max;
         if !self.too_long {
             let event = LiveEvent {

@@ -19,7 +19,7 @@ use std::{
 use gossipstore_core::{
     id::{AuthorId, Digest, Dot, Peer, StoreId},
     mutation::{Mutated, Mutation},
-    replica::{Command, CommandId, Config, Event, Input, Output, Replica, Scan, Value, VersionVector, Write},
+    replica::{Command, CommandId, Config, Event, Input, Key, Output, Replica, Scan, Value, VersionVector, Write},
     sim::{Moment, Oracle},
     store::Batch,
     sync::SessionError,
@@ -101,7 +101,7 @@ enum Way {
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Reading {
     digest: Digest,
-    items: Vec<(Arc<str>, Value, usize)>,
+    items: Vec<(Key, Value, usize)>,
 }
 
 /// What became of a step.
@@ -357,7 +357,7 @@ impl Snapshot {
     fn new(replica: &Replica, digest: Digest, way: Way) -> Self {
         let scan = Scan::default();
         let items = replica.scan(&scan);
-        let items = items.map(|item| (Arc::clone(item.key), Arc::clone(item.value), item.siblings));
+        let items = items.map(|item| (item.key.clone(), Arc::clone(item.value), item.siblings));
         Self {
             way,
             author: replica.author(),
@@ -408,7 +408,7 @@ fn writes(edit: Edit, replica: &Replica) -> Vec<Write> {
     let author = replica.author().unwrap_or_default();
     let first = replica.vector().get(&author) + 1;
     let put = |key: &str, n| Write::Put {
-        key: Arc::from(key),
+        key: Key::from(key),
         value: Value::from(format!("{:?}", Dot::new(author, n)).as_bytes()),
         context: None,
     };
@@ -416,7 +416,7 @@ fn writes(edit: Edit, replica: &Replica) -> Vec<Write> {
         Edit::Put(key) => vec![put(key, first)],
         Edit::PutBoth(one, other) => vec![put(one, first), put(other, first + 1)],
         Edit::Delete(key) => vec![Write::Delete {
-            key: Arc::from(key),
+            key: Key::from(key),
             context: None,
         }],
     }

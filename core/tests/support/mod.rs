@@ -2,11 +2,13 @@
 //! delivers it.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of it")]
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use gossipstore_core::{
     id::{Peer, StoreId},
-    replica::{Change, Command, CommandError, CommandId, Config, Context, Event, Input, Output, Replica, Value, Write},
+    replica::{
+        Change, Command, CommandError, CommandId, Config, Context, Event, Input, Key, Output, Replica, Value, Write,
+    },
     time::Timestamp,
 };
 
@@ -118,7 +120,7 @@ impl Driver {
 
     pub fn delete(&mut self, key: &str) {
         self.transact([Write::Delete {
-            key: Arc::from(key),
+            key: Key::from(key),
             context: None,
         }])
         .expect("a valid delete");
@@ -158,7 +160,7 @@ pub fn put(key: &str, value: &str) -> Write {
 
 pub fn put_in(key: &str, value: &str, context: Option<Context>) -> Write {
     Write::Put {
-        key: Arc::from(key),
+        key: Key::from(key),
         value: Value::from(value.as_bytes()),
         context,
     }
