@@ -74,14 +74,19 @@ mod tests {
     const PEER: &str = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo";
 
     fn address(text: &str) -> Multiaddr {
-        let text = text.replace("RELAY", RELAY).replace("MEMBER", MEMBER).replace("PEER", PEER);
+        let text = text
+            .replace("RELAY", RELAY)
+            .replace("MEMBER", MEMBER)
+            .replace("PEER", PEER);
         text.parse().unwrap()
     }
 
     /// The names above in a form that `address` takes.
     fn short(address: &Multiaddr) -> String {
         let text = address.to_string();
-        text.replace(RELAY, "RELAY").replace(MEMBER, "MEMBER").replace(PEER, "PEER")
+        text.replace(RELAY, "RELAY")
+            .replace(MEMBER, "MEMBER")
+            .replace(PEER, "PEER")
     }
 
     #[test]
@@ -92,7 +97,10 @@ mod tests {
                 Some("/ip4/127.0.0.1/tcp/1/ws/p2p/RELAY/p2p-circuit/p2p/PEER"),
             ),
             // A member that is itself connected to directly may be the relay.
-            ("/webrtc/p2p/MEMBER/p2p-circuit/webrtc/p2p/PEER", Some("/webrtc/p2p/MEMBER/p2p-circuit/p2p/PEER")),
+            (
+                "/webrtc/p2p/MEMBER/p2p-circuit/webrtc/p2p/PEER",
+                Some("/webrtc/p2p/MEMBER/p2p-circuit/p2p/PEER"),
+            ),
             ("/webrtc/p2p/PEER", None),
         ] {
             let destination = Destination::parse(&address(given)).expect(given);

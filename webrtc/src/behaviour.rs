@@ -151,7 +151,9 @@ impl Behaviour {
     /// Those who wait for this circuit, once it stands.
     fn handler(&mut self, connection: ConnectionId) -> THandler<Self> {
         let waiting = self.dialling.remove(&connection).into_iter();
-        let answers = waiting.flat_map(|dialling| dialling.requests).map(|request| request.answer);
+        let answers = waiting
+            .flat_map(|dialling| dialling.requests)
+            .map(|request| request.answer);
         Either::Left(Handler::new(self.listening.clone(), answers))
     }
 }

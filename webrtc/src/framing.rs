@@ -88,7 +88,11 @@ impl Decoder {
 
     /// The next frame that is there in full.
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, Malformed> {
-        let buffered = if self.partial.is_empty() { &self.whole[..] } else { &self.partial[..] };
+        let buffered = if self.partial.is_empty() {
+            &self.whole[..]
+        } else {
+            &self.partial[..]
+        };
         let Some((head, body)) = measure(buffered)? else {
             // Waits for the rest in a buffer that can grow.
             self.partial.extend_from_slice(&std::mem::take(&mut self.whole));

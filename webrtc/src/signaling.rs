@@ -4,7 +4,11 @@
 //! Messages are protobuf with their length in front (libp2p specification `webrtc/webrtc.md`, section "Signaling
 //! Protocol").
 
-use std::io;
+use std::{
+    future::poll_fn,
+    io,
+    task::{Context, Poll, ready},
+};
 
 use asynchronous_codec::Framed;
 use futures::{AsyncRead, AsyncWrite, SinkExt as _, StreamExt as _};
@@ -79,7 +83,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Signals<S> {
 
     /// The next message; none when the other side has said all it has to say.
     pub(crate) async fn receive(&mut self) -> Result<Option<Message>, Error> {
-        self.stream.next().await.transpose().map_err(broken)
+        poll_fn(|cx| self.poll_receive(cx)).await
+    }
+
+    pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        let message = ready!(self.stream.poll_next_unpin(cx));
+        Poll::Ready(message.transpose().map_err(broken))
     }
 
     /// Says that nothing more comes.
@@ -122,7 +131,10 @@ mod tests {
     fn another_kind_than_the_one_due_is_refused() {
         for bytes in [&b"\x02\x08\x01"[..], b"\x00", b"\x05\x12\x03v=0", b"\x02\x08\x63"] {
             let message = received(bytes).unwrap().expect("a message");
-            assert!(matches!(message.expect(Kind::SdpOffer, "an offer is due"), Err(Error::Protocol(_))));
+            assert!(matches!(
+                message.expect(Kind::SdpOffer, "an offer is due"),
+                Err(Error::Protocol(_))
+            ));
         }
     }
 
