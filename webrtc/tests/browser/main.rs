@@ -6,7 +6,9 @@
 
 #![cfg(target_arch = "wasm32")]
 
+mod bare;
 mod meeting;
+mod streams;
 mod support;
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
