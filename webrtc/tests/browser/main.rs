@@ -7,6 +7,8 @@
 #![cfg(target_arch = "wasm32")]
 
 mod bare;
+mod ending;
+mod hostile;
 mod meeting;
 mod streams;
 mod support;

@@ -26,7 +26,7 @@ use libp2p::{
     identity::Keypair,
     multiaddr::Protocol,
     noise, relay,
-    swarm::{self, ConnectionId, NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
+    swarm::{self, ConnectionId, DialError, NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
     yamux,
 };
 use libp2p_webrtc_browser::{Config, is_circuit};
@@ -36,7 +36,7 @@ use wasm_bindgen_futures::spawn_local;
 pub(crate) const ECHO: StreamProtocol = StreamProtocol::new("/echo/1");
 
 /// How long a step may take on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Ends what hangs, and says what did.
 pub(crate) async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
@@ -222,13 +222,16 @@ impl Client {
     /// A client that can be dialled through `relay`, and where.
     pub(crate) async fn listening(relay: &Relay) -> (Self, Multiaddr) {
         let mut client = Self::start();
-        let circuit = relay.circuit();
-        client.node.tell(|swarm| {
-            swarm.listen_on(circuit).unwrap();
-            swarm.listen_on(Protocol::WebRTC.into()).unwrap();
-        });
+        client.listen(relay.circuit());
+        client.listen(Protocol::WebRTC.into());
         let address = client.announced().await;
         (client, address)
+    }
+
+    pub(crate) fn listen(&self, address: Multiaddr) {
+        self.node.tell(|swarm| {
+            swarm.listen_on(address).unwrap();
+        });
     }
 
     /// The next address that is announced with `/webrtc`.
@@ -244,7 +247,8 @@ impl Client {
     }
 
     pub(crate) fn dial(&self, address: Multiaddr) {
-        self.node.tell(|swarm| swarm.dial(DialOpts::from(address)).unwrap());
+        // What the transports refuse at once is an event, too.
+        self.node.tell(|swarm| drop(swarm.dial(DialOpts::from(address))));
     }
 
     /// The connections to `peer` that are direct, or those that are not.
@@ -269,6 +273,56 @@ impl Client {
                 _ => None,
             })
             .await
+    }
+
+    /// Waits for a circuit to `peer`.
+    pub(crate) async fn connected(&mut self, peer: PeerId) {
+        self.node
+            .event("a circuit", |event| match event {
+                SwarmEvent::ConnectionEstablished { peer_id, .. } if peer_id == peer => Some(()),
+                _ => None,
+            })
+            .await;
+    }
+
+    /// Becomes reachable through `relay`.
+    pub(crate) async fn listen_on_circuit(&mut self, relay: &Relay) {
+        self.listen(relay.circuit());
+        self.node
+            .event("a circuit", |event| match event {
+                SwarmEvent::NewListenAddr { .. } => Some(()),
+                _ => None,
+            })
+            .await;
+    }
+
+    /// Why the next dial fails that was not the behaviour's own.
+    pub(crate) async fn dial_error(&mut self) -> String {
+        self.node
+            .event("a dial's end", |event| match event {
+                SwarmEvent::OutgoingConnectionError {
+                    error: DialError::Transport(errors),
+                    ..
+                } if errors.iter().any(|(address, _)| !is_circuit(address)) => Some(format!("{errors:?}")),
+                SwarmEvent::ConnectionEstablished { endpoint, .. } if is_direct(&endpoint) => panic!("{endpoint:?}"),
+                _ => None,
+            })
+            .await
+    }
+
+    /// Why the next connection does not come in.
+    pub(crate) async fn incoming_error(&mut self) -> String {
+        self.node
+            .event("the end of an incoming connection", |event| match event {
+                SwarmEvent::IncomingConnectionError { error, .. } => Some(format!("{error:?}")),
+                SwarmEvent::ConnectionEstablished { endpoint, .. } if is_direct(&endpoint) => panic!("{endpoint:?}"),
+                _ => None,
+            })
+            .await
+    }
+
+    pub(crate) async fn external_addresses(&self) -> Vec<Multiaddr> {
+        self.node.ask(|swarm| swarm.external_addresses().cloned().collect()).await
     }
 
     /// The next direct connection that stands.
