@@ -30,9 +30,12 @@ const INIT: &str = "init";
 /// The label of a stream.
 const STREAM: &str = "";
 
-/// How many streams each side may have open, those included that linger. Chromium numbers 1,024 channels in all, half of
-/// them for each side. Who wants to open more waits.
-const STREAMS_MAX: usize = 512;
+/// How many streams this side may have open, those included that linger. Who wants to open more waits. Chromium numbers
+/// 1,024 channels in all, half of them for each side.
+const OUTBOUND_MAX: usize = 256;
+
+/// How many the other side may have open: as many as a browser can number.
+const INBOUND_MAX: usize = 512;
 
 /// How many streams of the other side may wait to be taken: as many as a swarm negotiates at once.
 const INCOMING_MAX: usize = 128;
@@ -217,15 +220,22 @@ impl Peer {
 
     pub(crate) fn poll_open(&self, cx: &mut Context<'_>) -> Poll<Result<Rc<Channel>, ConnectionError>> {
         self.check()?;
+        self.told.opener.register(cx.waker());
         let mut outbound = self.told.outbound.borrow_mut();
-        if outbound.len() >= STREAMS_MAX {
-            self.told.opener.register(cx.waker());
+        if outbound.len() >= OUTBOUND_MAX {
             return Poll::Pending;
         }
-        let channel = self.create_channel(STREAM).map_err(|error| {
-            tracing::debug!(error = words(&error), "the browser made no data channel");
-            ConnectionError::NoChannel
-        })?;
+        let channel = match self.create_channel(STREAM) {
+            Ok(channel) => channel,
+            Err(error) => {
+                tracing::debug!(error = words(&error), "the browser made no data channel");
+                // All its numbers may be in use; then the end of a channel frees one.
+                if outbound.is_empty() {
+                    return Poll::Ready(Err(ConnectionError::NoChannel));
+                }
+                return Poll::Pending;
+            }
+        };
         let channel = Channel::new(channel, self.told.common.clone());
         outbound.push(channel.clone());
         Poll::Ready(Ok(channel))
@@ -324,7 +334,7 @@ impl Told {
             return;
         }
         let (mut inbound, mut incoming) = (self.inbound.borrow_mut(), self.incoming.borrow_mut());
-        if inbound.len() >= STREAMS_MAX || incoming.len() >= INCOMING_MAX {
+        if inbound.len() >= INBOUND_MAX || incoming.len() >= INCOMING_MAX {
             tracing::debug!("the other side opened more streams than are allowed; the last is closed");
             channel.close();
             return;

@@ -137,7 +137,10 @@ async fn addresses_come_and_go_with_the_circuits() {
         })
         .await;
     assert_eq!(expired, address);
-    assert_eq!(webrtc(client.external_addresses().await), [second.direct_to(client.node.peer)]);
+    assert_eq!(
+        webrtc(client.external_addresses().await),
+        [second.direct_to(client.node.peer)]
+    );
 }
 
 #[wasm_bindgen_test]
@@ -147,11 +150,16 @@ async fn who_listens_late_announces_the_circuits_that_stand() {
     client.listen(relay.circuit());
     client
         .node
-        .event("a circuit", |event| matches!(event, SwarmEvent::NewListenAddr { .. }).then_some(()))
+        .event("a circuit", |event| {
+            matches!(event, SwarmEvent::NewListenAddr { .. }).then_some(())
+        })
         .await;
     assert!(webrtc(client.external_addresses().await).is_empty());
 
-    let listener = client.node.ask(|swarm| swarm.listen_on(Protocol::WebRTC.into()).unwrap()).await;
+    let listener = client
+        .node
+        .ask(|swarm| swarm.listen_on(Protocol::WebRTC.into()).unwrap())
+        .await;
     let address = client.announced().await;
     assert_eq!(address, relay.direct_to(client.node.peer));
     let again = client.node.ask(|swarm| swarm.listen_on(Protocol::WebRTC.into())).await;

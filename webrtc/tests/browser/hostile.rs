@@ -77,7 +77,11 @@ async fn garbage_instead_of_an_offer_is_refused() {
         (signal(OFFER, "v=0\r\nwhatever"), "setRemoteDescription"),
     ] {
         let (_relay, mut listener, mut hostile) = circuit().await;
-        let mut stream = hostile.streams.open_stream(listener.node.peer, SIGNALING).await.unwrap();
+        let mut stream = hostile
+            .streams
+            .open_stream(listener.node.peer, SIGNALING)
+            .await
+            .unwrap();
         stream.write_all(&garbage).await.unwrap();
         stream.flush().await.unwrap();
         let error = listener.incoming_error().await;
@@ -143,12 +147,21 @@ async fn an_offer_that_does_not_come_is_not_waited_for_long() {
 #[wasm_bindgen_test]
 async fn candidates_without_end_are_refused() {
     let (_relay, mut listener, mut hostile) = circuit().await;
-    let mut stream = hostile.streams.open_stream(listener.node.peer, SIGNALING).await.unwrap();
+    let mut stream = hostile
+        .streams
+        .open_stream(listener.node.peer, SIGNALING)
+        .await
+        .unwrap();
     let peer = RawPeer::new().await;
     // Not told where this peer is, the other side goes on waiting for candidates.
     let offer = peer.offer();
-    let offer = offer.split_inclusive('\n').filter(|line| !line.starts_with("a=candidate"));
-    stream.write_all(&signal(OFFER, &offer.collect::<String>())).await.unwrap();
+    let offer = offer
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with("a=candidate"));
+    stream
+        .write_all(&signal(OFFER, &offer.collect::<String>()))
+        .await
+        .unwrap();
     let unusable = r#"{"candidate":"candidate:1 1 udp 1 192.0.2.1 1 typ host","sdpMid":"nowhere"}"#;
     for data in ["null", "\"\"", unusable].into_iter().cycle().take(200) {
         // It may have hung up.
@@ -175,7 +188,10 @@ async fn a_peer_without_a_circuit_is_not_met() {
     let relay = Relay::start();
     let mut dialler = Client::start();
     let nobody = libp2p::PeerId::random();
-    for address in [relay.direct_to(nobody), format!("/webrtc/p2p/{nobody}").parse().unwrap()] {
+    for address in [
+        relay.direct_to(nobody),
+        format!("/webrtc/p2p/{nobody}").parse().unwrap(),
+    ] {
         dialler.dial(address);
         let error = dialler.dial_error().await;
         assert!(error.contains("NoCircuit"), "{error}");
@@ -264,13 +280,20 @@ impl RawPeer {
     /// Connects to `listener` by hand.
     async fn connect(hostile: &mut Client, listener: &Client) -> Self {
         let peer = Self::new().await;
-        let mut stream = hostile.streams.open_stream(listener.node.peer, SIGNALING).await.unwrap();
+        let mut stream = hostile
+            .streams
+            .open_stream(listener.node.peer, SIGNALING)
+            .await
+            .unwrap();
         stream.write_all(&signal(OFFER, &peer.offer())).await.unwrap();
         let (kind, answer) = receive(&mut stream).await;
         assert_eq!(kind, ANSWER);
-        Self::run("return a.setRemoteDescription({ type: 'answer', sdp: b })", &[&peer.0, &answer.into()])
-            .await
-            .unwrap();
+        Self::run(
+            "return a.setRemoteDescription({ type: 'answer', sdp: b })",
+            &[&peer.0, &answer.into()],
+        )
+        .await
+        .unwrap();
         let mut opened = Self::run(
             "return new Promise((resolve) => a.init.readyState === 'open' ? resolve() : (a.init.onopen = resolve))",
             &[&peer.0],

@@ -73,11 +73,7 @@ async fn ten_megabytes_go_both_ways_at_once() {
     let mut pair = Pair::connect().await;
     let (ours, theirs) = pair.stream().await;
     let (there, back) = (noise(10 * MIB), noise(10 * MIB - 1));
-    let (received, arrived) = within(
-        "the exchange",
-        join(exchange(ours, &there), exchange(theirs, &back)),
-    )
-    .await;
+    let (received, arrived) = within("the exchange", join(exchange(ours, &there), exchange(theirs, &back))).await;
     assert_eq!(received.unwrap(), blake3::hash(&back));
     assert_eq!(arrived.unwrap(), blake3::hash(&there));
 }
@@ -119,7 +115,11 @@ async fn more_streams_than_are_allowed_wait_their_turn() {
     echo(&mut pair);
     let requests = (0..600).map(|_| request(&pair, b"me too"));
     let answers = within("the answers", futures::future::join_all(requests)).await;
-    assert!(answers.into_iter().all(|answer| answer.is_ok_and(|answer| answer == b"me too")));
+    assert!(
+        answers
+            .into_iter()
+            .all(|answer| answer.is_ok_and(|answer| answer == b"me too"))
+    );
 }
 
 #[wasm_bindgen_test]
@@ -128,14 +128,19 @@ async fn a_half_that_is_closed_leaves_the_other_open() {
     let (mut ours, mut theirs) = pair.stream().await;
     ours.write_all(b"question").await.unwrap();
     within("the end is acknowledged", ours.close()).await.unwrap();
-    assert_eq!(ours.write_all(b"more").await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    assert_eq!(
+        ours.write_all(b"more").await.unwrap_err().kind(),
+        io::ErrorKind::BrokenPipe
+    );
     let mut question = Vec::new();
     within("the question", theirs.read_to_end(&mut question)).await.unwrap();
     assert_eq!(question, b"question");
     for part in [&b"ans"[..], b"wer"] {
         within("a part of the answer", theirs.write_all(part)).await.unwrap();
         let mut received = [0; 3];
-        within("a part of the answer", ours.read_exact(&mut received)).await.unwrap();
+        within("a part of the answer", ours.read_exact(&mut received))
+            .await
+            .unwrap();
         assert_eq!(received, part);
     }
     within("the end is acknowledged", theirs.close()).await.unwrap();
@@ -149,7 +154,9 @@ async fn a_stream_that_is_dropped_unclosed_is_reset() {
     ours.write_all(&noise(MIB)).await.unwrap();
     within("a first byte", theirs.read_exact(&mut [0; 1])).await.unwrap();
     drop(ours);
-    let error = within("the reset", theirs.read_to_end(&mut Vec::new())).await.unwrap_err();
+    let error = within("the reset", theirs.read_to_end(&mut Vec::new()))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     let error = theirs.write_all(b"anyone?").await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
@@ -224,5 +231,9 @@ async fn bulk_and_small_writes_are_quick() {
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
-    console_log!("round trip of 32 bytes: median {:.2} ms, 99 % {:.2} ms", times[250], times[495]);
+    console_log!(
+        "round trip of 32 bytes: median {:.2} ms, 99 % {:.2} ms",
+        times[250],
+        times[495]
+    );
 }

@@ -26,7 +26,10 @@ use libp2p::{
     identity::Keypair,
     multiaddr::Protocol,
     noise, relay,
-    swarm::{self, ConnectionId, DialError, NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
+    swarm::{
+        self, ConnectionId, DialError, NetworkBehaviour, SwarmEvent,
+        dial_opts::{DialOpts, PeerCondition},
+    },
     yamux,
 };
 use libp2p_webrtc_browser::{Config, is_circuit};
@@ -36,7 +39,7 @@ use wasm_bindgen_futures::spawn_local;
 pub(crate) const ECHO: StreamProtocol = StreamProtocol::new("/echo/1");
 
 /// How long a step may take on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Ends what hangs, and says what did.
 pub(crate) async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
@@ -53,6 +56,8 @@ pub(crate) struct ServerBehaviour {
 
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
+    /// Clients pass on what others say to each other, too.
+    server: relay::Behaviour,
     relay: relay::client::Behaviour,
     pub(crate) webrtc: libp2p_webrtc_browser::Behaviour,
     pub(crate) streams: libp2p_stream::Behaviour,
@@ -74,12 +79,8 @@ impl Relay {
             .authenticate(noise::Config::new(&keypair).unwrap())
             .multiplex(yamux::Config::default())
             .boxed();
-        let config = relay::Config {
-            max_circuit_bytes: 0,
-            ..Default::default()
-        };
         let behaviour = ServerBehaviour {
-            relay: relay::Behaviour::new(peer, config),
+            relay: relay::Behaviour::new(peer, relay::Config::default()),
         };
         let mut swarm = Swarm::new(transport, behaviour, peer, config_of_swarm());
         let address = Multiaddr::from(Protocol::Memory(NEXT.fetch_add(1, Ordering::Relaxed)));
@@ -212,7 +213,12 @@ impl Client {
             .boxed();
         let streams = libp2p_stream::Behaviour::new();
         let control = streams.new_control();
-        let behaviour = Behaviour { relay, webrtc, streams };
+        let behaviour = Behaviour {
+            server: relay::Behaviour::new(peer, relay::Config::default()),
+            relay,
+            webrtc,
+            streams,
+        };
         Self {
             node: Node::run(Swarm::new(transport, behaviour, peer, config_of_swarm())),
             streams: control,
@@ -246,9 +252,21 @@ impl Client {
             .await
     }
 
+    /// Dials, whatever stands or is dialled already.
     pub(crate) fn dial(&self, address: Multiaddr) {
+        let Some(Protocol::P2p(peer)) = address.iter().last() else {
+            panic!("{address}");
+        };
+        let dial = DialOpts::peer_id(peer)
+            .addresses(vec![address])
+            .condition(PeerCondition::Always);
         // What the transports refuse at once is an event, too.
-        self.node.tell(|swarm| drop(swarm.dial(DialOpts::from(address))));
+        self.node.tell(move |swarm| drop(swarm.dial(dial.build())));
+    }
+
+    /// Waits until the node has done what it was told.
+    pub(crate) async fn settle(&self) {
+        self.node.ask(|_| ()).await;
     }
 
     /// The connections to `peer` that are direct, or those that are not.
@@ -322,7 +340,9 @@ impl Client {
     }
 
     pub(crate) async fn external_addresses(&self) -> Vec<Multiaddr> {
-        self.node.ask(|swarm| swarm.external_addresses().cloned().collect()).await
+        self.node
+            .ask(|swarm| swarm.external_addresses().cloned().collect())
+            .await
     }
 
     /// The next direct connection that stands.
