@@ -139,8 +139,10 @@ mod tests {
 
     use super::*;
 
+    type Decoded = Vec<(Vec<u8>, Option<Flag>)>;
+
     /// The frames in these messages, as bytes and flag.
-    fn decoded<'a>(messages: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<(Vec<u8>, Option<Flag>)>, Malformed> {
+    fn decoded<'a>(messages: impl IntoIterator<Item = &'a [u8]>) -> Result<Decoded, Malformed> {
         let mut decoder = Decoder::default();
         let mut frames = Vec::new();
         for message in messages {

@@ -8,45 +8,10 @@
 //! As with the relay client, a transport and a behaviour belong together: the [`Transport`] is asked to dial and to
 //! listen, the [`Behaviour`] knows the circuits and opens the signalling stream on them. [`new`] makes the two.
 //!
-//! ```no_run
-//! # #[cfg(target_arch = "wasm32")]
-//! # fn doc() -> Result<(), Box<dyn std::error::Error>> {
-//! use libp2p::{
-//!     Swarm, Transport,
-//!     core::{muxing::StreamMuxerBox, transport::OrTransport, upgrade::Version},
-//!     identity, noise, relay, swarm, yamux,
-//! };
+//! A whole node of a tab, which reaches its relay over WebSocket:
 //!
-//! #[derive(swarm::NetworkBehaviour)]
-//! struct Behaviour {
-//!     relay: relay::client::Behaviour,
-//!     webrtc: libp2p_webrtc_browser::Behaviour,
-//! }
-//! # fn sockets() -> libp2p::core::transport::MemoryTransport { Default::default() }
-//!
-//! let keypair = identity::Keypair::generate_ed25519();
-//! let peer = keypair.public().to_peer_id();
-//! let (circuits, relay) = relay::client::new(peer);
-//! let (direct, webrtc) = libp2p_webrtc_browser::new(peer, libp2p_webrtc_browser::Config::default());
-//!
-//! // Circuits run over whatever reaches the relay, here called `sockets`; they are secured and multiplexed.
-//! let relayed = OrTransport::new(circuits, sockets())
-//!     .upgrade(Version::V1Lazy)
-//!     .authenticate(noise::Config::new(&keypair)?)
-//!     .multiplex(yamux::Config::default());
-//! // Direct connections come so. They go first: the relay client would take their addresses for its own.
-//! let transport = OrTransport::new(direct.map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection))), relayed)
-//!     .map(|either, _| match either {
-//!         futures::future::Either::Left((peer, muxer)) => (peer, muxer),
-//!         futures::future::Either::Right((peer, muxer)) => (peer, StreamMuxerBox::new(muxer)),
-//!     })
-//!     .boxed();
-//!
-//! let config = swarm::Config::with_wasm_executor();
-//! let mut swarm = Swarm::new(transport, Behaviour { relay, webrtc }, peer, config);
-//! // From now on each circuit that this peer can be reached through is announced with `/webrtc`, too.
-//! swarm.listen_on("/webrtc".parse()?)?;
-//! # Ok(()) }
+//! ```ignore
+#![doc = include_str!("../examples/node.rs")]
 //! ```
 //!
 //! # Addresses
@@ -66,6 +31,20 @@
 //! * The circuit stays as it is once the direct connection stands. Whoever wants it gone closes it, on both sides.
 //! * When two peers dial each other at once, two connections arise. If one is to remain, both have to choose the same,
 //!   such as the one that was dialled by the lower peer id.
+//! * Which strangers learn people's addresses: there are no ICE servers unless [`Config`] names some.
+//!
+//! # Through other tabs
+//!
+//! A tab can relay for others, so that they meet when no server is left. libp2p's relay protocol serves nobody whose
+//! address contains `/p2p-circuit`, so that connections to such a tab are to be dialled as `/webrtc/p2p/M`, on a circuit
+//! that stands. With `/webrtc` among its external addresses, a tab M with `relay::Behaviour` can then be listened on as
+//! `/webrtc/p2p/M/p2p-circuit`, and its neighbours reach each other as `/webrtc/p2p/M/p2p-circuit/webrtc/p2p/T`.
+//!
+//! # Limits
+//!
+//! Data channels cannot tell the other side to wait. A stream on which 16 MiB wait to be read, or 64 MiB on all streams of
+//! a connection, is reset: who sends that much at once should wait for answers. What is written waits at 1 MiB a stream.
+//! A side may have 256 streams open at once; who wants more waits. 16 connections may be on their way in at once.
 //!
 //! # Other targets
 //!

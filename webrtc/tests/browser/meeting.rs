@@ -83,7 +83,9 @@ async fn members_bring_members_together() {
     }
 
     // Whoever reserves a place at the member is told this address; those who are connected to the member can use it.
-    member.node.tell(|swarm| swarm.add_external_address(Protocol::WebRTC.into()));
+    member
+        .node
+        .tell(|swarm| swarm.add_external_address(Protocol::WebRTC.into()));
     let through = direct_to(&member).with(Protocol::P2pCircuit);
     two.listen(through.clone());
     two.listen(Protocol::WebRTC.into());

@@ -145,10 +145,7 @@ impl<B: NetworkBehaviour> Node<B> {
     }
 
     pub(crate) fn tell(&self, command: impl FnOnce(&mut Swarm<B>) + 'static) {
-        self.commands
-            .unbounded_send(Box::new(command))
-            .ok()
-            .expect("the node runs");
+        self.commands.unbounded_send(Box::new(command)).expect("the node runs");
     }
 
     pub(crate) async fn ask<T: 'static>(&self, question: impl FnOnce(&mut Swarm<B>) -> T + 'static) -> T {
