@@ -21,10 +21,10 @@ use crate::{
     state::State,
 };
 
-/// How many bytes a channel may hold that the browser has not sent yet. At 100 MB a second they are 10 ms' worth, which is
-/// longer than it takes until the browser's word of there being room is heeded; more would only delay what is written
-/// next.
-const UNSENT_BYTES_MAX: u32 = 1024 * 1024;
+/// How many bytes a channel may hold that the browser has not sent yet. At 50 MB a second they last 10 ms, longer than it
+/// takes a page until it heeds the browser's word of there being room. 1 MiB was no faster, and filling it kept the page
+/// busy for longer.
+const UNSENT_BYTES_MAX: u32 = 512 * 1024;
 
 /// At how many the browser says that there is room again: half, so that it never runs dry.
 const UNSENT_BYTES_LOW: u32 = UNSENT_BYTES_MAX / 2;

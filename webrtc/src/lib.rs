@@ -43,7 +43,7 @@
 //! # Limits
 //!
 //! Data channels cannot tell the other side to wait. A stream on which 16 MiB wait to be read, or 64 MiB on all streams of
-//! a connection, is reset: who sends that much at once should wait for answers. What is written waits at 1 MiB a stream.
+//! a connection, is reset: who sends that much at once should wait for answers. Writing waits while 512 KiB of a stream are unsent.
 //! A side may have 256 streams open at once; who wants more waits. 16 connections may be on their way in at once.
 //!
 //! # Other targets

@@ -141,18 +141,19 @@ impl Peer {
         Ok(peer)
     }
 
-    /// What to offer, which this side has then set for itself.
+    /// What to offer; not set yet.
     pub(crate) async fn offer(&self) -> Result<RtcSessionDescriptionInit, Error> {
         let offer = call("createOffer", self.connection.create_offer()).await?;
         Ok(offer.unchecked_into())
     }
 
+    /// What to answer to the other side's description; not set yet.
     pub(crate) async fn answer(&self) -> Result<RtcSessionDescriptionInit, Error> {
         let answer = call("createAnswer", self.connection.create_answer()).await?;
         Ok(answer.unchecked_into())
     }
 
-    /// Makes a description that this side gave its own. Candidates are found from now on.
+    /// Sets what was offered or answered. Candidates are found from now on.
     pub(crate) async fn set_local(&mut self, description: &RtcSessionDescriptionInit) -> Result<(), Error> {
         let promise = self.connection.set_local_description(description);
         call("setLocalDescription", promise).await?;
@@ -160,6 +161,7 @@ impl Peer {
         Ok(())
     }
 
+    /// Sets what the other side offered or answered.
     pub(crate) async fn set_remote(&mut self, kind: RtcSdpType, sdp: &str) -> Result<(), Error> {
         let description = RtcSessionDescriptionInit::new(kind);
         description.set_sdp(sdp);
@@ -192,6 +194,7 @@ impl Peer {
         Ok(())
     }
 
+    /// What has changed since it was last asked.
     pub(crate) fn poll_change(&self, cx: &mut Context<'_>, role: Role) -> Poll<Result<Change, ConnectionError>> {
         let told = &self.told;
         told.handshake.register(cx.waker());
@@ -209,6 +212,7 @@ impl Peer {
         }
     }
 
+    /// The next stream of the other side.
     pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<Rc<Channel>, ConnectionError>> {
         self.check()?;
         self.told.acceptor.register(cx.waker());
@@ -218,6 +222,7 @@ impl Peer {
         }
     }
 
+    /// A new stream of this side.
     pub(crate) fn poll_open(&self, cx: &mut Context<'_>) -> Poll<Result<Rc<Channel>, ConnectionError>> {
         self.check()?;
         self.told.opener.register(cx.waker());
@@ -268,6 +273,7 @@ impl Peer {
         Ok(self.told.common.ended.get())
     }
 
+    /// Closes the connection; nothing is told of it any more.
     pub(crate) fn close(&self) {
         self.connection.set_onicecandidate(None);
         self.connection.set_ondatachannel(None);

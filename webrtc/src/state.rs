@@ -14,8 +14,7 @@ use bytes::{Buf as _, Bytes};
 use crate::framing::{Decoder, Flag};
 
 /// How many bytes may wait to be read on a stream. Data channels cannot tell the other side to wait, so a stream that is
-/// read too slowly has to end sometime. js-libp2p gives up at 4 MiB; a sender of this crate has at most 1 MiB under way
-/// that it does not know to be received, so what comes near is sent faster than it is read for long.
+/// read too slowly has to end sometime. js-libp2p ends it at 4 MiB, so that peers who get on with it come nowhere near.
 pub(crate) const UNREAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What each frame counts besides its bytes, as it takes about that much to remember it: else a million frames of one

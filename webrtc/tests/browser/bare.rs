@@ -4,7 +4,7 @@ use js_sys::{Array, Function, Promise};
 use wasm_bindgen::JsCast as _;
 use wasm_bindgen_futures::JsFuture;
 
-/// 32 MiB in messages of 16 KiB with 1 MiB waiting at most, as this crate sends; then 500 round trips of 32 bytes.
+/// 32 MiB in messages of 16 KiB with 512 KiB waiting at most, as this crate sends; then 500 round trips of 32 bytes.
 const MEASURE: &str = "
 return (async () => {
   const a = new RTCPeerConnection(), b = new RTCPeerConnection();
@@ -19,7 +19,7 @@ return (async () => {
   await new Promise((resolve) => { ours.onopen = resolve; });
   const theirs = await announced;
   ours.binaryType = theirs.binaryType = 'arraybuffer';
-  ours.bufferedAmountLowThreshold = 512 * 1024;
+  ours.bufferedAmountLowThreshold = 256 * 1024;
   const total = 32 * 1024 * 1024, message = new Uint8Array(16 * 1024).fill(7);
   const start = performance.now();
   let received = 0;
@@ -27,7 +27,7 @@ return (async () => {
     theirs.onmessage = ({ data }) => { received += new Uint8Array(data).length; if (received === total) resolve(); };
   });
   for (let sent = 0; sent < total; sent += message.length) {
-    if (ours.bufferedAmount >= 1024 * 1024) await new Promise((resolve) => { ours.onbufferedamountlow = resolve; });
+    if (ours.bufferedAmount >= 512 * 1024) await new Promise((resolve) => { ours.onbufferedamountlow = resolve; });
     ours.send(message);
   }
   await arrived;
@@ -44,6 +44,28 @@ return (async () => {
   a.close(); b.close();
   return [rate, times.sort((x, y) => x - y)[250]];
 })()";
+
+/// How long the longest task of the page took, of those that took over 50 ms, in milliseconds. Chromium alone tells.
+pub(crate) struct LongTasks(Function);
+
+impl LongTasks {
+    pub(crate) async fn watch() -> Self {
+        // What this task has done so far does not count.
+        futures_timer::Delay::new(std::time::Duration::from_millis(1)).await;
+        let longest = Function::new_no_args(
+            "const tasks = [0], add = (entries) => entries.forEach(({ duration }) => tasks.push(duration));
+             const observer = new PerformanceObserver((list) => add(list.getEntries()));
+             observer.observe({ entryTypes: ['longtask'] });
+             return () => { add(observer.takeRecords()); return Math.max(...tasks); };",
+        );
+        Self(longest.call0(&js_sys::global()).expect("a function").unchecked_into())
+    }
+
+    pub(crate) fn longest(&self) -> f64 {
+        let longest = self.0.call0(&js_sys::global());
+        longest.expect("a number").as_f64().expect("a number")
+    }
+}
 
 /// Megabytes a second, and milliseconds of a round trip.
 pub(crate) async fn measure() -> (f64, f64) {

@@ -1,13 +1,16 @@
 //! How direct connections end, and what remains.
 
-use futures::{AsyncReadExt as _, AsyncWriteExt as _};
+use std::time::Duration;
+
+use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
 use js_sys::{Function, Reflect};
 use libp2p::{Multiaddr, multiaddr::Protocol, swarm::SwarmEvent};
+use libp2p_webrtc_browser::Config;
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_test::{console_log, wasm_bindgen_test};
 use web_time::Instant;
 
-use crate::support::{Client, Pair, Relay, within};
+use crate::support::{Client, Pair, Relay, SIGNALING, within};
 
 #[wasm_bindgen_test]
 async fn the_other_side_hears_of_a_close_at_once() {
@@ -98,12 +101,18 @@ async fn no_peer_connection_is_left_behind() {
     assert_eq!(census.live(), 0.0);
     drop(streams);
 
-    // Nor by a dial that fails, or is given up.
-    let mut patient = Client::start();
-    let nobody = libp2p::PeerId::random();
-    patient.dial(pair.relay.direct_to(nobody));
-    patient.dial_error().await;
+    // Nor by a dial that is given up while the browsers meet.
+    let mut silent = Client::start();
+    let mut offers = silent.streams.accept(SIGNALING).unwrap();
+    silent.listen_on_circuit(&pair.relay).await;
+    let mut dialler = Client::with_config(Config::default().with_handshake_timeout(Duration::from_millis(300)));
+    dialler.dial(pair.relay.direct_to(silent.node.peer));
+    let (_, mut offer) = within("an offer", offers.next()).await.unwrap();
+    within("an offer", offer.read_exact(&mut [0; 1])).await.unwrap();
+    assert_eq!(census.live(), 1.0);
+    dialler.dial_error().await;
     assert_eq!(census.live(), 0.0);
+    drop(offer);
 }
 
 #[wasm_bindgen_test]

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
 use js_sys::{Function, Promise, Reflect, Uint8Array};
-use libp2p::{Stream, StreamProtocol, multiaddr::Protocol};
+use libp2p::{Stream, multiaddr::Protocol};
 use libp2p_webrtc_browser::Config;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::support::{Client, ECHO, Relay, within};
-
-const SIGNALING: StreamProtocol = StreamProtocol::new("/webrtc-signaling/0.0.1");
+use crate::support::{Client, ECHO, Relay, SIGNALING, within};
 
 const OFFER: u8 = 0;
 const ANSWER: u8 = 1;

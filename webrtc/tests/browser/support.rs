@@ -38,6 +38,9 @@ use wasm_bindgen_futures::spawn_local;
 /// The protocol of the tests' own streams.
 pub(crate) const ECHO: StreamProtocol = StreamProtocol::new("/echo/1");
 
+/// The protocol on circuits, for those who speak it by hand.
+pub(crate) const SIGNALING: StreamProtocol = StreamProtocol::new("/webrtc-signaling/0.0.1");
+
 /// How long a step may take on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(30);
 
