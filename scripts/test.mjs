@@ -71,11 +71,17 @@ function rust() {
   return counted('Rust', 'cargo', args, options, libtestCounts);
 }
 
-function wasmInBrowser() {
+/** The bindings, and the transport between two tabs. */
+async function wasmInBrowser() {
   const driver = findChromedriver();
-  const args = ['test', '--headless', '--chrome', '--chromedriver', driver, 'wasm'];
-  const env = { CARGO_TERM_COLOR: 'never' };
-  return counted('wasm in browser', join(TOOLS_BIN, 'wasm-pack'), args, { env }, libtestCounts);
+  // The runner ends a whole suite after 20 seconds else.
+  const env = { CARGO_TERM_COLOR: 'never', WASM_BINDGEN_TEST_TIMEOUT: '300' };
+  const counts = [];
+  for (const folder of ['wasm', 'webrtc']) {
+    const args = ['test', '--headless', '--chrome', '--chromedriver', driver, folder];
+    counts.push(await counted(`${folder} in browser`, join(TOOLS_BIN, 'wasm-pack'), args, { env }, libtestCounts));
+  }
+  return sum(counts);
 }
 
 async function vitest(folder) {
