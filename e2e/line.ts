@@ -5,6 +5,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 export class Line {
   readonly #sockets = new Set<Socket>();
   #cut = false;
+  #bytes = 0;
 
   private constructor(
     private readonly server: Server,
@@ -32,6 +33,9 @@ export class Line {
             line.#sockets.delete(socket);
             other.destroy();
           });
+          socket.on('data', (chunk) => {
+            line.#bytes += chunk.length;
+          });
           socket.pipe(other);
         }
       });
@@ -42,6 +46,11 @@ export class Line {
         resolve(line);
       });
     });
+  }
+
+  /** How many bytes have passed, in both directions together. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Ends all connections and refuses new ones. */

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { GossipStore } from '@gossipstore/core';
+import type { GossipStore, Status } from '@gossipstore/core';
 import { type BrowserContext, test as base, expect, type Locator, type Page } from '@playwright/test';
 import { DEMO_DIST, relayBinary } from '../scripts/paths.mjs';
 import { freePort, startRelay } from '../scripts/relay.mjs';
@@ -121,6 +121,20 @@ export class Person {
     await expect(this.badge).toHaveAttribute('data-in-sync', 'true');
   }
 
+  /** What the store says of itself. */
+  get status(): Promise<Status> {
+    return this.page.evaluate(() => {
+      const store = window.gossipstore?.store as GossipStore;
+      return store.status;
+    });
+  }
+
+  /** Until so many others are connected, each of them directly. */
+  async directlyWith(others: number): Promise<void> {
+    const paths = async () => (await this.status).peers.map(({ path }) => path);
+    await expect.poll(paths, { timeout: 45_000 }).toEqual(Array(others).fill('direct'));
+  }
+
   /** All keys and values under a prefix, as this person's store holds them. */
   entries(prefix = ''): Promise<[string, unknown][]> {
     return this.page.evaluate(async (prefix) => {
@@ -146,9 +160,17 @@ function exactly(text: string): RegExp {
   return new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`);
 }
 
+export interface JoinOptions {
+  /** Instead of the link's. */
+  fragment?: string;
+  expectedErrors?: RegExp[];
+  /** Runs in the page before anything else does. */
+  before?: () => void;
+}
+
 export interface Arrangement {
   /** Opens the list as someone new. By default they find each other at the relay; `fragment` replaces the link's. */
-  join: (name: string, options?: { fragment?: string; expectedErrors?: RegExp[] }) => Promise<Person>;
+  join: (name: string, options?: JoinOptions) => Promise<Person>;
   relay: Relay;
 }
 
@@ -183,9 +205,10 @@ export const test = base.extend<Arrangement, Standing>({
   join: async ({ browser, origin, relay }, use) => {
     const people: Person[] = [];
     const contexts: BrowserContext[] = [];
-    await use(async (name, { fragment, expectedErrors = [] } = {}) => {
+    await use(async (name, { fragment, expectedErrors = [], before } = {}) => {
       const context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] });
       contexts.push(context);
+      if (before) await context.addInitScript(before);
       const line = await Line.open(relay.port);
       const person = new Person(name, await context.newPage(), line);
       person.expectedErrors.push(...expectedErrors);

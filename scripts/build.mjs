@@ -8,7 +8,7 @@ import { DEMO_DIST, npmBin, PACKAGE_DIST, ROOT, relayBinary } from './paths.mjs'
 import { setup } from './setup.mjs';
 import { fingerprint, unlessBuilt } from './stamp.mjs';
 
-const RUST_SOURCES = ['Cargo.toml', 'Cargo.lock', 'core', 'net'];
+const RUST_SOURCES = ['Cargo.toml', 'Cargo.lock', 'core', 'net', 'webrtc'];
 const LICENCES = ['LICENSE-MIT', 'LICENSE-APACHE'];
 
 const PROFILES = ['release', 'dev'];

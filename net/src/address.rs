@@ -60,6 +60,11 @@ pub(crate) fn parse(given: &[String]) -> Result<Vec<RelayAddress>, OpenError> {
     Ok(relays)
 }
 
+/// Where to dial a member directly. How to is arranged on the circuit that stands.
+pub(crate) fn direct_to(member: PeerId) -> Multiaddr {
+    Multiaddr::from_iter([Protocol::WebRTC, Protocol::P2p(member)])
+}
+
 /// The address as browsers write it: `wss://relay.example.org:443/`.
 #[cfg(any(target_arch = "wasm32", test))]
 pub(crate) fn websocket_url(address: &Multiaddr) -> Option<String> {

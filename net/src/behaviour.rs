@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use gossipstore_core::id::StoreId;
 use libp2p::{PeerId, identify, identity::Keypair, ping, relay, rendezvous, swarm::NetworkBehaviour};
 
-use crate::{gossip::Gossip, links::Links};
+use crate::{direct, gossip::Gossip, links::Links};
 
 /// How often a connection is asked whether it lives, and how long it has for the answer. It is called dead at the
 /// second answer in a row that does not come (libp2p's ping keeps the first to itself), so about 15 seconds after the
@@ -19,6 +19,7 @@ pub(crate) struct Behaviour {
     /// First, because it decides which connections are let in.
     pub(crate) links: Links,
     pub(crate) relay: relay::client::Behaviour,
+    pub(crate) direct: direct::Behaviour,
     pub(crate) rendezvous: rendezvous::client::Behaviour,
     pub(crate) identify: identify::Behaviour,
     pub(crate) ping: ping::Behaviour,
@@ -32,6 +33,7 @@ impl Behaviour {
         store: StoreId,
         relays: HashSet<PeerId>,
         relay: relay::client::Behaviour,
+        direct: direct::Behaviour,
     ) -> Self {
         let identify = identify::Config::new("/gossipstore/1".into(), keypair.public())
             .with_agent_version(concat!("gossipstore/", env!("CARGO_PKG_VERSION")).into())
@@ -41,6 +43,7 @@ impl Behaviour {
         Self {
             links: Links::new(keypair.public().to_peer_id(), relays),
             relay,
+            direct,
             rendezvous: rendezvous::client::Behaviour::new(keypair.clone()),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(

@@ -11,12 +11,18 @@ pub(crate) fn explain_dial(error: &DialError) -> String {
             format!("another one answers there, {obtained}; correct the identity at the end of the address")
         }
         DialError::LocalPeerId { .. } => "it is this node itself".into(),
-        DialError::Transport(attempts) => attempts
-            .iter()
-            .map(|(_, error)| format!("it cannot be reached: {}", root_cause(error)))
-            .next()
-            .unwrap_or_else(|| "it cannot be reached".into()),
+        DialError::Transport(_) => format!("it cannot be reached: {}", explain_attempt(error)),
         DialError::DialPeerConditionFalse(_) => "the last connection to it is still being closed".into(),
+        other => root_cause(other),
+    }
+}
+
+/// Why the first address that was dialled gave no connection.
+pub(crate) fn explain_attempt(error: &DialError) -> String {
+    match error {
+        DialError::Transport(attempts) => attempts
+            .first()
+            .map_or_else(|| "there is no address".into(), |(_, error)| root_cause(error)),
         other => root_cause(other),
     }
 }

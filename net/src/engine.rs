@@ -47,6 +47,7 @@ pub(crate) enum Outgoing {
 pub(crate) struct Linked {
     pub(crate) id: PeerId,
     pub(crate) path: Path,
+    pub(crate) relayed_because: Option<String>,
     pub(crate) rtt: Option<Duration>,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
@@ -265,6 +266,17 @@ impl Engine {
         }
     }
 
+    /// Shows why a peer is not connected directly, if it is not.
+    pub(crate) fn show_relayed(&self, peer: Peer, why: Option<&str>) {
+        let mut state = self.lock();
+        if let Some(linked) = state.peers.get_mut(&peer)
+            && linked.relayed_because.as_deref() != why
+        {
+            linked.relayed_because = why.map(Into::into);
+            state.audience.tell(&NodeEvent::StatusChanged);
+        }
+    }
+
     /// The node has ended: answers everybody who waits.
     pub(crate) fn ended(&self) {
         let mut state = self.lock();
@@ -383,6 +395,7 @@ impl State {
                 .map(|(peer, linked)| PeerStatus {
                     id: linked.id.to_string(),
                     path: linked.path,
+                    relayed_because: linked.relayed_because.clone(),
                     // Tenths are as much as a browser's clock tells.
                     rtt_ms: linked.rtt.map(|rtt| (rtt.as_secs_f64() * 10_000.0).round() / 10.0),
                     in_sync: self.replica.in_sync(*peer) == Some(true),
@@ -413,6 +426,7 @@ mod tests {
         let linked = Linked {
             id: PeerId::random(),
             path: Path::Direct,
+            relayed_because: None,
             rtt: None,
             bytes_in: 0,
             bytes_out: 0,

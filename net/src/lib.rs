@@ -10,10 +10,11 @@
 //! The way to a member: a relay is dialled and asked for a reservation (`relays`), the store's namespace is
 //! registered there and others are found (`discovery`), one of them is dialled through the relay's circuit, both open
 //! a `/gossipstore/sync/1` stream (`links`) and subscribe to the store's topic (`gossip`). When both stand, the
-//! replica is told `PeerUp`; from then on gossip carries what is new and a session what is old.
+//! replica is told `PeerUp`; from then on gossip carries what is new and a session what is old. Meanwhile two browsers
+//! connect directly (`upgrades`); the direct connection becomes the link, and the circuit is closed.
 //!
-//! Architecture invariant: only `transport`, the executor in `swarm`, `breath` and the addresses that `address` takes depend on
-//! whether this is a browser.
+//! Architecture invariant: only `transport`, `direct`, the executor in `swarm`, `breath` and the addresses that `address` takes
+//! depend on whether this is a browser.
 //! Architecture invariant: no state machine here reads a clock or draws randomness; `node` hands both in.
 //! Architecture invariant: being offline is no error. Nothing but `OpenError` keeps a replica from working.
 
@@ -22,6 +23,7 @@ mod behaviour;
 mod breath;
 mod cause;
 mod clock;
+mod direct;
 mod discovery;
 mod engine;
 mod error;
@@ -40,6 +42,7 @@ mod storage;
 mod swarm;
 mod timer;
 mod transport;
+mod upgrades;
 #[cfg(target_arch = "wasm32")]
 mod websocket;
 
@@ -47,5 +50,5 @@ pub use error::{OpenError, StoreError};
 pub use events::NodeEvent;
 pub use handle::Handle;
 pub use node::{Node, open};
-pub use options::Options;
+pub use options::{IceServer, Options};
 pub use status::{Network, Path, PeerStatus, RelayState, RelayStatus, Role, Status, StorageKind, StorageStatus};

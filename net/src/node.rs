@@ -31,7 +31,8 @@ use crate::{
     address,
     behaviour::{Behaviour, BehaviourEvent},
     breath::Breath,
-    cause::{explain_dial, root_cause},
+    cause::{explain_attempt, explain_dial, root_cause},
+    direct,
     discovery::{Discovery, DiscoveryAction, MEMBERS_ASKED},
     engine::{Engine, Linked, Outgoing, Taken},
     error::OpenError,
@@ -44,6 +45,7 @@ use crate::{
     status::{Path, RelayState, RelayStatus},
     swarm,
     timer::Timer,
+    upgrades::Upgrades,
 };
 
 /// How long a connected member may take until frames and gossip can be exchanged with it. One that takes longer is no
@@ -86,7 +88,8 @@ pub fn open(options: Options) -> Result<(Node, Handle), OpenError> {
 
     let store = StoreId::from_name(&options.name);
     let relay_ids = addresses.iter().map(|address| address.peer).collect::<HashSet<_>>();
-    let swarm = swarm::build(store, relay_ids).map_err(|error| system(error.to_string()))?;
+    let mut swarm = swarm::build(store, relay_ids, options.ice).map_err(|error| system(error.to_string()))?;
+    let unable = direct::listen(&mut swarm).err();
     let shown = |address: &address::RelayAddress| RelayStatus {
         address: address.given.clone(),
         state: RelayState::Connecting,
@@ -100,6 +103,7 @@ pub fn open(options: Options) -> Result<(Node, Handle), OpenError> {
     let node = Node {
         namespace: Namespace::new(gossip::topic_name(store)).expect("the name is shorter than a namespace may be"),
         discovery: Discovery::new(*swarm.local_peer_id()),
+        upgrades: Upgrades::new(*swarm.local_peer_id(), unable),
         relays: Relays::new(addresses, now),
         engine: engine.clone(),
         swarm,
@@ -121,6 +125,7 @@ pub struct Node {
     namespace: Namespace,
     relays: Relays,
     discovery: Discovery,
+    upgrades: Upgrades,
     /// Connections to members.
     links: HashMap<ConnectionId, Link>,
     numbers: Numbers,
@@ -231,6 +236,7 @@ impl Node {
         if std::mem::take(&mut self.attend)
             || due(self.relays.timeout())
             || due(self.discovery.timeout())
+            || due(self.upgrades.timeout())
             || due(self.impatience())
         {
             self.relays.tick(now, &mut self.random);
@@ -240,8 +246,11 @@ impl Node {
             for action in self.discovery.tick(now, &mut self.random) {
                 self.act_on_discovery(action, now);
             }
+            for member in self.upgrades.due(now) {
+                self.upgrade(member, now);
+            }
             self.give_up_links(now);
-            self.engine.show_relays(self.relays.status());
+            self.show();
         }
         self.carry();
         let work_left = self.engine.has_work_left();
@@ -252,6 +261,7 @@ impl Node {
             self.engine.timeout().filter(|_| !work_left),
             self.relays.timeout(),
             self.discovery.timeout(),
+            self.upgrades.timeout(),
             self.impatience(),
         ];
         self.timer.set(times.into_iter().flatten().min(), now);
@@ -343,6 +353,30 @@ impl Node {
         }
     }
 
+    /// Dials a member directly; the circuit to it carries data meanwhile.
+    fn upgrade(&mut self, member: PeerId, now: Timestamp) {
+        let dial = DialOpts::peer_id(member)
+            .condition(PeerCondition::Always)
+            .addresses(vec![address::direct_to(member)])
+            .build();
+        let connection = dial.connection_id();
+        self.upgrades.dialling(&member, connection);
+        if let Err(error) = self.swarm.dial(dial) {
+            self.upgrades
+                .dial_failed(connection, || explain_attempt(&error), now, &mut self.random);
+        }
+    }
+
+    /// Shows what is known of the relays, and why members are reached through them.
+    fn show(&mut self) {
+        self.engine.show_relays(self.relays.status());
+        for link in self.links.values() {
+            if let LinkState::Up(peer) = link.state {
+                self.engine.show_relayed(peer, self.upgrades.why(&link.member));
+            }
+        }
+    }
+
     fn on_network(&mut self, event: SwarmEvent<BehaviourEvent>) {
         let now = self.engine.now();
         match event {
@@ -357,7 +391,12 @@ impl Node {
                 if self.relays.contains(&peer_id) {
                     self.relays.connected(&peer_id, now);
                 } else {
-                    self.discovery.connected(peer_id, relay_of(&endpoint), now);
+                    let relay = relay_of(&endpoint);
+                    match relay {
+                        Some(_) => self.upgrades.circuit_stands(peer_id, now),
+                        None => self.upgrades.over(&peer_id),
+                    }
+                    self.discovery.connected(peer_id, relay, now);
                     let state = LinkState::Opening {
                         until: now + LINK_PATIENCE,
                     };
@@ -386,6 +425,7 @@ impl Node {
                     );
                     self.relays.failed(&peer_id, error, now, &mut self.random);
                 } else {
+                    self.upgrades.over(&peer_id);
                     self.discovery.disconnected(&peer_id, now, &mut self.random);
                 }
             }
@@ -397,10 +437,20 @@ impl Node {
                 self.attend = true;
                 self.relays
                     .dial_failed(connection_id, explain_dial(&error), now, &mut self.random);
+                self.upgrades
+                    .dial_failed(connection_id, || explain_attempt(&error), now, &mut self.random);
                 if let Some(peer) = peer_id.filter(|peer| !self.swarm.is_connected(peer)) {
                     tracing::debug!(%peer, error = explain_dial(&error), "a dial failed");
                     self.discovery.dial_failed(&peer, now, &mut self.random);
                 }
+            }
+            SwarmEvent::IncomingConnectionError {
+                peer_id: Some(peer),
+                error,
+                ..
+            } => {
+                self.attend = true;
+                self.upgrades.incoming_failed(&peer, root_cause(&error));
             }
             SwarmEvent::ListenerClosed {
                 listener_id, reason, ..
@@ -457,6 +507,7 @@ impl Node {
                 self.attend = true;
                 self.on_rendezvous(event, now);
             }
+            BehaviourEvent::Direct(never) => match never {},
             BehaviourEvent::Relay(_) | BehaviourEvent::Identify(_) => {}
         }
     }
@@ -569,6 +620,7 @@ impl Node {
                 let linked = Linked {
                     id: *member,
                     path: *path,
+                    relayed_because: self.upgrades.why(member).map(Into::into),
                     rtt: link.rtt,
                     bytes_in: 0,
                     bytes_out: 0,

@@ -1,5 +1,7 @@
 //! What a store is opened with.
 
+use serde::Deserialize;
+
 /// The settings of one opening.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -8,6 +10,21 @@ pub struct Options {
     /// The multiaddresses of the relays, each ending in `/p2p/<peer id>`. None at all makes a store that stays on this
     /// device.
     pub relays: Vec<String>,
+    /// Who helps a browser to find a direct path to another behind routers. None by default: then paths within a local network
+    /// and between hosts that can be reached are found, and the relay's circuit carries the rest.
+    pub ice: Vec<IceServer>,
+}
+
+/// A server that tells a browser its public address (`stun:`) or passes on what finds no path (`turn:`).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IceServer {
+    /// Its addresses, such as `stun:stun.example.org:3478`.
+    pub urls: Vec<String>,
+    /// For `turn:`.
+    pub username: Option<String>,
+    /// For `turn:`.
+    pub credential: Option<String>,
 }
 
 impl Options {
@@ -16,12 +33,19 @@ impl Options {
         Self {
             name: name.into(),
             relays: Vec::new(),
+            ice: Vec::new(),
         }
     }
 
     /// Meet other members through these relays.
     pub fn relays(mut self, relays: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.relays = relays.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Find direct paths with the help of these servers.
+    pub fn ice(mut self, servers: impl IntoIterator<Item = IceServer>) -> Self {
+        self.ice = servers.into_iter().collect();
         self
     }
 }

@@ -62,6 +62,8 @@ pub struct PeerStatus {
     pub id: String,
     /// How the bytes travel.
     pub path: Path,
+    /// Why they pass a relay, if they do: what stands in the way of a direct connection, or that one is being tried.
+    pub relayed_because: Option<String>,
     /// The last ping's round trip in milliseconds, once there was one.
     pub rtt_ms: Option<f64>,
     /// Whether it is known to hold exactly what we hold.
@@ -190,6 +192,7 @@ mod tests {
             peers: vec![PeerStatus {
                 id: "p".into(),
                 path: Path::Direct,
+                relayed_because: None,
                 rtt_ms: None,
                 in_sync: true,
                 bytes_in: 1,
@@ -209,7 +212,7 @@ mod tests {
             serde_json::json!({
                 "role": "leader",
                 "network": "direct",
-                "peers": [{ "id": "p", "path": "direct", "rttMs": null, "inSync": true, "bytesIn": 1, "bytesOut": 2 }],
+                "peers": [{ "id": "p", "path": "direct", "relayedBecause": null, "rttMs": null, "inSync": true, "bytesIn": 1, "bytesOut": 2 }],
                 "storage": { "kind": "memory", "persisted": false, "usedBytes": 3, "quotaBytes": null },
                 "relays": [{ "address": "a", "state": "waiting", "error": "refused" }],
                 "pending": 0,

@@ -7,7 +7,7 @@ use gossipstore_core::{
     replica::{Item, Replica, Scan},
     wire,
 };
-use gossipstore_net::{Handle, Options, StoreError};
+use gossipstore_net::{Handle, IceServer, Options, StoreError};
 use js_sys::{Array, Function, Promise};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -28,6 +28,9 @@ struct OpenOptions {
     name: String,
     /// Multiaddresses of relays; none for a store that stays on this device.
     relays: Vec<String>,
+    /// Servers that help browsers to find a direct path.
+    #[serde(default)]
+    ice: Vec<IceServer>,
 }
 
 /// A range of keys and what of it should cross.
@@ -83,8 +86,8 @@ pub struct Engine {
 impl Engine {
     /// Opens a store and starts its node. `listener` is called with each event; see `ts/host.ts` for their shapes.
     pub fn open(options: JsValue, listener: Function) -> Result<Engine, Failure> {
-        let OpenOptions { name, relays } = serde_wasm_bindgen::from_value(options)?;
-        let (node, handle) = gossipstore_net::open(Options::new(name).relays(relays))?;
+        let OpenOptions { name, relays, ice } = serde_wasm_bindgen::from_value(options)?;
+        let (node, handle) = gossipstore_net::open(Options::new(name).relays(relays).ice(ice))?;
         let engine = Self {
             handle,
             watched: Rc::default(),

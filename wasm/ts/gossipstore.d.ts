@@ -2,7 +2,7 @@
  * What wasm-bindgen makes of `wasm/src`: written by hand, because its own declarations say `any` wherever a plain object
  * crosses, and so that the facade type-checks before the wasm is built.
  */
-import type { Context, EncodedSibling, HostEvent, Limits, Page, ScanRequest, Status } from './host.js';
+import type { Calls, Context, EncodedSibling, HostEvent, Limits, Page, ScanRequest, Status } from './host.js';
 
 /** Starts the engine. `Promise<Response>` is compiled while it arrives. */
 export default function init(options: {
@@ -20,7 +20,7 @@ export type EngineEvent = Exclude<HostEvent, { event: 'status' }> | { readonly e
 /** One open store. Every method may throw, and every promise reject with, an `Error` that has a `code`. */
 export class Engine {
   private constructor();
-  static open(options: { name: string; relays: readonly string[] }, listener: (event: EngineEvent) => void): Engine;
+  static open(options: Calls['open']['request'], listener: (event: EngineEvent) => void): Engine;
   readonly size: number;
   status(): Status;
   watch(prefixes: readonly string[]): void;

@@ -5,6 +5,7 @@
  * Values are bytes here; the facade encodes and decodes them, so that the work is done in the tab that wants it.
  */
 import type { ErrorCode } from './errors.js';
+import type { CheckedIceServer } from './options.js';
 
 /** Where the data is, who is connected, and why not. */
 export interface Status {
@@ -22,6 +23,8 @@ export interface Status {
 export interface PeerStatus {
   readonly id: string;
   readonly path: 'relayed' | 'direct';
+  /** Why the bytes pass a relay, where they do: what stands in the way of a direct connection, or that one is being tried. */
+  readonly relayedBecause?: string;
   /** The last round trip; `undefined` until the first is measured. */
   readonly rttMs?: number;
   /** Whether the peer is known to hold exactly what this replica holds. */
@@ -103,7 +106,7 @@ export interface EncodedSibling {
 export interface Calls {
   /** Comes first, once. Fails when an option is wrong or the engine cannot be loaded. */
   open: {
-    request: { name: string; relays: readonly string[] };
+    request: { name: string; relays: readonly string[]; ice: readonly CheckedIceServer[] };
     reply: { limits: Limits; status: Status; size: number };
   };
   /** One transaction; replied to when durable. Reads that are asked for later see it, even before the reply. */

@@ -84,9 +84,9 @@ export class LocalHost implements EngineHost {
     }
   }
 
-  async #open({ name, relays }: Calls['open']['request']): Promise<Calls['open']['reply']> {
+  async #open(request: Calls['open']['request']): Promise<Calls['open']['reply']> {
     const { Engine, limits } = await this.#load();
-    const engine = Engine.open({ name, relays }, (event) => this.#hear(event));
+    const engine = Engine.open(request, (event) => this.#hear(event));
     this.#engine = engine;
     this.#size = engine.size;
     this.#forgetDefects = onDefect((failure) => this.#fail(failure));

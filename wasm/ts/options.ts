@@ -17,6 +17,12 @@ export interface OpenOptions {
    */
   relays?: readonly string[] | undefined;
   /**
+   * STUN and TURN servers, which help two browsers behind routers to find a direct path; those of `RTCConfiguration.iceServers`. None
+   * by default, so that no stranger learns who meets whom: within a local network browsers find each other without, and elsewhere
+   * the data passes the relay.
+   */
+  ice?: readonly IceServer[] | undefined;
+  /**
    * Limits on the values in memory. Checked, and without effect at present: where `status.storage.kind` is `'memory'`, as it
    * always is now, memory is the only place a value has, so every value stays there. The limits are for values that can be
    * read again from storage.
@@ -24,22 +30,55 @@ export interface OpenOptions {
   cache?: CacheOptions | undefined;
 }
 
+export interface IceServer {
+  /** Such as `stun:stun.example.org:3478`; of `turn:` addresses, several ways to the same server. */
+  urls: string | readonly string[];
+  /** For `turn:`. */
+  username?: string | undefined;
+  /** For `turn:`. */
+  credential?: string | undefined;
+}
+
 export interface CheckedOptions {
   readonly name: string;
   readonly relays: readonly string[];
+  readonly ice: readonly CheckedIceServer[];
+}
+
+export interface CheckedIceServer {
+  readonly urls: readonly string[];
+  readonly username?: string | undefined;
+  readonly credential?: string | undefined;
 }
 
 /** Types and spelling; what an address must look like is judged by the engine. */
 export function checkOpen(name: unknown, options: OpenOptions | undefined): CheckedOptions {
   const checked = checkText('open', 'name', name);
   if (!checked) throw invalidOptions('open', 'the store has no name; pass one that all its members use');
-  const { relays = [], cache } = checkOptions('open', options, ['relays', 'cache']);
+  const { relays = [], ice = [], cache } = checkOptions('open', options, ['relays', 'ice', 'cache']);
   if (!Array.isArray(relays)) throw invalidOptions('open', '`relays` is not an array of multiaddresses');
   for (const relay of relays) {
     if (typeof relay !== 'string') throw invalidOptions('open', '`relays` holds something that is not a string');
   }
+  if (!Array.isArray(ice)) throw invalidOptions('open', '`ice` is not an array of servers');
   checkCache(cache);
-  return { name: checked, relays: [...relays] };
+  return { name: checked, relays: [...relays], ice: ice.map(checkIce) };
+}
+
+/** What a browser takes; one that it refuses would otherwise be noticed when the first peer is met. */
+function checkIce(server: IceServer): CheckedIceServer {
+  const { urls, username, credential } = checkOptions('open, `ice`', server, ['urls', 'username', 'credential']);
+  const all = typeof urls === 'string' ? [urls] : urls;
+  if (!Array.isArray(all) || all.length === 0) throw invalidOptions('open, `ice`', '`urls` names no server');
+  for (const url of all) {
+    if (typeof url !== 'string' || !/^(stun|turn)s?:[^/]/.test(url)) {
+      throw invalidOptions('open, `ice`', `\`${String(url)}\` is no address such as stun:stun.example.org:3478`);
+    }
+    if (url.startsWith('turn') && (typeof username !== 'string' || typeof credential !== 'string')) {
+      throw invalidOptions('open, `ice`', `${url} needs \`username\` and \`credential\``);
+    }
+  }
+  return { urls: [...all], username, credential };
 }
 
 function checkCache(cache: CacheOptions | undefined): void {

@@ -63,12 +63,14 @@ function peerLine(peer: Status['peers'][number]): HTMLElement {
   if (typeof peer.rttMs === 'number') facts.push(`${Math.round(peer.rttMs)} ms`);
   facts.push(peer.inSync ? 'in sync' : 'syncing');
   facts.push(`${bytes(peer.bytesIn)} in, ${bytes(peer.bytesOut)} out`);
-  return element(
+  const line = element(
     'li',
-    {},
+    { class: 'peer' },
     element('code', { title: peer.id }, `…${peer.id.slice(-PEER_ID_CHARS)}`),
     element('span', {}, facts.join(' · ')),
   );
+  if (peer.relayedBecause) line.append(element('span', { class: 'problem' }, `Not direct: ${peer.relayedBecause}`));
+  return line;
 }
 
 function relayLine(relay: Status['relays'][number]): HTMLElement {
