@@ -13,7 +13,22 @@ import { Line } from './line.ts';
 declare global {
   interface Window {
     gossipstore?: { store: GossipStore };
+    /** The page's direct connections to others. */
+    directConnections?: RTCPeerConnection[];
   }
+}
+
+/** Keeps hold of a page's direct connections, which go from browser to browser with no line between that could be cut. */
+function holdDirectConnections(): void {
+  if (!('RTCPeerConnection' in window)) return;
+  const held: RTCPeerConnection[] = [];
+  window.directConnections = held;
+  window.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(...args: ConstructorParameters<typeof RTCPeerConnection>) {
+      super(...args);
+      held.push(this);
+    }
+  };
 }
 
 /** What Chromium itself writes to the console when a relay cannot be reached. */
@@ -115,6 +130,20 @@ export class Person {
     await expect(this.row(text)).toHaveCount(0);
   }
 
+  /** Takes the network from this person. */
+  async goAway(): Promise<void> {
+    this.line.cut();
+    await this.page.evaluate(() => {
+      for (const connection of window.directConnections?.splice(0) ?? []) connection.close();
+    });
+    await expect(this.badge).toHaveAttribute('data-network', 'offline');
+  }
+
+  /** Gives it back. */
+  comeBack(): void {
+    this.line.mend();
+  }
+
   /** Until the badge says so: so many others, and all of them in sync with this one. */
   async inSyncWith(others: number): Promise<void> {
     await expect(this.badge).toHaveAttribute('data-peers', String(others), { timeout: 45_000 });
@@ -209,6 +238,7 @@ export const test = base.extend<Arrangement, Standing>({
       const context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] });
       contexts.push(context);
       if (before) await context.addInitScript(before);
+      await context.addInitScript(holdDirectConnections);
       const line = await Line.open(relay.port);
       const person = new Person(name, await context.newPage(), line);
       person.expectedErrors.push(...expectedErrors);

@@ -30,14 +30,14 @@ test('what was deleted while someone was away does not come back with them', asy
   await ben.inSyncWith(1);
   await ada.inSyncWith(1);
 
-  ben.line.cut();
+  await ben.goAway();
   await expect(ada.badge).toHaveAttribute('data-peers', '0');
   await expect(ben.badge).toHaveAttribute('data-peers', '0');
   await ada.delete('milk');
   await ben.edit('bread', 'rye bread');
   await expect(ben.row('milk')).toBeVisible();
 
-  ben.line.mend();
+  ben.comeBack();
   await ada.inSyncWith(1);
   await ben.inSyncWith(1);
   for (const person of [ada, ben]) {
@@ -47,18 +47,17 @@ test('what was deleted while someone was away does not come back with them', asy
   }
 });
 
-test('what was written without a network goes out when it is back', async ({ join, relay }) => {
+test('what was written without a network goes out when it is back', async ({ join }) => {
   const expectedErrors = [RELAY_NOT_REACHED];
   const [ada, ben] = [await join('Ada', { expectedErrors }), await join('Ben', { expectedErrors })];
   await ada.inSyncWith(1);
-  await relay.stop();
-  for (const person of [ada, ben]) await expect(person.badge).toHaveAttribute('data-network', 'offline');
+  for (const person of [ada, ben]) await person.goAway();
 
   await ada.add('from Ada');
   await ben.add('from Ben');
   await expect(ada.rows).toHaveCount(1);
 
-  await relay.start();
+  for (const person of [ada, ben]) person.comeBack();
   for (const person of [ada, ben]) {
     await person.inSyncWith(1);
     await expect(person.rows).toHaveCount(2);

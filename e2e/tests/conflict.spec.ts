@@ -6,17 +6,16 @@ async function twoInConflict(join: Arrangement['join']): Promise<[Person, Person
   const [ada, ben] = [await join('Ada'), await join('Ben', { expectedErrors: [RELAY_NOT_REACHED] })];
   await ada.add('milk');
   await expect(ben.row('milk')).toBeVisible();
-  ben.line.cut();
+  await ben.goAway();
   await expect(ada.badge).toHaveAttribute('data-peers', '0');
   await ada.edit('milk', 'oat milk');
   await ben.edit('milk', 'goat milk');
-  ben.line.mend();
+  ben.comeBack();
   return [ada, ben];
 }
 
 test('both edited an entry while apart: both see both versions, and choosing in one window ends it in both', async ({
   join,
-  relay,
 }) => {
   const expectedErrors = [RELAY_NOT_REACHED];
   const [ada, ben] = [await join('Ada', { expectedErrors }), await join('Ben', { expectedErrors })];
@@ -25,12 +24,11 @@ test('both edited an entry while apart: both see both versions, and choosing in 
   await ada.inSyncWith(1);
   await ben.inSyncWith(1);
 
-  await relay.stop();
-  for (const person of [ada, ben]) await expect(person.badge).toHaveAttribute('data-network', 'offline');
+  for (const person of [ada, ben]) await person.goAway();
   await ada.edit('milk', 'oat milk');
   await ben.edit('milk', 'goat milk');
 
-  await relay.start();
+  for (const person of [ada, ben]) person.comeBack();
   for (const person of [ada, ben]) {
     expect(await person.versions(person.rows.first())).toEqual(['goat milk', 'oat milk']);
     await expect(person.rows).toHaveCount(1);
