@@ -74,6 +74,31 @@ it.each([
   await failure('InvalidOptions', () => GossipStore.open(name as string, options as object));
 });
 
+it('takes the ICE servers that a browser takes', async () => {
+  for (const ice of [
+    [],
+    [{ urls: 'stun:stun.example.org' }],
+    [{ urls: ['turn:turn.example.org', 'turns:turn.example.org:443?transport=tcp'], username: 'u', credential: 'c' }],
+  ]) {
+    await open({ ice });
+  }
+});
+
+it.each<[unknown, RegExp]>([
+  ['stun:stun.example.org', /not an array/],
+  [[null], /pass an object/],
+  [[{ url: 'stun:stun.example.org' }], /no option `url`; known are urls/],
+  [[{ urls: [] }], /names no server/],
+  [[{ urls: 'stun.example.org' }], /`stun\.example\.org` is no address such as stun:/],
+  [[{ urls: 'stun://stun.example.org' }], /is no address/],
+  [[{ urls: ['stun:stun.example.org', 7] }], /`7` is no address/],
+  [[{ urls: 'turn:turn.example.org', username: 'u' }], /needs `username` and `credential`/],
+])('refuses the ICE servers %j and says why', async (ice, why) => {
+  const error = await failure('InvalidOptions', () => GossipStore.open('x', { ice } as object));
+  expect(error.message).toMatch(why);
+  await open({}, 'x');
+});
+
 it.each([
   'example.org',
   'wss://example.org',
