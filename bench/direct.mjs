@@ -1,0 +1,120 @@
+/**
+ * Direct connections between tabs, measured in headless Chromium on this machine, beside a bare RTCDataChannel in the same run:
+ * `npm run bench:direct`; `-- --write` keeps what was printed as `docs/direct.md`. Needs `npm run build` before.
+ *
+ * Ends with status 1 when a bar is not reached.
+ */
+
+import { writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { join } from 'node:path';
+import { main } from '../scripts/console.mjs';
+import { ROOT } from '../scripts/paths.mjs';
+import { bulk } from './direct/bulk.mjs';
+import { crowd } from './direct/crowd.mjs';
+import { echo } from './direct/echo.mjs';
+import { opening } from './direct/opening.mjs';
+import { World } from './direct/world.mjs';
+import { machine, median } from './measure.mjs';
+
+const RUNS = 50;
+const ROUNDS = 500;
+const MEGABYTES = 50;
+const TABS = 12;
+/** How many members a tab may be linked with, those who dialled it included. */
+const LINKS_MAX = 32;
+
+await main(async (args) => {
+  const [load] = loadavg();
+  const world = await World.open();
+  try {
+    const version = world.browser.version();
+    const progress = (what) => console.error(`  … ${what}`);
+    progress(`opening a tab, ${RUNS} times`);
+    const opened = await opening(world, RUNS);
+    progress(`${ROUNDS} small writes`);
+    const echoed = await echo(world, ROUNDS);
+    progress(`${MEGABYTES} MB`);
+    const bulked = await bulk(world, MEGABYTES);
+    progress(`${TABS} tabs`);
+    const crowded = await crowd(world, TABS);
+    const { text, short } = report({ opened, echoed, bulked, crowded, version, load, args });
+    console.log(text);
+    if (args.includes('--write')) writeFileSync(join(ROOT, 'docs', 'direct.md'), text);
+    return short > 0 ? 1 : 0;
+  } finally {
+    await world.close();
+  }
+});
+
+function quantile(numbers, share) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+}
+
+function report({ opened, echoed, bulked, crowded, version, load, args }) {
+  const direct = opened.map((reached) => reached.direct);
+  const ratio = bulked.bareMs / bulked.storeMs;
+  const longest = Math.max(0, ...Object.values(bulked.tasks).flat());
+  const bars = [
+    ['from opening the page to a direct connection, median ms', 700, median(direct)],
+    ['the same, 95th percentile, ms', 1_500, quantile(direct, 0.95)],
+    [
+      'a small write, one way, 99th percentile over that of a bare channel',
+      3,
+      quantile(echoed.store, 0.99) / quantile(echoed.bare, 0.99),
+    ],
+    [`a bare channel's time for ${MEGABYTES} MB over the store's, at least`, 0.5, ratio, 'at least'],
+    ['longest task of either page meanwhile, ms', 50, longest],
+    [`a write reaches all of ${TABS} tabs, slowest, ms`, 1_000, Math.max(...crowded.spread)],
+    ['connections of a tab, most', LINKS_MAX, Math.max(...crowded.connections)],
+  ];
+  const holds = ([, bar, measured, sense]) => (sense ? measured >= bar : measured <= bar);
+  const short = bars.filter((bar) => !holds(bar)).length;
+  const number = (value) => (value >= 100 ? value.toFixed(0) : value.toFixed(2));
+  const stages = ['open', 'relay', 'peer', 'direct'].map((stage) => {
+    const times = opened.map((reached) => reached[stage]);
+    const cells = [0, 0.25, 0.5, 0.75, 0.95, 1].map((share) => number(quantile(times, share)));
+    return `| ${stage} | ${cells.join(' | ')} |`;
+  });
+  const ways = Object.entries({ 'this store': echoed.store, 'a bare data channel': echoed.bare }).map(
+    ([name, times]) => {
+      const cells = [0.5, 0.95, 0.99].map((share) => number(quantile(times, share)));
+      return `| ${name} | ${cells.join(' | ')} |`;
+    },
+  );
+  const text = `# Direct connections, measured
+
+Tabs in contexts of their own of one headless Chromium ${version}, relay and page on the same machine, everything as it ships.
+
+* machine: ${machine()}; load ${load.toFixed(2)} when it began
+* command: \`npm run bench:direct${args.length > 0 ? ` -- ${args.join(' ')}` : ''}\`, after \`npm run build\`
+
+| bar | | measured | |
+|---|---:|---:|---|
+${bars.map((bar) => `| ${bar[0]} | ${bar[3] ? '≥' : '≤'} ${bar[1]} | ${number(bar[2])} | ${holds(bar) ? 'holds' : '**falls short**'} |`).join('\n')}
+
+## From opening the page to a direct connection
+
+Milliseconds since the navigation began, script and wasm included, of ${opened.length} tabs that joined one that was there; none failed.
+*Open*: the store can be used. *Relay*: others can find it. *Peer*: the first data is exchanged, through the relay. *Direct*: without.
+
+| | least | quarter | half | three quarters | 95 % | most |
+|---|---:|---:|---:|---:|---:|---:|
+${stages.join('\n')}
+
+## A small write, one way
+
+Half the round trip, in ms, of a write that is answered by a write; ${echoed.store.length} of them, one after the other.
+
+| | median | 95 % | 99 % |
+|---|---:|---:|---:|
+${ways.join('\n')}
+
+## ${MEGABYTES} MB to an empty tab
+
+From the direct connection until both sides know that they hold the same: ${number(bulked.storeMs)} ms, ${number(bulked.bytes / bulked.storeMs / 1_000)} MB/s. The
+bare channel took ${number(bulked.bareMs)} ms, ${number(bulked.bytes / bulked.bareMs / 1_000)} MB/s. Tasks longer than 50 ms: ${bulked.tasks.sender.length} where it was, ${bulked.tasks.receiver.length} where it came.
+`;
+  return { text, short };
+}
