@@ -3,7 +3,8 @@
 //!
 //! Not all of them: a node wants [`MEMBERS_WANTED`] links, chosen at random, because gossip over a random mesh reaches
 //! everybody in a few hops, while links to everybody would cost each node as much as there are members. Others dial us,
-//! too.
+//! too, and nobody is turned away: a newcomer that met refusals only would be alone. Who has more than [`MEMBERS_MAX`] then parts
+//! from one of them, any but the newest; if that one has too few by it, it finds another.
 //!
 //! What fails is tried again later and later, then forgotten until the member registers anew, which the living do
 //! every few minutes.
@@ -23,7 +24,13 @@ use rand::{rngs::SmallRng, seq::IteratorRandom as _};
 use crate::retry::{Backoff, jitter};
 
 /// How many links a node seeks. Gossip needs about six for a mesh that no few losses can part.
-pub(crate) const MEMBERS_WANTED: usize = 12;
+pub(crate) const MEMBERS_WANTED: usize = 6;
+
+/// How many links a node keeps. Twice as many as it seeks: as many again dial it, on average.
+pub(crate) const MEMBERS_MAX: usize = 12;
+
+/// For how long a node does not seek one that it has parted from.
+const PARTED_FOR: Duration = Duration::from_secs(60);
 
 /// How many members are kept in mind. More than enough to choose from.
 const MEMBERS_KNOWN_MAX: usize = 512;
@@ -62,6 +69,8 @@ pub(crate) enum DiscoveryAction {
     Discover { relay: PeerId, cookie: Option<Cookie> },
     /// Dial a member through these relays.
     Dial { member: PeerId, relays: Vec<PeerId> },
+    /// Close the connections to a member: there are others enough.
+    Part { member: PeerId },
 }
 
 /// What is known of members, and where to learn more.
@@ -70,6 +79,8 @@ pub(crate) struct Discovery {
     local: PeerId,
     relays: BTreeMap<PeerId, Place>,
     members: HashMap<PeerId, Member>,
+    /// How many members were connected so far.
+    met: u64,
 }
 
 /// A relay that holds a place for us. A time that is `None` stands for a request under way.
@@ -91,6 +102,8 @@ struct Member {
     state: State,
     failures: u32,
     not_before: Timestamp,
+    /// How many were connected before it, since the beginning.
+    nth: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,6 +120,7 @@ impl Discovery {
             local,
             relays: BTreeMap::new(),
             members: HashMap::new(),
+            met: 0,
         }
     }
 
@@ -218,6 +232,10 @@ impl Discovery {
     /// A member is connected, through `relay` if not directly. It may be one that we never heard of.
     pub(crate) fn connected(&mut self, member: PeerId, relay: Option<PeerId>, now: Timestamp) {
         let known = self.members.entry(member).or_insert_with(|| Member::new(now));
+        if known.state != State::Connected {
+            self.met += 1;
+            known.nth = self.met;
+        }
         known.state = State::Connected;
         known.failures = 0;
         if let Some(relay) = relay {
@@ -287,7 +305,35 @@ impl Discovery {
                 relays: through,
             });
         }
+        actions.extend(self.part(now, random));
         actions
+    }
+
+    /// Chooses whom to part from, if there are too many.
+    fn part(&mut self, now: Timestamp, random: &mut SmallRng) -> Vec<DiscoveryAction> {
+        let newest = self.met;
+        let connected = self
+            .members
+            .iter_mut()
+            .filter(|(_, member)| member.state == State::Connected);
+        let (mut count, mut older) = (0, Vec::new());
+        for (id, member) in connected {
+            count += 1;
+            if member.nth < newest {
+                older.push((*id, member));
+            }
+        }
+        let surplus = older
+            .into_iter()
+            .sample(random, usize::saturating_sub(count, MEMBERS_MAX));
+        surplus
+            .into_iter()
+            .map(|(id, member)| {
+                member.state = State::Idle;
+                member.not_before = now + PARTED_FOR;
+                DiscoveryAction::Part { member: id }
+            })
+            .collect()
     }
 
     /// When [`Discovery::tick`] has something to do, if nothing is reported before.
@@ -338,6 +384,7 @@ impl Member {
             state: State::Idle,
             failures: 0,
             not_before: now,
+            nth: 0,
         }
     }
 
@@ -512,6 +559,35 @@ mod tests {
             .discovery
             .tick(bench.now, &mut SmallRng::seed_from_u64(12));
         assert_ne!(dialled(&again), chosen, "another draw, another set");
+    }
+
+    #[test]
+    fn parts_from_those_that_are_too_many_but_not_from_the_newest() {
+        let mut bench = Bench::told_of(&[]);
+        let members = [(); MEMBERS_MAX + 8].map(|()| PeerId::random());
+        let mut linked = Vec::new();
+        for member in members {
+            bench.discovery.connected(member, Some(bench.relay), bench.now);
+            linked.push(member);
+            for action in bench.tick() {
+                let DiscoveryAction::Part { member: parted } = action else {
+                    panic!("nothing else is due: {action:?}");
+                };
+                assert_ne!(parted, member);
+                linked.retain(|other| *other != parted);
+                bench.discovery.disconnected(&parted, bench.now, &mut bench.random);
+            }
+            assert!(linked.len() <= MEMBERS_MAX);
+        }
+        assert_eq!(linked.len(), MEMBERS_MAX);
+        // The one that has just been parted from is not sought at once when others leave.
+        for member in linked.drain(..).collect::<Vec<_>>() {
+            bench.discovery.disconnected(&member, bench.now, &mut bench.random);
+        }
+        assert_eq!(dialled(&bench.tick()), []);
+        bench.now = bench.now + BACKOFF.base;
+        let sought = dialled(&bench.tick());
+        assert_eq!(sought.len(), MEMBERS_WANTED);
     }
 
     #[test]

@@ -339,6 +339,10 @@ impl Node {
             DiscoveryAction::Discover { relay, cookie } => {
                 rendezvous.discover(Some(self.namespace.clone()), cookie, Some(MEMBERS_ASKED), relay);
             }
+            DiscoveryAction::Part { member } => {
+                // Not being connected any more is what was wanted.
+                let _ = self.swarm.disconnect_peer_id(member);
+            }
             DiscoveryAction::Dial { member, relays } => {
                 let circuits = relays.iter().filter_map(|relay| self.relays.address(relay));
                 let dial = DialOpts::peer_id(member)
