@@ -58,8 +58,10 @@ test('someone who closes their tab is gone from the badge of the others', async 
   const [ada, ben] = [await join('Ada'), await join('Ben')];
   await ada.inSyncWith(1);
   await expect(ada.badge).toContainText('1 other');
+  await Promise.all([ada.directlyWith(1), ben.directlyWith(1)]);
   await ben.page.close();
-  await expect(ada.badge).toHaveAttribute('data-peers', '0');
+  // Told by the page that goes, not by timers: those take a quarter of a minute.
+  await expect(ada.badge).toHaveAttribute('data-peers', '0', { timeout: 5_000 });
   await expect(ada.badge).toHaveText('Online · nobody else here');
 });
 

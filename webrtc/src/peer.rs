@@ -56,7 +56,13 @@ pub(crate) struct Peer {
     _on_candidate: Closure<dyn FnMut(RtcPeerConnectionIceEvent)>,
     _on_channel: Closure<dyn FnMut(RtcDataChannelEvent)>,
     on_change: Closure<dyn FnMut(Event)>,
+    /// Closes the connection when the page goes. A browser would let it lapse without a word, and the other side would notice
+    /// by its own timers only.
+    on_page_hide: Closure<dyn FnMut()>,
 }
+
+/// The event of a page that is left, for good or for the browser's cache of pages, which no page with connections enters.
+const PAGE_HIDE: &str = "pagehide";
 
 /// What the browser has told.
 #[derive(Default)]
@@ -125,6 +131,10 @@ impl Peer {
         connection.set_onicecandidate(Some(on_candidate.as_ref().unchecked_ref()));
         connection.set_ondatachannel(Some(on_channel.as_ref().unchecked_ref()));
         connection.set_onconnectionstatechange(Some(on_change.as_ref().unchecked_ref()));
+        let on_page_hide = Closure::<dyn FnMut()>::new({
+            let connection = connection.clone();
+            move || connection.close()
+        });
         let mut peer = Self {
             connection,
             told,
@@ -133,7 +143,11 @@ impl Peer {
             _on_candidate: on_candidate,
             _on_channel: on_channel,
             on_change,
+            on_page_hide,
         };
+        page()
+            .add_event_listener_with_callback(PAGE_HIDE, peer.on_page_hide.as_ref().unchecked_ref())
+            .map_err(|error| refused("addEventListener", &error))?;
         if role == Role::Dialler {
             let init = peer.create_channel(INIT);
             peer._init = Some(init.map_err(|error| refused("createDataChannel", &error))?);
@@ -313,7 +327,14 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         self.close();
+        // What was never added is removed without an error.
+        let _ = page().remove_event_listener_with_callback(PAGE_HIDE, self.on_page_hide.as_ref().unchecked_ref());
     }
+}
+
+/// The window, without which there are no peer connections.
+fn page() -> EventTarget {
+    js_sys::global().unchecked_into()
 }
 
 impl Told {
