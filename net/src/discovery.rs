@@ -581,7 +581,7 @@ mod tests {
         }
         assert_eq!(linked.len(), MEMBERS_MAX);
         // The one that has just been parted from is not sought at once when others leave.
-        for member in linked.drain(..).collect::<Vec<_>>() {
+        for member in linked {
             bench.discovery.disconnected(&member, bench.now, &mut bench.random);
         }
         assert_eq!(dialled(&bench.tick()), []);
