@@ -1,15 +1,5 @@
 import { defineConfig } from '@playwright/test';
-
-/** What headless Chromium needs as root and must not do on its own: reach out for updates, or try QUIC. */
-const CHROMIUM_FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
+import { CHROMIUM_FLAGS } from '../scripts/chromium.mjs';
 
 export default defineConfig({
   testDir: 'tests',

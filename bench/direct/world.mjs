@@ -4,20 +4,11 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from '@playwright/test';
+import { CHROMIUM_FLAGS } from '../../scripts/chromium.mjs';
 import { Failure } from '../../scripts/console.mjs';
 import { findChromium, PACKAGE_DIST, relayBinary } from '../../scripts/paths.mjs';
 import { freePort, startRelay } from '../../scripts/relay.mjs';
 import { serve } from '../../scripts/serve.mjs';
-
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 
 /** The page of every tab: opens the store that its fragment names, and notes when what was reached, in ms since the navigation. */
 const PAGE = `<!doctype html><title>bench</title><script type="module">
@@ -63,7 +54,7 @@ export class World {
     writeFileSync(join(site, 'tab.html'), PAGE);
     const server = await serve(site);
     world.#closing.push(() => server.close());
-    world.browser = await chromium.launch({ executablePath, args: FLAGS });
+    world.browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
     world.#closing.push(() => world.browser.close());
     world.relays = [relay.address];
     world.origin = server.origin;

@@ -15,7 +15,7 @@ use crate::places::Places;
 pub struct Limits {
     /// Members that can be reached through the relay at the same time. Each costs a connection, about 100 KiB.
     pub reservations: usize,
-    /// Circuits at the same time. A member seeks twelve others, and each circuit has two ends; so six for each
+    /// Circuits at the same time. A member keeps up to twelve others, and each circuit has two ends; so six for each
     /// reservation, and some room. Each costs two buffers of 8 KiB and what is in flight.
     pub circuits: usize,
     /// Circuits of one member, counting those that others opened to it: no member accepts more than 32 links.

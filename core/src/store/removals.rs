@@ -12,7 +12,7 @@ pub(super) struct Removes(u64);
 
 impl Removes {
     pub(super) const NONE: Self = Self(0);
-    /// No dot is written so: its author's number would be one more than a vector names authors.
+    /// No dot is written so, though one would be: it goes to the lists.
     const MANY: Self = Self(u64::MAX);
     /// Of the 64 bits, those for the dot's number; the others are for the author's.
     const N_BITS: u32 = 43;
@@ -32,8 +32,7 @@ impl Removes {
     }
 }
 
-/// The lists of the events that removed several dots, or one that [`Removes`] has no room for. There are as many as keys have had
-/// siblings lately.
+/// The lists of the events that removed several dots, or one that [`Removes`] has no room for: few, as few keys have siblings.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Removals {
     lists: BTreeMap<Compact, Box<[Compact]>>,
