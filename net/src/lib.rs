@@ -28,6 +28,7 @@ mod discovery;
 mod engine;
 mod error;
 mod events;
+mod framing;
 mod gossip;
 mod handle;
 mod link;

@@ -1,20 +1,14 @@
-//! One connection's part in `/gossipstore/sync/1`: the stream we opened for our frames, the stream the other side
-//! opened for theirs, and the few bytes that tell one frame from the next.
-//!
-//! A frame on the stream is its length as a varint of at most three bytes, then that many bytes. A length above
-//! [`FRAME_BYTES_MAX`] is refused before anything is allocated.
+//! One connection's part in `/gossipstore/sync/1`: the stream we opened for our frames and the stream the other side
+//! opened for theirs.
 //!
 //! A link lives as long as its connection: when either stream ends, however it ends, the link has failed for good.
 //! Frames are then known to be missing, and only a new session over a new connection makes up for that.
 
 use std::{
-    collections::VecDeque,
     fmt, io,
-    pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use futures::{AsyncRead, AsyncWrite};
 use gossipstore_core::wire::FRAME_BYTES_MAX;
 use libp2p::{
     Stream, StreamProtocol,
@@ -25,11 +19,10 @@ use libp2p::{
     },
 };
 
+use crate::framing::{ReadError, Reader, Writer};
+
 /// The protocol's name.
 pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/gossipstore/sync/1");
-
-/// How many bytes the length of a frame takes at most: [`FRAME_BYTES_MAX`] has 17 bits, and each byte carries 7.
-const LENGTH_BYTES_MAX: usize = 3;
 
 /// What a link is told.
 #[derive(Debug)]
@@ -59,13 +52,11 @@ pub(crate) enum FromLink {
 pub(crate) enum LinkError {
     /// The other side does not speak the protocol: it is no member of any store.
     NotSpoken,
-    /// The other side announced a frame longer than any may be.
-    FrameTooLong(u32),
+    /// The other side's stream gives no further frame.
+    Reading(ReadError),
     /// The other side opened a second stream.
     SecondStream,
-    /// The other side closed its stream.
-    Closed,
-    /// A stream broke, or could not be opened.
+    /// Our stream broke, or could not be opened.
     Io(io::Error),
 }
 
@@ -73,15 +64,9 @@ impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSpoken => write!(f, "it does not speak {PROTOCOL}"),
-            Self::FrameTooLong(bytes) => {
-                write!(
-                    f,
-                    "it announced a frame of {bytes} bytes; at most {FRAME_BYTES_MAX} are allowed"
-                )
-            }
+            Self::Reading(error) => write!(f, "its {PROTOCOL} stream ended: {error}"),
             Self::SecondStream => write!(f, "it opened a second {PROTOCOL} stream on one connection"),
-            Self::Closed => write!(f, "it closed its {PROTOCOL} stream"),
-            Self::Io(error) => write!(f, "its {PROTOCOL} stream broke: {error}"),
+            Self::Io(error) => write!(f, "our {PROTOCOL} stream broke: {error}"),
         }
     }
 }
@@ -103,6 +88,7 @@ enum Outgoing {
     Never,
     Wanted,
     Requested,
+    /// How many frames wait is bounded by the replica, which hands out no more than a burst before it hears that all have left.
     Standing {
         writer: Writer<Stream>,
         told: bool,
@@ -140,7 +126,11 @@ impl Handler {
             }
         }
         if let (Some(reader), true) = (&mut self.incoming, self.reading) {
-            return Poll::Ready(ready!(reader.poll(cx)).map(FromLink::Received));
+            return Poll::Ready(
+                ready!(reader.poll(cx))
+                    .map(FromLink::Received)
+                    .map_err(LinkError::Reading),
+            );
         }
         Poll::Pending
     }
@@ -209,7 +199,7 @@ impl ConnectionHandler for Handler {
                 if self.incoming.is_some() {
                     self.fail(LinkError::SecondStream);
                 } else if !self.failed {
-                    self.incoming = Some(Reader::new(protocol));
+                    self.incoming = Some(Reader::new(protocol, FRAME_BYTES_MAX));
                 }
             }
             ConnectionEvent::DialUpgradeError(DialUpgradeError { error, .. }) => self.fail(match error {
@@ -219,196 +209,6 @@ impl ConnectionHandler for Handler {
                 StreamUpgradeError::Apply(never) => match never {},
             }),
             _ => {}
-        }
-    }
-}
-
-/// Writes frames in order. How many wait is bounded by the replica, which hands out no more than a burst before it
-/// hears that all have left.
-#[derive(Debug)]
-struct Writer<S> {
-    stream: S,
-    /// Frames with their lengths before them.
-    queue: VecDeque<Vec<u8>>,
-    /// How much of the first is written.
-    written: usize,
-    /// Frames taken by the stream and not reported yet.
-    left: usize,
-}
-
-impl<S: AsyncWrite + Unpin> Writer<S> {
-    fn new(stream: S) -> Self {
-        Self {
-            stream,
-            queue: VecDeque::new(),
-            written: 0,
-            left: 0,
-        }
-    }
-
-    fn push(&mut self, frame: &[u8]) {
-        // One buffer for both, because each write becomes an encrypted packet of its own: the copy costs less than
-        // that.
-        let length = u32::try_from(frame.len()).expect("the replica's frames are bounded by FRAME_BYTES_MAX");
-        let mut bytes = Vec::with_capacity(LENGTH_BYTES_MAX + frame.len());
-        let mut rest = length;
-        while rest >= 0x80 {
-            bytes.push(rest as u8 | 0x80);
-            rest >>= 7;
-        }
-        bytes.push(rest as u8);
-        bytes.extend_from_slice(frame);
-        self.queue.push_back(bytes);
-    }
-
-    /// Ready with a number of frames when so many have left and none is waiting.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        while let Some(first) = self.queue.front() {
-            let count = ready!(Pin::new(&mut self.stream).poll_write(cx, &first[self.written..]))?;
-            if count == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.written += count;
-            if self.written == first.len() {
-                self.queue.pop_front();
-                self.written = 0;
-                self.left += 1;
-            }
-        }
-        if self.left == 0 {
-            return Poll::Pending;
-        }
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        Poll::Ready(Ok(std::mem::take(&mut self.left)))
-    }
-}
-
-/// Reads frames.
-#[derive(Debug)]
-struct Reader<S> {
-    stream: S,
-    /// As far as it has been read, and in how many bytes.
-    length: u32,
-    length_bytes: usize,
-    frame: Option<Vec<u8>>,
-    /// How much of the frame has been read.
-    filled: usize,
-}
-
-impl<S: AsyncRead + Unpin> Reader<S> {
-    fn new(stream: S) -> Self {
-        Self {
-            stream,
-            length: 0,
-            length_bytes: 0,
-            frame: None,
-            filled: 0,
-        }
-    }
-
-    /// Ready with the next frame.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<u8>, LinkError>> {
-        loop {
-            let mut byte = [0];
-            let buffer = match &mut self.frame {
-                Some(frame) if self.filled < frame.len() => &mut frame[self.filled..],
-                Some(frame) => {
-                    let frame = std::mem::take(frame);
-                    (self.frame, self.filled) = (None, 0);
-                    return Poll::Ready(Ok(frame));
-                }
-                None => &mut byte[..],
-            };
-            match ready!(Pin::new(&mut self.stream).poll_read(cx, buffer)) {
-                Ok(0) => return Poll::Ready(Err(LinkError::Closed)),
-                Ok(count) if self.frame.is_some() => self.filled += count,
-                Ok(_) => self.length_byte(byte[0])?,
-                Err(error) => return Poll::Ready(Err(LinkError::Io(error))),
-            }
-        }
-    }
-
-    fn length_byte(&mut self, byte: u8) -> Result<(), LinkError> {
-        self.length |= u32::from(byte & 0x7f) << (7 * self.length_bytes);
-        self.length_bytes += 1;
-        let more = byte & 0x80 != 0;
-        if self.length as usize > FRAME_BYTES_MAX || more && self.length_bytes == LENGTH_BYTES_MAX {
-            return Err(LinkError::FrameTooLong(self.length));
-        }
-        if !more {
-            self.frame = Some(vec![0; self.length as usize]);
-            (self.length, self.length_bytes) = (0, 0);
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures::{FutureExt as _, executor::block_on, future::poll_fn, io::Cursor};
-
-    use super::*;
-
-    fn read_all(bytes: Vec<u8>) -> (Vec<Vec<u8>>, LinkError) {
-        // One byte at a time, so that every place where a read may stop is met.
-        let mut reader = Reader::new(Trickle(Cursor::new(bytes)));
-        let mut frames = Vec::new();
-        loop {
-            match block_on(poll_fn(|cx| reader.poll(cx))) {
-                Ok(frame) => frames.push(frame),
-                Err(error) => return (frames, error),
-            }
-        }
-    }
-
-    struct Trickle(Cursor<Vec<u8>>);
-
-    impl AsyncRead for Trickle {
-        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-            let some = buffer.len().min(1);
-            Pin::new(&mut self.0).poll_read(cx, &mut buffer[..some])
-        }
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let frames = [vec![], vec![1], vec![2; 300], vec![3; FRAME_BYTES_MAX]];
-        let mut writer = Writer::new(Cursor::new(Vec::new()));
-        frames.iter().for_each(|frame| writer.push(frame));
-        assert_eq!(
-            poll_fn(|cx| writer.poll(cx)).now_or_never().unwrap().unwrap(),
-            frames.len()
-        );
-        assert!(
-            poll_fn(|cx| writer.poll(cx)).now_or_never().is_none(),
-            "nothing to report twice"
-        );
-
-        let (read, end) = read_all(writer.stream.into_inner());
-        assert_eq!(read, frames);
-        assert!(matches!(end, LinkError::Closed));
-    }
-
-    #[test]
-    fn a_frame_that_is_too_long_is_refused_by_its_length_alone() {
-        let one_more = FRAME_BYTES_MAX as u32 + 1;
-        let varint = [
-            one_more as u8 | 0x80,
-            (one_more >> 7) as u8 | 0x80,
-            (one_more >> 14) as u8,
-        ];
-        for length in [&varint[..], &[0x80, 0x80, 0x80]] {
-            let (read, end) = read_all([&[1, 42], length].concat());
-            assert_eq!(read, [[42]]);
-            assert!(matches!(end, LinkError::FrameTooLong(_)), "{end}");
-        }
-    }
-
-    #[test]
-    fn a_stream_cut_within_a_frame_gives_no_part_of_it() {
-        for cut in 1..6 {
-            let (read, end) = read_all([0x84, 0x00, 1, 2, 3, 4][..cut].to_vec());
-            assert!(read.is_empty() && matches!(end, LinkError::Closed), "cut at {cut}");
         }
     }
 }
