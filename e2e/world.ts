@@ -130,6 +130,22 @@ export class Person {
     await expect(this.row(text)).toHaveCount(0);
   }
 
+  /** Breaks one direct connection, and waits until one is missing. */
+  async loseOne(): Promise<void> {
+    await this.page.evaluate(async () => {
+      const store = window.gossipstore?.store as GossipStore;
+      const before = store.status.peers.length;
+      const missing = new Promise<void>((resolve) => {
+        store.addEventListener('status', () => {
+          if (store.status.peers.length < before) resolve();
+        });
+      });
+      const connected = (connection: RTCPeerConnection) => connection.connectionState === 'connected';
+      window.directConnections?.find(connected)?.close();
+      await missing;
+    });
+  }
+
   /** Takes the network from this person. */
   async goAway(): Promise<void> {
     this.line.cut();

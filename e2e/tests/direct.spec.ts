@@ -1,5 +1,5 @@
 // Tabs connect directly: the relay lets them find each other and carries nothing of theirs then; without it they go on.
-import { expect, type Person, test } from '../world.ts';
+import { expect, type Person, RELAY_NOT_REACHED, test } from '../world.ts';
 
 /** What a relay's connection carries by itself: pings, and the renewal of what it was asked for. */
 const IDLE_BYTES_MAX = 16 * 1024;
@@ -32,10 +32,10 @@ test('what two people write passes them alone, not the relay', async ({ join }) 
   expect(ben.line.bytes - (before[1] as number)).toBeLessThan(IDLE_BYTES_MAX);
 });
 
-test('four go on without the relay, and a fifth joins when it is back', async ({ join, relay }) => {
+test('four go on without the relay, heal by themselves, and a fifth joins when it is back', async ({ join, relay }) => {
   const people = [await join('Ada'), await join('Ben'), await join('Cyd'), await join('Dee')];
   for (const person of people) await person.directlyWith(3);
-  for (const person of people) person.expectedErrors.push(/WebSocket connection to .* failed/);
+  for (const person of people) person.expectedErrors.push(RELAY_NOT_REACHED);
   await relay.stop();
   await exchange(people, 'without the relay');
   for (const person of people) {
@@ -44,10 +44,28 @@ test('four go on without the relay, and a fifth joins when it is back', async ({
     expect((await person.status).network).toBe('direct');
   }
 
+  const [ada] = people as [Person];
+  await ada.loseOne();
+  for (const person of people) await person.directlyWith(3);
+  await exchange(people, 'healed');
+
   await relay.start();
   const eve = await join('Eve');
   await eve.directlyWith(4);
   await exchange([...people, eve], 'with Eve');
+});
+
+test('a newcomer meets those who have lost the relay through those who have not', async ({ join }) => {
+  const [ada, ben] = [await join('Ada'), await join('Ben')];
+  await Promise.all([ada.directlyWith(1), ben.directlyWith(1)]);
+  ada.expectedErrors.push(RELAY_NOT_REACHED);
+  ada.line.cut();
+  await expect.poll(async () => (await ada.status).relays[0]?.state).not.toBe('connected');
+
+  const cyd = await join('Cyd');
+  const people = [ada, ben, cyd];
+  for (const person of people) await person.directlyWith(2);
+  await exchange(people, 'all three');
 });
 
 test('without WebRTC all passes the relay, and the status says why', async ({ join }) => {

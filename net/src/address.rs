@@ -60,6 +60,22 @@ pub(crate) fn parse(given: &[String]) -> Result<Vec<RelayAddress>, OpenError> {
     Ok(relays)
 }
 
+/// Where to listen to be reachable through a member that is connected directly.
+pub(crate) fn circuit_of(member: PeerId) -> Multiaddr {
+    direct_to(member).with(Protocol::P2pCircuit)
+}
+
+/// Where to dial a member that has a reservation at another, which is connected directly.
+pub(crate) fn circuit_through(member: PeerId, to: PeerId) -> Multiaddr {
+    circuit_of(member).with(Protocol::P2p(to))
+}
+
+/// Whether an address is a circuit through a member, or a direct connection that is arranged on one.
+pub(crate) fn leads_through_member(address: &Multiaddr) -> bool {
+    let mut parts = address.iter();
+    parts.next() == Some(Protocol::WebRTC) && parts.any(|part| part == Protocol::P2pCircuit)
+}
+
 /// Where to dial a member directly. How to is arranged on the circuit that stands.
 pub(crate) fn direct_to(member: PeerId) -> Multiaddr {
     Multiaddr::from_iter([Protocol::WebRTC, Protocol::P2p(member)])

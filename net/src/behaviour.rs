@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use gossipstore_core::id::StoreId;
 use libp2p::{PeerId, identify, identity::Keypair, ping, relay, rendezvous, swarm::NetworkBehaviour};
 
-use crate::{direct, gossip::Gossip, links::Links};
+use crate::{direct, gossip::Gossip, introductions::Introductions, links::Links};
 
 /// How often a connection is asked whether it lives, and how long it has for the answer. It is called dead at the
 /// second answer in a row that does not come (libp2p's ping keeps the first to itself), so about 15 seconds after the
@@ -20,6 +20,7 @@ pub(crate) struct Behaviour {
     pub(crate) links: Links,
     pub(crate) relay: relay::client::Behaviour,
     pub(crate) direct: direct::Behaviour,
+    pub(crate) introductions: Introductions,
     pub(crate) rendezvous: rendezvous::client::Behaviour,
     pub(crate) identify: identify::Behaviour,
     pub(crate) ping: ping::Behaviour,
@@ -41,9 +42,10 @@ impl Behaviour {
             .with_hide_listen_addrs(true)
             .with_cache_size(0);
         Self {
-            links: Links::new(keypair.public().to_peer_id(), relays),
+            links: Links::new(keypair.public().to_peer_id(), relays.clone()),
             relay,
             direct,
+            introductions: Introductions::new(relays),
             rendezvous: rendezvous::client::Behaviour::new(keypair.clone()),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(

@@ -1,5 +1,6 @@
 //! Finding members: at each relay that holds a place for us we register the store's namespace, ask who else is there,
-//! and dial some of them.
+//! and dial some of them. Members that are linked directly introduce others, too: those are dialled through them when there is no
+//! relay, or when the relay does not lead to them.
 //!
 //! Not all of them: a node wants [`MEMBERS_WANTED`] links, chosen at random, because gossip over a random mesh reaches
 //! everybody in a few hops, while links to everybody would cost each node as much as there are members. Others dial us,
@@ -38,6 +39,9 @@ const MEMBERS_KNOWN_MAX: usize = 512;
 /// How many members one answer may name.
 pub(crate) const MEMBERS_ASKED: u64 = 256;
 
+/// Through how many members one is dialled at once. The first circuit wins; one of them may just have gone.
+const INTRODUCERS_ASKED: usize = 3;
+
 /// For how long we register, in seconds. Short, because it is also how long others take us for present after we
 /// vanished; not shorter, because the timers of a hidden tab come late by a minute.
 const REGISTERED_FOR_SECONDS: u64 = 5 * 60;
@@ -67,8 +71,8 @@ pub(crate) enum DiscoveryAction {
     Register { relay: PeerId, seconds: Option<u64> },
     /// Ask a relay who is there, apart from those that the cookie says we know.
     Discover { relay: PeerId, cookie: Option<Cookie> },
-    /// Dial a member through these relays.
-    Dial { member: PeerId, relays: Vec<PeerId> },
+    /// Dial a member through these relays or members.
+    Dial { member: PeerId, through: Vec<PeerId> },
     /// Close the connections to a member: there are others enough.
     Part { member: PeerId },
 }
@@ -98,6 +102,9 @@ struct Place {
 struct Member {
     /// The relays through which it was heard of.
     relays: BTreeSet<PeerId>,
+    /// The members that hold a place for it.
+    introducers: BTreeSet<PeerId>,
+    /// How long what relays said of it holds.
     known_until: Timestamp,
     state: State,
     failures: u32,
@@ -109,7 +116,8 @@ struct Member {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Idle,
-    Dialling,
+    /// Dialled, or met on a circuit through another member: it will be connected, or fail.
+    Coming,
     Connected,
 }
 
@@ -245,23 +253,41 @@ impl Discovery {
         }
     }
 
-    /// The last connection to a member is gone.
+    /// A circuit to a member stands through another member, so that they can connect directly.
+    pub(crate) fn met(&mut self, member: PeerId, now: Timestamp) {
+        let known = self.members.entry(member).or_insert_with(|| Member::new(now));
+        if known.state == State::Idle {
+            known.state = State::Coming;
+        }
+    }
+
+    /// The last connection to a member is gone, or a dial did not lead to one.
     pub(crate) fn disconnected(&mut self, member: &PeerId, now: Timestamp, random: &mut SmallRng) {
+        self.no_longer_introduced_by(member);
         if let Some(known) = self.members.get_mut(member)
-            && known.state == State::Connected
+            && known.state != State::Idle
         {
             known.state = State::Idle;
             self.failed(member, now, random);
         }
     }
 
-    /// A dial did not lead to a connection.
-    pub(crate) fn dial_failed(&mut self, member: &PeerId, now: Timestamp, random: &mut SmallRng) {
-        if let Some(known) = self.members.get_mut(member)
-            && known.state == State::Dialling
-        {
-            known.state = State::Idle;
-            self.failed(member, now, random);
+    /// A connected member told who can be reached through it: these and nobody else.
+    pub(crate) fn introduced(&mut self, by: &PeerId, members: Vec<PeerId>, now: Timestamp) {
+        if !self.members.get(by).is_some_and(|by| by.state == State::Connected) {
+            return;
+        }
+        self.no_longer_introduced_by(by);
+        for id in members {
+            if let Some(member) = self.known(id, now) {
+                member.introducers.insert(*by);
+            }
+        }
+    }
+
+    fn no_longer_introduced_by(&mut self, gone: &PeerId) {
+        for member in self.members.values_mut() {
+            member.introducers.remove(gone);
         }
     }
 
@@ -282,8 +308,9 @@ impl Discovery {
                 });
             }
         }
-        self.members
-            .retain(|_, member| member.state != State::Idle || now < member.known_until);
+        self.members.retain(|_, member| {
+            member.state != State::Idle || now < member.known_until || !member.introducers.is_empty()
+        });
         let wanted = MEMBERS_WANTED.saturating_sub(Self::engaged(&self.members));
         let relays = &self.relays;
         let due = |member: &Member| member.is_reachable(relays) && member.not_before <= now;
@@ -293,17 +320,9 @@ impl Discovery {
             .filter(|(_, member)| due(member))
             .sample(random, wanted);
         for (&id, member) in chosen {
-            member.state = State::Dialling;
-            let through = member
-                .relays
-                .iter()
-                .filter(|relay| relays.contains_key(relay))
-                .copied()
-                .collect();
-            actions.push(DiscoveryAction::Dial {
-                member: id,
-                relays: through,
-            });
+            member.state = State::Coming;
+            let through = member.places(relays, random);
+            actions.push(DiscoveryAction::Dial { member: id, through });
         }
         actions.extend(self.part(now, random));
         actions
@@ -356,21 +375,27 @@ impl Discovery {
     }
 
     fn heard_of(&mut self, id: PeerId, relay: PeerId, until: Timestamp, now: Timestamp) {
-        if id == self.local || (self.members.len() >= MEMBERS_KNOWN_MAX && !self.members.contains_key(&id)) {
-            return;
+        if let Some(member) = self.known(id, now) {
+            member.relays.insert(relay);
+            member.known_until = member.known_until.max(until);
+            // It has just registered, or registered anew: whatever went wrong before, it is there.
+            member.failures = 0;
         }
-        let member = self.members.entry(id).or_insert_with(|| Member::new(now));
-        member.relays.insert(relay);
-        member.known_until = member.known_until.max(until);
-        // It has just registered, or registered anew: whatever went wrong before, it is there.
-        member.failures = 0;
+    }
+
+    /// A member that others told of, if it is not ourselves and there is room to keep it in mind.
+    fn known(&mut self, id: PeerId, now: Timestamp) -> Option<&mut Member> {
+        if id == self.local || (self.members.len() >= MEMBERS_KNOWN_MAX && !self.members.contains_key(&id)) {
+            return None;
+        }
+        Some(self.members.entry(id).or_insert_with(|| Member::new(now)))
     }
 
     fn failed(&mut self, id: &PeerId, now: Timestamp, random: &mut SmallRng) {
         let Some(member) = self.members.get_mut(id) else { return };
         member.failures += 1;
         member.not_before = now + BACKOFF.delay(member.failures, random);
-        if member.failures >= FAILURES_MAX {
+        if member.failures >= FAILURES_MAX && member.introducers.is_empty() {
             self.members.remove(id);
         }
     }
@@ -380,6 +405,7 @@ impl Member {
     fn new(now: Timestamp) -> Self {
         Self {
             relays: BTreeSet::new(),
+            introducers: BTreeSet::new(),
             known_until: now,
             state: State::Idle,
             failures: 0,
@@ -389,7 +415,22 @@ impl Member {
     }
 
     fn is_reachable(&self, relays: &BTreeMap<PeerId, Place>) -> bool {
-        self.state == State::Idle && self.relays.iter().any(|relay| relays.contains_key(relay))
+        let is_ready = |relay| relays.contains_key(relay);
+        self.state == State::Idle && (!self.introducers.is_empty() || self.relays.iter().any(is_ready))
+    }
+
+    /// Through whom to dial it: the relays that lead to it; when these failed or there are none, some members as well.
+    fn places(&self, relays: &BTreeMap<PeerId, Place>, random: &mut SmallRng) -> Vec<PeerId> {
+        let mut places = self
+            .relays
+            .iter()
+            .filter(|relay| relays.contains_key(relay))
+            .copied()
+            .collect::<Vec<_>>();
+        if places.is_empty() || self.failures > 0 {
+            places.extend(self.introducers.iter().copied().sample(random, INTRODUCERS_ASKED));
+        }
+        places
     }
 }
 
@@ -543,7 +584,7 @@ mod tests {
         for member in &chosen[1..] {
             bench.discovery.connected(*member, None, bench.now);
         }
-        bench.discovery.dial_failed(&chosen[0], bench.now, &mut bench.random);
+        bench.discovery.disconnected(&chosen[0], bench.now, &mut bench.random);
         let refill = dialled(&bench.tick());
         assert_eq!(refill.len(), 1);
         assert!(!chosen.contains(&refill[0]), "the one that failed has to wait");
@@ -601,9 +642,73 @@ mod tests {
         bench.discovery.relay_ready(bench.relay, bench.now);
         let expected = DiscoveryAction::Dial {
             member,
-            relays: vec![bench.relay],
+            through: vec![bench.relay],
         };
         assert_eq!(bench.tick(), [bench.register(Some(REGISTERED_FOR_SECONDS)), expected]);
+    }
+
+    #[test]
+    fn members_introduce_others_who_are_dialled_through_them_when_no_relay_leads_there() {
+        let [friend, member, other] = [(); 3].map(|()| PeerId::random());
+        let mut bench = Bench::told_of(&[member]);
+        let dial = |member, through: PeerId| DiscoveryAction::Dial {
+            member,
+            through: vec![through],
+        };
+        bench.discovery.introduced(&friend, vec![other], bench.now);
+        assert_eq!(
+            bench.tick(),
+            [dial(member, bench.relay)],
+            "a stranger's word counts nothing"
+        );
+        bench.discovery.connected(friend, None, bench.now);
+        bench
+            .discovery
+            .introduced(&friend, vec![member, other, bench.local, friend], bench.now);
+        assert_eq!(bench.tick(), [dial(other, friend)]);
+
+        // The relay did not lead to it, so it is tried both ways; then the relay is gone.
+        bench.discovery.disconnected(&member, bench.now, &mut bench.random);
+        let expected = DiscoveryAction::Dial {
+            member,
+            through: vec![bench.relay, friend],
+        };
+        assert_eq!(bench.wait().1, [expected]);
+        bench.discovery.relay_gone(&bench.relay);
+        for _ in 0..2 * FAILURES_MAX {
+            bench.discovery.disconnected(&member, bench.now, &mut bench.random);
+            let (waited, due) = bench.wait();
+            assert_eq!(due, [dial(member, friend)], "it is there, so it is not forgotten");
+            assert!(waited <= BACKOFF.cap);
+        }
+
+        // It is on its way while the circuit through the friend stands, and dialled again when that led to nothing.
+        bench.discovery.met(member, bench.now);
+        assert_eq!(bench.tick(), []);
+        bench.discovery.disconnected(&member, bench.now, &mut bench.random);
+        assert_eq!(bench.wait().1, [dial(member, friend)]);
+        bench.discovery.disconnected(&member, bench.now, &mut bench.random);
+
+        // What a member says replaces what it said before, and goes with it.
+        bench.discovery.introduced(&friend, vec![other], bench.now);
+        assert_eq!(bench.discovery.timeout(), None);
+        bench.discovery.introduced(&friend, vec![member], bench.now);
+        assert!(bench.discovery.timeout().is_some());
+        bench.discovery.disconnected(&friend, bench.now, &mut bench.random);
+        assert_eq!(bench.discovery.timeout(), None);
+    }
+
+    #[test]
+    fn one_that_is_met_is_sought_no_more_and_then_is_connected_or_not() {
+        let [met, known] = [(); 2].map(|()| PeerId::random());
+        let mut bench = Bench::told_of(&[known]);
+        for member in [met, known] {
+            bench.discovery.met(member, bench.now);
+        }
+        assert_eq!(bench.tick(), []);
+        bench.discovery.connected(met, None, bench.now);
+        bench.discovery.disconnected(&known, bench.now, &mut bench.random);
+        assert_eq!(dialled(&bench.wait().1), [known]);
     }
 
     #[test]
@@ -613,7 +718,7 @@ mod tests {
         assert_eq!(dialled(&bench.tick()), [member]);
         let mut waits = Vec::new();
         for _ in 1..FAILURES_MAX {
-            bench.discovery.dial_failed(&member, bench.now, &mut bench.random);
+            bench.discovery.disconnected(&member, bench.now, &mut bench.random);
             let since = bench.now;
             while dialled(&bench.wait().1).is_empty() {
                 bench.tell(&[]);
@@ -621,7 +726,7 @@ mod tests {
             waits.push(bench.now.0 - since.0);
         }
         assert!(waits[0] <= 500 && waits[waits.len() - 1] >= 4_000, "{waits:?}");
-        bench.discovery.dial_failed(&member, bench.now, &mut bench.random);
+        bench.discovery.disconnected(&member, bench.now, &mut bench.random);
         for _ in 0..10 {
             assert_eq!(dialled(&bench.wait().1), []);
             bench.tell(&[]);
@@ -640,7 +745,7 @@ mod tests {
         let (waited, due) = bench.wait();
         assert_eq!(dialled(&due), [member]);
         assert!(waited <= BACKOFF.base);
-        bench.discovery.dial_failed(&member, bench.now, &mut bench.random);
+        bench.discovery.disconnected(&member, bench.now, &mut bench.random);
         bench.now = bench.now + Duration::from_secs(REGISTERED_FOR_SECONDS + 1);
         assert_eq!(dialled(&bench.tick()), []);
         assert!(bench.discovery.members.is_empty());

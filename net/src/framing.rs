@@ -60,6 +60,11 @@ impl<S: AsyncWrite + Unpin> Writer<S> {
         }
     }
 
+    /// Whether all that was pushed has been written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// Puts a frame in line; [`Self::poll`] writes it.
     pub(crate) fn push(&mut self, frame: &[u8]) {
         // One buffer for both, because each write becomes an encrypted packet of its own: the copy costs less than

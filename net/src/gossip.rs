@@ -4,7 +4,7 @@
 //! until something else polls it, and the subscriptions that went out on a first connection that the other side did not
 //! let in are never sent again. So [`Gossip`] shows gossipsub one connection at a time: when a better one comes
 //! ([`crate::links`] lets no other in), the old one is reported closed first, and gossipsub begins afresh on the new
-//! one.
+//! one. Circuits through members, which carry no data, are not shown at all.
 //!
 //! Messages are anonymous and named by their hash: what matters is the transaction in them, which carries its own
 //! author.
@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use either::Either;
 use gossipstore_core::id::StoreId;
 use libp2p::{
     Multiaddr, PeerId,
@@ -25,9 +26,11 @@ use libp2p::{
     },
     swarm::{
         ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
-        THandlerOutEvent, ToSwarm, behaviour::ConnectionEstablished,
+        THandlerOutEvent, ToSwarm, behaviour::ConnectionEstablished, dummy,
     },
 };
+
+use crate::transport;
 
 /// The longest message, with gossipsub's envelope. The replica's own limit leaves room for the envelope.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
@@ -154,7 +157,7 @@ pub(crate) fn topic_name(store: StoreId) -> String {
 }
 
 impl NetworkBehaviour for Gossip {
-    type ConnectionHandler = <Inner as NetworkBehaviour>::ConnectionHandler;
+    type ConnectionHandler = Either<THandler<Inner>, dummy::ConnectionHandler>;
     type ToSwarm = GossipEvent;
 
     fn handle_established_inbound_connection(
@@ -164,9 +167,13 @@ impl NetworkBehaviour for Gossip {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        if transport::path(local).is_none() {
+            return Ok(Either::Right(dummy::ConnectionHandler));
+        }
         self.hide(peer);
         self.inner
             .handle_established_inbound_connection(connection, peer, local, remote)
+            .map(Either::Left)
     }
 
     fn handle_established_outbound_connection(
@@ -177,14 +184,21 @@ impl NetworkBehaviour for Gossip {
         role: Endpoint,
         port_use: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        if transport::path(address).is_none() {
+            return Ok(Either::Right(dummy::ConnectionHandler));
+        }
         self.hide(peer);
         self.inner
             .handle_established_outbound_connection(connection, peer, address, role, port_use)
+            .map(Either::Left)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
         match event {
             FromSwarm::ConnectionEstablished(established) => {
+                if transport::path_of(established.endpoint).is_none() {
+                    return;
+                }
                 self.shown.insert(
                     established.peer_id,
                     (established.connection_id, established.endpoint.clone()),
@@ -210,7 +224,9 @@ impl NetworkBehaviour for Gossip {
     }
 
     fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
-        if self.is_shown(&peer, connection) {
+        if let Either::Left(event) = event
+            && self.is_shown(&peer, connection)
+        {
             self.inner.on_connection_handler_event(peer, connection, event);
         }
     }
@@ -222,7 +238,10 @@ impl NetworkBehaviour for Gossip {
             };
             let event = match action {
                 ToSwarm::GenerateEvent(event) => event,
-                other => return Poll::Ready(other.map_out(|_| unreachable!("events are taken out above"))),
+                other => {
+                    let other = other.map_in(Either::Left);
+                    return Poll::Ready(other.map_out(|_| unreachable!("events are taken out above")));
+                }
             };
             return Poll::Ready(ToSwarm::GenerateEvent(match event {
                 gossipsub::Event::Message {

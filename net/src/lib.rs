@@ -11,7 +11,8 @@
 //! registered there and others are found (`discovery`), one of them is dialled through the relay's circuit, both open
 //! a `/gossipstore/sync/1` stream (`links`) and subscribe to the store's topic (`gossip`). When both stand, the
 //! replica is told `PeerUp`; from then on gossip carries what is new and a session what is old. Meanwhile two browsers
-//! connect directly (`upgrades`); the direct connection becomes the link, and the circuit is closed.
+//! connect directly (`upgrades`); the direct connection becomes the link, and the circuit is closed. Each then holds a place with the
+//! other (`places`), which tells those that it is linked with whom they can reach through it (`introductions`).
 //!
 //! Architecture invariant: only `transport`, `direct`, the executor in `swarm`, `breath` and the addresses that `address` takes
 //! depend on whether this is a browser.
@@ -31,11 +32,13 @@ mod events;
 mod framing;
 mod gossip;
 mod handle;
+mod introductions;
 mod link;
 mod links;
 mod node;
 mod numbers;
 mod options;
+mod places;
 mod relays;
 mod retry;
 mod status;

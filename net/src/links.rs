@@ -4,6 +4,9 @@
 //! the same one without a word: a direct one before a circuit, then the one that the lower peer id dialled. The better
 //! one is let in beside the worse, which is then closed; a worse one is not let in beside a better.
 //!
+//! A circuit through another member is no link: it is let in where nothing else stands, for the two to connect directly, and
+//! closed as soon as they have.
+//!
 //! Architecture invariant: this behaviour comes before all others that keep state of connections, so that one that is
 //! not let in leaves no trace in them.
 
@@ -15,7 +18,7 @@ use std::{
 
 use libp2p::{
     Multiaddr, PeerId,
-    core::{ConnectedPoint, Endpoint, transport::PortUse},
+    core::{Endpoint, transport::PortUse},
     swarm::{
         CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler,
         THandler, THandlerInEvent, THandlerOutEvent, ToSwarm, behaviour::ConnectionEstablished,
@@ -77,6 +80,8 @@ pub(crate) struct Links {
     /// The connection that counts, of each member.
     connections: HashMap<PeerId, Connection>,
     members: HashMap<ConnectionId, PeerId>,
+    /// Circuits through other members.
+    meetings: HashMap<ConnectionId, PeerId>,
     actions: VecDeque<ToSwarm<LinkEvent, ToLink>>,
 }
 
@@ -108,6 +113,7 @@ impl Links {
             relays,
             connections: HashMap::new(),
             members: HashMap::new(),
+            meetings: HashMap::new(),
             actions: VecDeque::new(),
         }
     }
@@ -152,11 +158,21 @@ impl Links {
         }
     }
 
-    fn let_in(&self, peer: &PeerId, path: Path, dialled: bool) -> Result<Handler, ConnectionDenied> {
+    fn let_in(&self, peer: &PeerId, path: Option<Path>, dialled: bool) -> Result<Handler, ConnectionDenied> {
         if self.relays.contains(peer) {
             return Ok(Handler::new(false));
         }
-        match self.connections.get(peer) {
+        let standing = self.connections.get(peer);
+        let Some(path) = path else {
+            return match standing {
+                Some(_) => Err(ConnectionDenied::new(NotLetIn::Surplus)),
+                None if self.connections.len() + self.meetings.len() >= LINKS_MAX => {
+                    Err(ConnectionDenied::new(NotLetIn::Full))
+                }
+                None => Ok(Handler::new(false)),
+            };
+        };
+        match standing {
             // At the same rank the newer one is let in: the same side dialled again, so it knows that the older one is
             // gone.
             Some(standing) if standing.rank > self.rank(peer, path, dialled) => {
@@ -216,14 +232,18 @@ impl NetworkBehaviour for Links {
                 if self.relays.contains(&peer_id) {
                     return;
                 }
+                let Some(path) = transport::path_of(endpoint) else {
+                    self.meetings.insert(connection_id, peer_id);
+                    return;
+                };
+                let met = self.meetings.extract_if(|_, member| *member == peer_id);
+                self.actions
+                    .extend(met.map(|(connection, peer_id)| close(connection, peer_id)));
                 if let Some(worse) = self.connections.get(&peer_id).map(|connection| connection.id) {
                     self.lose(worse, None);
-                    self.actions.push_back(ToSwarm::CloseConnection {
-                        peer_id,
-                        connection: CloseConnection::One(worse),
-                    });
+                    self.actions.push_back(close(worse, peer_id));
                 }
-                let rank = self.rank(&peer_id, path_of(endpoint), endpoint.is_dialer());
+                let rank = self.rank(&peer_id, path, endpoint.is_dialer());
                 self.connections.insert(
                     peer_id,
                     Connection {
@@ -234,7 +254,10 @@ impl NetworkBehaviour for Links {
                 );
                 self.members.insert(connection_id, peer_id);
             }
-            FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. }) => self.lose(connection_id, None),
+            FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. }) => {
+                self.meetings.remove(&connection_id);
+                self.lose(connection_id, None);
+            }
             _ => {}
         }
     }
@@ -267,10 +290,7 @@ impl NetworkBehaviour for Links {
             }
             FromLink::Failed(error) => {
                 self.lose(connection, Some(error));
-                self.actions.push_back(ToSwarm::CloseConnection {
-                    peer_id: member,
-                    connection: CloseConnection::One(connection),
-                });
+                self.actions.push_back(close(connection, member));
                 return;
             }
         };
@@ -283,10 +303,10 @@ impl NetworkBehaviour for Links {
     }
 }
 
-fn path_of(endpoint: &ConnectedPoint) -> Path {
-    match endpoint {
-        ConnectedPoint::Dialer { address, .. } => transport::path(address),
-        ConnectedPoint::Listener { local_addr, .. } => transport::path(local_addr),
+fn close(connection: ConnectionId, peer_id: PeerId) -> ToSwarm<LinkEvent, ToLink> {
+    ToSwarm::CloseConnection {
+        peer_id,
+        connection: CloseConnection::One(connection),
     }
 }
 
@@ -453,12 +473,16 @@ mod tests {
             .collect::<HashMap<_, _>>();
         let linked = *connections.keys().next().unwrap();
         full.connections = connections;
-        let refused = full.let_in(&PeerId::random(), Path::Direct, true).unwrap_err();
-        assert!(matches!(refused.downcast::<NotLetIn>(), Ok(NotLetIn::Full)));
+        for path in [Some(Path::Direct), None] {
+            let refused = full.let_in(&PeerId::random(), path, true).unwrap_err();
+            assert!(matches!(refused.downcast::<NotLetIn>(), Ok(NotLetIn::Full)));
+        }
         assert!(
-            full.let_in(&linked, Path::Direct, true).is_ok(),
+            full.let_in(&linked, Some(Path::Direct), true).is_ok(),
             "a better connection of one that is in"
         );
+        let needless = full.let_in(&linked, None, true).unwrap_err();
+        assert!(matches!(needless.downcast::<NotLetIn>(), Ok(NotLetIn::Surplus)));
     }
 
     #[test]

@@ -32,19 +32,22 @@ use crate::{
     behaviour::{Behaviour, BehaviourEvent},
     breath::Breath,
     cause::{explain_attempt, explain_dial, root_cause},
-    direct,
+    direct::{self, Guest},
     discovery::{Discovery, DiscoveryAction, MEMBERS_ASKED},
     engine::{Engine, Linked, Outgoing, Taken},
     error::OpenError,
     gossip::{self, GossipEvent},
     handle::Handle,
+    introductions::Introduced,
     links::LinkEvent,
     numbers::Numbers,
     options::Options,
+    places::Places,
     relays::{RelayAction, Relays},
     status::{Path, RelayState, RelayStatus},
     swarm,
     timer::Timer,
+    transport,
     upgrades::Upgrades,
 };
 
@@ -104,6 +107,7 @@ pub fn open(options: Options) -> Result<(Node, Handle), OpenError> {
         namespace: Namespace::new(gossip::topic_name(store)).expect("the name is shorter than a namespace may be"),
         discovery: Discovery::new(*swarm.local_peer_id()),
         upgrades: Upgrades::new(*swarm.local_peer_id(), unable),
+        places: Places::default(),
         relays: Relays::new(addresses, now),
         engine: engine.clone(),
         swarm,
@@ -126,6 +130,7 @@ pub struct Node {
     relays: Relays,
     discovery: Discovery,
     upgrades: Upgrades,
+    places: Places,
     /// Connections to members.
     links: HashMap<ConnectionId, Link>,
     numbers: Numbers,
@@ -237,6 +242,7 @@ impl Node {
             || due(self.relays.timeout())
             || due(self.discovery.timeout())
             || due(self.upgrades.timeout())
+            || due(self.places.timeout())
             || due(self.impatience())
         {
             self.relays.tick(now, &mut self.random);
@@ -248,6 +254,9 @@ impl Node {
             }
             for member in self.upgrades.due(now) {
                 self.upgrade(member, now);
+            }
+            for member in self.places.due(now) {
+                self.ask_for_place(member, now);
             }
             self.give_up_links(now);
             self.show();
@@ -262,6 +271,7 @@ impl Node {
             self.relays.timeout(),
             self.discovery.timeout(),
             self.upgrades.timeout(),
+            self.places.timeout(),
             self.impatience(),
         ];
         self.timer.set(times.into_iter().flatten().min(), now);
@@ -343,16 +353,30 @@ impl Node {
                 // Not being connected any more is what was wanted.
                 let _ = self.swarm.disconnect_peer_id(member);
             }
-            DiscoveryAction::Dial { member, relays } => {
-                let circuits = relays.iter().filter_map(|relay| self.relays.address(relay));
+            DiscoveryAction::Dial { member, through } => {
+                let circuits = through.iter().map(|place| match self.relays.address(place) {
+                    Some(relay) => relay.circuit_to(member),
+                    None => address::circuit_through(*place, member),
+                });
                 let dial = DialOpts::peer_id(member)
                     .condition(PeerCondition::DisconnectedAndNotDialing)
-                    .addresses(circuits.map(|address| address.circuit_to(member)).collect())
+                    .addresses(circuits.collect())
                     .build();
                 if let Err(error) = self.swarm.dial(dial) {
                     tracing::debug!(%member, %error, "a member was not dialled");
-                    self.discovery.dial_failed(&member, now, &mut self.random);
+                    self.discovery.disconnected(&member, now, &mut self.random);
                 }
+            }
+        }
+    }
+
+    /// Asks a member for a place, so that others can meet us there.
+    fn ask_for_place(&mut self, member: PeerId, now: Timestamp) {
+        match self.swarm.listen_on(address::circuit_of(member)) {
+            Ok(listener) => self.places.listening(&member, listener),
+            Err(error) => {
+                tracing::debug!(%member, %error, "a member could not be asked for a place");
+                self.places.refused(&member, now, &mut self.random);
             }
         }
     }
@@ -394,13 +418,12 @@ impl Node {
                 self.attend = true;
                 if self.relays.contains(&peer_id) {
                     self.relays.connected(&peer_id, now);
-                } else {
-                    let relay = relay_of(&endpoint);
-                    match relay {
-                        Some(_) => self.upgrades.circuit_stands(peer_id, now),
-                        None => self.upgrades.over(&peer_id),
+                } else if let Some(path) = transport::path_of(&endpoint) {
+                    match path {
+                        Path::Relayed => self.upgrades.circuit_stands(peer_id, now),
+                        Path::Direct => self.upgrades.over(&peer_id),
                     }
-                    self.discovery.connected(peer_id, relay, now);
+                    self.discovery.connected(peer_id, relay_of(&endpoint), now);
                     let state = LinkState::Opening {
                         until: now + LINK_PATIENCE,
                     };
@@ -413,6 +436,9 @@ impl Node {
                             faults: 0,
                         },
                     );
+                } else {
+                    self.upgrades.circuit_stands(peer_id, now);
+                    self.discovery.met(peer_id, now);
                 }
             }
             SwarmEvent::ConnectionClosed {
@@ -430,6 +456,9 @@ impl Node {
                     self.relays.failed(&peer_id, error, now, &mut self.random);
                 } else {
                     self.upgrades.over(&peer_id);
+                    if let Some(listener) = self.places.unlinked(&peer_id) {
+                        self.swarm.remove_listener(listener);
+                    }
                     self.discovery.disconnected(&peer_id, now, &mut self.random);
                 }
             }
@@ -445,7 +474,7 @@ impl Node {
                     .dial_failed(connection_id, || explain_attempt(&error), now, &mut self.random);
                 if let Some(peer) = peer_id.filter(|peer| !self.swarm.is_connected(peer)) {
                     tracing::debug!(%peer, error = explain_dial(&error), "a dial failed");
-                    self.discovery.dial_failed(&peer, now, &mut self.random);
+                    self.discovery.disconnected(&peer, now, &mut self.random);
                 }
             }
             SwarmEvent::IncomingConnectionError {
@@ -465,6 +494,11 @@ impl Node {
                     Err(error) => format!("it gave no reservation: {}", root_cause(&error)),
                 };
                 self.relays.listener_closed(listener_id, error, now, &mut self.random);
+                self.places.listener_closed(listener_id, now, &mut self.random);
+            }
+            // Those who can make use of a place with a member hear of it from that member.
+            SwarmEvent::ExternalAddrConfirmed { address } if address::leads_through_member(&address) => {
+                self.swarm.remove_external_address(&address);
             }
             _ => {}
         }
@@ -506,12 +540,24 @@ impl Node {
             BehaviourEvent::Relay(relay::client::Event::ReservationReqAccepted { relay_peer_id, .. }) => {
                 self.attend = true;
                 self.relays.reserved(&relay_peer_id, now);
+                self.places.held(&relay_peer_id);
             }
             BehaviourEvent::Rendezvous(event) => {
                 self.attend = true;
                 self.on_rendezvous(event, now);
             }
-            BehaviourEvent::Direct(never) => match never {},
+            BehaviourEvent::Direct(event) => {
+                let introductions = &mut self.swarm.behaviour_mut().introductions;
+                match direct::guest(event) {
+                    Some(Guest::Came(member)) => introductions.add(member),
+                    Some(Guest::Left(member)) => introductions.remove(member),
+                    None => {}
+                }
+            }
+            BehaviourEvent::Introductions(Introduced { by, members }) => {
+                self.attend = true;
+                self.discovery.introduced(&by, members, now);
+            }
             BehaviourEvent::Relay(_) | BehaviourEvent::Identify(_) => {}
         }
     }
@@ -629,6 +675,10 @@ impl Node {
                     bytes_in: 0,
                     bytes_out: 0,
                 };
+                if *path == Path::Direct {
+                    self.attend = true;
+                    self.places.linked(*member, self.engine.now());
+                }
                 link.state = LinkState::Up(peer);
                 self.engine.peer_up(peer, linked);
                 self.swarm.behaviour_mut().links.read(connection);

@@ -8,6 +8,7 @@ use std::{io, time::Duration};
 use libp2p::{
     Multiaddr, PeerId, Transport,
     core::{
+        ConnectedPoint,
         muxing::StreamMuxerBox,
         transport::{Boxed, OrTransport},
         upgrade::Version,
@@ -17,7 +18,7 @@ use libp2p::{
     noise, relay, yamux,
 };
 
-use crate::status::Path;
+use crate::{address::leads_through_member, status::Path};
 
 /// How long a connection may take from the first byte until it is secured and multiplexed.
 const SETUP_PATIENCE: Duration = Duration::from_secs(10);
@@ -72,12 +73,23 @@ fn without_resolver(tcp: libp2p::tcp::tokio::Transport) -> Tcp {
     libp2p::dns::tokio::Transport::custom(tcp, Default::default(), Default::default())
 }
 
-/// How bytes travel on a connection with this address: the one that was dialled, or the one that it came in at.
-pub(crate) fn path(address: &Multiaddr) -> Path {
-    if address.iter().any(|part| part == Protocol::P2pCircuit) {
-        Path::Relayed
+/// How a member's data travels on a connection with this address: the one that was dialled, or the one that it came in at.
+/// `None` for a circuit through another member: that one only carries what two need to connect directly.
+pub(crate) fn path(address: &Multiaddr) -> Option<Path> {
+    if !address.iter().any(|part| part == Protocol::P2pCircuit) {
+        Some(Path::Direct)
+    } else if leads_through_member(address) {
+        None
     } else {
-        Path::Direct
+        Some(Path::Relayed)
+    }
+}
+
+/// The same of a connection that stands.
+pub(crate) fn path_of(endpoint: &ConnectedPoint) -> Option<Path> {
+    match endpoint {
+        ConnectedPoint::Dialer { address, .. } => path(address),
+        ConnectedPoint::Listener { local_addr, .. } => path(local_addr),
     }
 }
 
@@ -106,10 +118,19 @@ mod tests {
     #[test]
     fn a_circuit_is_told_from_a_direct_path() {
         for (address, expected) in [
-            ("/ip4/127.0.0.1/tcp/9091/ws", Path::Direct),
+            ("/ip4/127.0.0.1/tcp/9091/ws", Some(Path::Direct)),
+            ("/webrtc", Some(Path::Direct)),
+            (
+                "/webrtc/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X",
+                Some(Path::Direct),
+            ),
+            (
+                "/webrtc/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X/p2p-circuit",
+                None,
+            ),
             (
                 "/ip4/127.0.0.1/tcp/9091/ws/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X/p2p-circuit",
-                Path::Relayed,
+                Some(Path::Relayed),
             ),
         ] {
             assert_eq!(path(&address.parse().unwrap()), expected);
