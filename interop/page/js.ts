@@ -186,6 +186,10 @@ class JsPeer implements Peer {
     return this.#inHand(stream).readToEnd();
   }
 
+  stopReading(stream: number): Promise<void> {
+    return this.#inHand(stream).stream.closeRead();
+  }
+
   async reset(stream: number): Promise<void> {
     this.#inHand(stream).stream.abort(new Error('the test gives it up'));
   }

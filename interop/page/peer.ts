@@ -37,6 +37,8 @@ export interface Peer {
   finish(stream: number): Promise<void>;
   /** Reads to the end. Resolves with how many bytes of the pattern came; rejects at any other, and when the stream is reset. */
   readToEnd(stream: number): Promise<number>;
+  /** Reads no more of a stream on which it writes no more either. */
+  stopReading(stream: number): Promise<void>;
   /** Gives the stream up. */
   reset(stream: number): Promise<void>;
   /** Opens streams on which the other side sends back what it is sent. Resolves with how many did. */

@@ -135,21 +135,16 @@ impl RustPeer {
 
     pub async fn write(&self, stream: u32, bytes: usize) -> Result<(), JsError> {
         let mut writer = take(&self.streams.writers, stream)?;
-        let mut buffer = vec![0; CHUNK_BYTES];
-        for start in (0..bytes).step_by(CHUNK_BYTES) {
-            let chunk = &mut buffer[..CHUNK_BYTES.min(bytes - start)];
-            pattern::fill(start, chunk);
-            writer.write_all(chunk).await?;
-        }
+        let written = write_pattern(&mut writer, bytes).await;
         self.streams.writers.borrow_mut().insert(stream, writer);
-        Ok(())
+        Ok(written?)
     }
 
     pub async fn finish(&self, stream: u32) -> Result<(), JsError> {
         let mut writer = take(&self.streams.writers, stream)?;
-        writer.close().await?;
+        let finished = writer.close().await;
         self.streams.writers.borrow_mut().insert(stream, writer);
-        Ok(())
+        Ok(finished?)
     }
 
     #[wasm_bindgen(js_name = readToEnd)]
@@ -173,12 +168,15 @@ impl RustPeer {
 
     pub fn reset(&self, stream: u32) -> Result<(), JsError> {
         // A stream that is dropped unclosed is reset.
-        take(&self.streams.readers, stream)?;
-        take(&self.streams.writers, stream)?;
-        Ok(())
+        self.drop_stream(stream)
     }
 
-    #[wasm_bindgen(js_name = echoes)]
+    #[wasm_bindgen(js_name = stopReading)]
+    pub fn stop_reading(&self, stream: u32) -> Result<(), JsError> {
+        // One that was closed for writing is not.
+        self.drop_stream(stream)
+    }
+
     pub async fn echoes(&self, peer: &str, count: usize, at_once: usize) -> Result<usize, JsError> {
         let peer: PeerId = peer.parse()?;
         let mut answers = stream::iter(0..count)
@@ -233,6 +231,12 @@ impl RustPeer {
 }
 
 impl RustPeer {
+    fn drop_stream(&self, stream: u32) -> Result<(), JsError> {
+        take(&self.streams.readers, stream)?;
+        take(&self.streams.writers, stream)?;
+        Ok(())
+    }
+
     async fn until_direct(&self, peer: &str, wanted: bool) -> Result<(), JsError> {
         let peer: PeerId = peer.parse()?;
         let is_wanted = |stands: bool| (stands == wanted).then_some(());
@@ -266,6 +270,16 @@ impl RustPeer {
 fn take<T>(halves: &RefCell<HashMap<u32, T>>, stream: u32) -> Result<T, JsError> {
     let half = halves.borrow_mut().remove(&stream);
     half.ok_or_else(|| JsError::new("the stream is not in hand, or in use"))
+}
+
+async fn write_pattern(writer: &mut WriteHalf<Stream>, bytes: usize) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK_BYTES];
+    for start in (0..bytes).step_by(CHUNK_BYTES) {
+        let chunk = &mut buffer[..CHUNK_BYTES.min(bytes - start)];
+        pattern::fill(start, chunk);
+        writer.write_all(chunk).await?;
+    }
+    Ok(())
 }
 
 async fn echo(mut stream: Stream) -> io::Result<()> {

@@ -4,6 +4,9 @@ import { DIRECTIONS, expect, noStreamIsLeft, type Pair, type Side, stream, test 
 /** Far more than both browsers, and both sides' buffers, hold at once. */
 const BULK_BYTES = 10_000_000;
 
+/** More than a test has the time for. */
+const ENDLESS_BYTES = 2_000_000_000;
+
 /** Both ways to open streams on a connection. */
 function bothWays({ dialler, listener }: Pair): [from: Side, to: Side][] {
   return [
@@ -50,6 +53,21 @@ for (const direction of DIRECTIONS) {
       const echoes = bothWays(pair).map(([from, to]) => from.peer.echoes(to.id, 100, 100));
       expect(await Promise.all(echoes)).toEqual([100, 100]);
       await noStreamIsLeft(200, pair.dialler, pair.listener);
+    });
+
+    test('who wants no more says so, and the stream ends well', async ({ pair }) => {
+      for (const [from, to] of bothWays(pair)) {
+        const [ours, theirs] = await stream(from, to);
+        await from.peer.finish(ours);
+        expect(await to.peer.readToEnd(theirs)).toBe(0);
+        await from.peer.stopReading(ours);
+        // In Rust writing ends as soon as this is known; js-libp2p writes on, to nobody.
+        const written = expect(to.peer.write(theirs, to.kind === 'rust' ? ENDLESS_BYTES : BULK_BYTES));
+        if (to.kind === 'rust') await written.rejects.toThrow('the other side reads no more');
+        else await written.resolves.toBe(undefined);
+        await to.peer.finish(theirs);
+        await noStreamIsLeft(1, from, to);
+      }
     });
 
     for (const resets of ['who opened it', 'the other'] as const) {
