@@ -1,7 +1,7 @@
 // How the two come to be connected directly, and how that ends.
 import { DIRECTIONS, expect, type Side, stream, test } from '../world.ts';
 
-/** As many as js-libp2p keeps until it is ready for streams, and some room for its and libp2p's own. */
+/** js-libp2p keeps 10 until it is ready for streams; some of them are libp2p's own. */
 const EARLY_STREAMS = 6;
 
 for (const direction of DIRECTIONS) {
