@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { dim, duration, green, heading, isMain, kilobytes, main, run } from './console.mjs';
-import { DEMO_DIST, npmBin, PACKAGE_DIST, ROOT, relayBinary } from './paths.mjs';
+import { DEMO_DIST, INTEROP_DIST, npmBin, PACKAGE_DIST, ROOT, relayBinary, TARGET, TOOLS_BIN } from './paths.mjs';
 import { setup } from './setup.mjs';
 import { fingerprint, unlessBuilt } from './stamp.mjs';
 
@@ -15,24 +15,33 @@ const PROFILES = ['release', 'dev'];
 
 /**
  * Builds what was not built from these sources already.
- * @param {{ profile?: 'release' | 'dev', either?: boolean, demo?: boolean, relay?: false | 'release' | 'dev' }} [options]
- * `either`: a package that stands in the other profile will do, as its types are the same. The package is always built: the
- * demo, the types that `lint` checks and the tests all stand on it
+ * @param {{ profile?: 'release' | 'dev', either?: boolean, package?: boolean, demo?: boolean, relay?: false | 'release' | 'dev',
+ * interop?: boolean }} [options] `either`: a package that stands in the other profile will do, as its types are the same. The
+ * demo, the types that `lint` checks and most tests stand on the package. `interop`: the peers of the tests against js-libp2p
  */
-export async function build({ profile = 'release', either = false, demo = true, relay = profile } = {}) {
+export async function build({
+  profile = 'release',
+  either = false,
+  package: wanted = true,
+  demo = true,
+  relay = profile,
+  interop = false,
+} = {}) {
   heading(profile === 'dev' ? 'Building (not optimised for size)' : 'Building');
   const prints = [profile, ...(either ? PROFILES : [])].map((name) =>
     fingerprint([...RUST_SOURCES, ...LICENCES, 'wasm', 'package-lock.json'], name),
   );
   const unchanged = (label) => console.log(`  ${green('✓')} ${label} ${dim('unchanged')}`);
 
-  const packageBuilt = await unlessBuilt('package', prints, PACKAGE_DIST, () =>
-    run(profile === 'dev' ? 'npm package' : 'npm package (the first time 5 to 10 minutes)', process.execPath, [
-      join('wasm', 'build.mjs'),
-      ...(profile === 'dev' ? ['--dev'] : []),
-    ]),
-  );
-  if (!packageBuilt) unchanged('npm package');
+  if (wanted) {
+    const packageBuilt = await unlessBuilt('package', prints, PACKAGE_DIST, () =>
+      run(profile === 'dev' ? 'npm package' : 'npm package (the first time 5 to 10 minutes)', process.execPath, [
+        join('wasm', 'build.mjs'),
+        ...(profile === 'dev' ? ['--dev'] : []),
+      ]),
+    );
+    if (!packageBuilt) unchanged('npm package');
+  }
 
   if (relay !== false) {
     // Cargo itself knows best whether there is something to do.
@@ -50,6 +59,23 @@ export async function build({ profile = 'release', either = false, demo = true, 
     );
     if (!demoBuilt) unchanged('demo');
   }
+
+  if (interop) {
+    const print = fingerprint([...RUST_SOURCES, 'interop', 'tsconfig.base.json', 'package-lock.json']);
+    if (!(await unlessBuilt('interop', [print], INTEROP_DIST, buildInterop))) unchanged('peers for interop');
+  }
+}
+
+/** Both peers in one page. The one in Rust is compiled as the tests in the browser are, so that they share their libraries. */
+async function buildInterop() {
+  const crate = ['--package', 'gossipstore-interop', '--target', 'wasm32-unknown-unknown'];
+  await run('peer in Rust', 'cargo', ['build', '--locked', ...crate]);
+  // First, as it empties the folder.
+  await run('page of the peers', npmBin('vite'), ['build', '--logLevel', 'warn'], { cwd: join(ROOT, 'interop') });
+  await run('bindings of the peer', join(TOOLS_BIN, 'wasm-bindgen'), [
+    join(TARGET, 'wasm32-unknown-unknown', 'debug', 'gossipstore_interop.wasm'),
+    ...['--out-dir', join(INTEROP_DIST, 'rust'), '--out-name', 'interop', '--target', 'web', '--no-typescript'],
+  ]);
 }
 
 /** All files below a folder, with their sizes. */

@@ -21,14 +21,17 @@ const CHECKS = [
   [
     'clippy for wasm32',
     'cargo',
-    ['clippy', '--locked', '-p', 'gossipstore-net', '-p', 'gossipstore-wasm', ...WASM32, ...DENY],
+    [
+      ...['clippy', '--locked', '-p', 'gossipstore-net', '-p', 'gossipstore-wasm', '-p', 'gossipstore-interop'],
+      ...[...WASM32, ...DENY],
+    ],
   ],
   [
     'clippy of webrtc for wasm32',
     'cargo',
     ['clippy', '--locked', '-p', 'libp2p-webrtc-browser', '--all-targets', ...WASM32, ...DENY],
   ],
-  ...['wasm', 'web-demo', 'bench', 'e2e']
+  ...['wasm', 'web-demo', 'bench', 'e2e', 'interop']
     .filter((folder) => existsSync(join(ROOT, folder, 'tsconfig.json')))
     .map((folder) => [`tsc ${folder}`, npmBin('tsc'), ['--noEmit', '-p', folder]]),
 ];

@@ -20,6 +20,7 @@ export const STATE = join(ROOT, '.gossipstore');
 
 export const PACKAGE_DIST = join(ROOT, 'wasm', 'dist');
 export const DEMO_DIST = join(ROOT, 'web-demo', 'dist');
+export const INTEROP_DIST = join(ROOT, 'interop', 'dist');
 
 /** @param {'dev' | 'release'} profile */
 export function relayBinary(profile) {

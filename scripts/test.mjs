@@ -30,7 +30,12 @@ const KINDS = {
   facade: { title: 'facade', needs: { demo: false, relay: false }, run: () => vitest('wasm') },
   demo: { title: 'demo', needs: { demo: false, relay: false }, run: () => vitest('web-demo') },
   wasm: { title: 'wasm in browser', run: wasmInBrowser },
-  e2e: { title: 'end to end', needs: { demo: true, relay: 'dev' }, run: endToEnd },
+  interop: {
+    title: 'with js-libp2p',
+    needs: { package: false, demo: false, relay: 'dev', interop: true },
+    run: () => playwright('interop'),
+  },
+  e2e: { title: 'end to end', needs: { demo: true, relay: 'dev' }, run: () => playwright('e2e') },
 };
 
 /** Runs a program with its output shown; its own counts decide, and a program that failed without any counts as one failure. */
@@ -97,7 +102,7 @@ async function vitest(folder) {
 }
 
 /** With the relay that the Rust tests have built already: the optimised one takes minutes and behaves the same. */
-async function endToEnd() {
+async function playwright(folder) {
   return withReport((report) => {
     const env = {
       PLAYWRIGHT_JSON_OUTPUT_FILE: report,
@@ -105,7 +110,7 @@ async function endToEnd() {
       GOSSIPSTORE_RELAY: relayBinary('dev'),
     };
     const args = ['test', '--reporter=list,json'];
-    return counted('end to end', npmBin('playwright'), args, { cwd: join(ROOT, 'e2e'), env }, () =>
+    return counted(folder, npmBin('playwright'), args, { cwd: join(ROOT, folder), env }, () =>
       playwrightCounts(report),
     );
   });
