@@ -36,6 +36,7 @@ test('a relay that is not there: the details say why, and the page works', async
 test('a relay that is another one than its address says is not trusted', async ({ join, relay }) => {
   const ada = await join('Ada', {
     fragment: `#list=shopping&relay=${relay.address().replace(/[^/]+$/, SOMEBODY)}`,
+    expectedErrors: [RELAY_NOT_REACHED],
   });
   await expect(ada.badge).toHaveAttribute('data-network', 'offline');
   await ada.badge.click();
