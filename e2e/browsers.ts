@@ -1,11 +1,11 @@
 // The browsers that people of a test sit at, as the system has them.
-import type { LaunchOptions } from '@playwright/test';
+import type { Browser, BrowserType, LaunchOptions } from '@playwright/test';
 import { CHROMIUM_FLAGS } from '../scripts/chromium.mjs';
 import { findChromium, findFirefox } from '../scripts/paths.mjs';
 
 export type BrowserName = 'chromium' | 'firefox';
 
-export const LAUNCH_OPTIONS: Record<BrowserName, LaunchOptions> = {
+const LAUNCH_OPTIONS: Record<BrowserName, LaunchOptions> = {
   chromium: { executablePath: findChromium(), args: CHROMIUM_FLAGS },
   // The channel has Playwright speak WebDriver BiDi, which every Firefox understands; its own protocol needs a build of its own.
   // From 1.65 on it sends `emulation.setMediaFeaturesOverride` to each new context, a command that Firefox ESR 153 lacks.
@@ -17,6 +17,13 @@ export const PERMISSIONS: Record<BrowserName, string[]> = {
   chromium: ['clipboard-read', 'clipboard-write'],
   firefox: [],
 };
+
+export function launch(types: Record<BrowserName, BrowserType>, name: BrowserName): Promise<Browser> {
+  const options = LAUNCH_OPTIONS[name];
+  // Playwright would look for a browser of its own, and advise to download it.
+  if (options.executablePath === undefined) throw new Error(`no ${name} is installed here: run \`npm run setup\``);
+  return types[name].launch(options);
+}
 
 /**
  * What browsers themselves write to the console when a relay cannot be reached, and Firefox also when one is lost. Playwright

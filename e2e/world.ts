@@ -8,7 +8,7 @@ import { type Browser, type BrowserContext, test as base, expect, type Locator, 
 import { DEMO_DIST, relayBinary } from '../scripts/paths.mjs';
 import { freePort, startRelay } from '../scripts/relay.mjs';
 import { serve } from '../scripts/serve.mjs';
-import { type BrowserName, LAUNCH_OPTIONS, PERMISSIONS } from './browsers.ts';
+import { type BrowserName, launch, PERMISSIONS } from './browsers.ts';
 import { Line } from './line.ts';
 
 declare global {
@@ -219,7 +219,7 @@ export const test = base.extend<Arrangement, Settings & Standing>({
   launched: [
     async ({ browsers, playwright }, use) => {
       const launched = new Map<BrowserName, Browser>();
-      for (const name of new Set(browsers)) launched.set(name, await playwright[name].launch(LAUNCH_OPTIONS[name]));
+      for (const name of new Set(browsers)) launched.set(name, await launch(playwright, name));
       await use(launched);
       for (const browser of launched.values()) await browser.close();
     },
