@@ -4,10 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GossipStore, Status } from '@gossipstore/core';
-import { type BrowserContext, test as base, expect, type Locator, type Page } from '@playwright/test';
+import { type Browser, type BrowserContext, test as base, expect, type Locator, type Page } from '@playwright/test';
 import { DEMO_DIST, relayBinary } from '../scripts/paths.mjs';
 import { freePort, startRelay } from '../scripts/relay.mjs';
 import { serve } from '../scripts/serve.mjs';
+import { type BrowserName, launch, PERMISSIONS } from './browsers.ts';
 import { Line } from './line.ts';
 
 declare global {
@@ -30,9 +31,6 @@ function holdDirectConnections(): void {
     }
   };
 }
-
-/** What Chromium itself writes to the console when a relay cannot be reached. */
-export const RELAY_NOT_REACHED = /WebSocket connection to 'ws:\/\/127\.0\.0\.1:\d+\/' failed/;
 
 /** The relay, which can be stopped and started again under the same address. */
 export class Relay {
@@ -219,12 +217,31 @@ export interface Arrangement {
   relay: Relay;
 }
 
+export interface Settings {
+  /** At which browsers the people of a test sit, in the order in which they join; after the last the first comes again. */
+  browsers: BrowserName[];
+}
+
 interface Standing {
   /** Where the demo is served. */
   origin: string;
+  /** The browsers of the settings, running. */
+  launched: Map<BrowserName, Browser>;
 }
 
-export const test = base.extend<Arrangement, Standing>({
+export const test = base.extend<Arrangement, Settings & Standing>({
+  browsers: [['chromium'], { option: true, scope: 'worker' }],
+
+  launched: [
+    async ({ browsers, playwright }, use) => {
+      const launched = new Map<BrowserName, Browser>();
+      for (const name of new Set(browsers)) launched.set(name, await launch(playwright, name));
+      await use(launched);
+      for (const browser of launched.values()) await browser.close();
+    },
+    { scope: 'worker' },
+  ],
+
   origin: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's needs from its pattern.
     async ({}, use) => {
@@ -247,11 +264,12 @@ export const test = base.extend<Arrangement, Standing>({
     rmSync(folder, { recursive: true, force: true });
   },
 
-  join: async ({ browser, origin, relay }, use) => {
+  join: async ({ browsers, launched, origin, relay }, use) => {
     const people: Person[] = [];
     const contexts: BrowserContext[] = [];
     await use(async (name, { fragment, expectedErrors = [], before } = {}) => {
-      const context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] });
+      const browser = browsers[people.length % browsers.length] as BrowserName;
+      const context = await (launched.get(browser) as Browser).newContext({ permissions: PERMISSIONS[browser] });
       contexts.push(context);
       if (before) await context.addInitScript(before);
       await context.addInitScript(holdDirectConnections);
@@ -270,4 +288,5 @@ export const test = base.extend<Arrangement, Standing>({
   },
 });
 
+export { RELAY_NOT_REACHED } from './browsers.ts';
 export { expect };

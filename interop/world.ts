@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, test as base, expect, type Page } from '@playwright/test';
+import { launch } from '../e2e/browsers.ts';
 import { INTEROP_DIST, relayBinary } from '../scripts/paths.mjs';
 import { freePort, startRelay } from '../scripts/relay.mjs';
 import { serve } from '../scripts/serve.mjs';
@@ -75,6 +76,15 @@ interface Standing {
 }
 
 export const test = base.extend<Arrangement, Standing>({
+  browser: [
+    async ({ playwright }, use) => {
+      const browser = await launch(playwright, 'chromium');
+      await use(browser);
+      await browser.close();
+    },
+    { scope: 'worker' },
+  ],
+
   origin: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's needs from its pattern.
     async ({}, use) => {

@@ -62,3 +62,13 @@ export function findChromium() {
 export function findChromedriver() {
   return firstExisting([process.env.CHROMEDRIVER, '/usr/bin/chromedriver', '/usr/local/bin/chromedriver']);
 }
+
+/** A Firefox for the tests; `GOSSIPSTORE_FIREFOX` names one in an unusual place. */
+export function findFirefox() {
+  return firstExisting([
+    process.env.GOSSIPSTORE_FIREFOX,
+    '/usr/bin/firefox-esr',
+    '/usr/bin/firefox',
+    '/Applications/Firefox.app/Contents/MacOS/firefox',
+  ]);
+}

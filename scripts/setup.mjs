@@ -3,8 +3,8 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ask, dim, duration, Failure, green, heading, isMain, main, run } from './console.mjs';
-import { findChromedriver, findChromium, ROOT, TOOLS, TOOLS_BIN } from './paths.mjs';
-import { RUST_COMPONENTS, RUST_TARGETS, WASM_BINDGEN, WASM_PACK } from './versions.mjs';
+import { findChromedriver, findChromium, findFirefox, ROOT, TOOLS, TOOLS_BIN } from './paths.mjs';
+import { GECKODRIVER, RUST_COMPONENTS, RUST_TARGETS, WASM_BINDGEN, WASM_PACK } from './versions.mjs';
 
 const NODE_MIN = [20, 19];
 
@@ -13,8 +13,8 @@ const RETRY = 'check the network and run the same command again; it continues wh
 
 /**
  * Installs what is missing of what the caller needs.
- * @param {{ tests?: boolean, fuzz?: boolean }} [options] `tests`: also what only tests need (a Chromium with its driver,
- * wasm-pack); `fuzz`: also what the fuzz targets are compiled with
+ * @param {{ tests?: boolean, fuzz?: boolean }} [options] `tests`: also what only tests need (Chromium and Firefox with
+ * their drivers, wasm-pack); `fuzz`: also what the fuzz targets are compiled with
  */
 export async function setup({ tests = true, fuzz = tests } = {}) {
   const began = Date.now();
@@ -24,10 +24,12 @@ export async function setup({ tests = true, fuzz = tests } = {}) {
   // What a person may have to install by hand comes first: nobody should wait for a compiler to be told of it.
   await needLinker();
   if (fuzz) await needCpp();
-  if (tests) await needBrowser();
+  if (tests) await needBrowsers();
   await needRust();
   await needCargoTool('wasm-bindgen', 'wasm-bindgen-cli', WASM_BINDGEN);
   if (tests) await needCargoTool('wasm-pack', 'wasm-pack', WASM_PACK);
+  // A driver has nothing to do that would take time.
+  if (tests) await needCargoTool('geckodriver', 'geckodriver', GECKODRIVER, { optimised: false });
   await needNpmPackages();
   console.log(`  ${green('✓')} ready ${dim(duration(Date.now() - began))}`);
 }
@@ -95,18 +97,30 @@ async function needRust() {
  * @param {string} binary what it is called when installed
  * @param {string} crate what it is called on crates.io
  * @param {string} version
+ * @param {{ optimised?: boolean }} [options] `optimised`: false for what is quicker to compile than it would save
  */
-async function needCargoTool(binary, crate, version) {
+async function needCargoTool(binary, crate, version, { optimised = true } = {}) {
   const installed = (await ask(join(TOOLS_BIN, binary), ['--version']))?.split(/\s+/)[1];
   if (installed === version) return;
   // Outside the checkout and not in its target folder: an interrupted build continues, from whichever checkout.
   const buildDirectory = join(TOOLS, 'build');
   const from = installed === undefined ? '' : `, replacing ${installed}`;
+  const profile = optimised ? [] : ['--debug'];
   await run(
-    `${crate} ${version}${from} (5 to 15 minutes, once for all checkouts)`,
+    `${crate} ${version}${from} (${optimised ? '5 to 15' : '2 to 5'} minutes, once for all checkouts)`,
     'cargo',
-    ['install', '--locked', '--force', '--root', TOOLS, '--target-dir', buildDirectory, `${crate}@${version}`],
-    { remedy: RETRY },
+    [
+      'install',
+      '--locked',
+      '--force',
+      ...profile,
+      '--root',
+      TOOLS,
+      '--target-dir',
+      buildDirectory,
+      `${crate}@${version}`,
+    ],
+    { env: { CARGO_PROFILE_DEV_DEBUG: 'false' }, remedy: RETRY },
   );
   rmSync(buildDirectory, { recursive: true, force: true });
 }
@@ -130,19 +144,25 @@ async function needNpmPackages() {
   });
   if (Object.keys(wanted).length > 0 && missing.length === 0) return;
   await run('npm packages', 'npm', ['ci', '--no-audit', '--no-fund'], {
-    // The tests drive the system's Chromium.
+    // The tests drive the system's browsers.
     env: { PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD: '1' },
     remedy: RETRY,
   });
 }
 
-async function needBrowser() {
-  if (findChromium() !== undefined && findChromedriver() !== undefined) return;
-  await aptInstall('Chromium and its driver for the tests', ['chromium', 'chromium-driver', 'fonts-liberation']);
-  if (findChromium() === undefined || findChromedriver() === undefined) {
+async function needBrowsers() {
+  const missing = () => [
+    ...(findChromium() && findChromedriver() ? [] : ['chromium', 'chromium-driver', 'fonts-liberation']),
+    ...(findFirefox() ? [] : ['firefox-esr']),
+  ];
+  const packages = missing();
+  if (packages.length === 0) return;
+  await aptInstall('browsers for the tests', packages);
+  const lacking = missing();
+  if (lacking.length > 0) {
     throw new Failure(
-      'Chromium or chromedriver was installed but not found',
-      'name them in the variables GOSSIPSTORE_CHROMIUM and CHROMEDRIVER',
+      `${lacking.join(', ')}: installed but not found`,
+      'name the programs in the variables GOSSIPSTORE_CHROMIUM, CHROMEDRIVER and GOSSIPSTORE_FIREFOX',
     );
   }
 }

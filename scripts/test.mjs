@@ -2,14 +2,14 @@
 // `--dev` tests packages that were not optimised for size, which build much faster after a change.
 //
 // The last line is always `N passed, N failed`, and a kind in which nothing ran has failed: silence proves nothing.
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { build } from './build.mjs';
 import { bold, duration, Failure, green, heading, isMain, main, red, run } from './console.mjs';
 import { libtestCounts, nodeTestCounts, playwrightCounts, sum, vitestCounts } from './counts.mjs';
 import { fuzzBriefly } from './fuzz.mjs';
-import { findChromedriver, findChromium, npmBin, ROOT, relayBinary, TOOLS_BIN } from './paths.mjs';
+import { childEnv, findChromedriver, findFirefox, npmBin, ROOT, relayBinary, TOOLS_BIN } from './paths.mjs';
 import { setup } from './setup.mjs';
 import { RUST_TARGETS } from './versions.mjs';
 
@@ -29,13 +29,19 @@ const KINDS = {
   fuzz: { title: 'fuzzing', run: fuzzBriefly },
   facade: { title: 'facade', needs: { demo: false, relay: false }, run: () => vitest('wasm') },
   demo: { title: 'demo', needs: { demo: false, relay: false }, run: () => vitest('web-demo') },
-  wasm: { title: 'wasm in browser', run: wasmInBrowser },
+  wasm: { title: 'wasm in browsers', run: wasmInBrowsers },
   interop: {
     title: 'with js-libp2p',
     needs: { package: false, demo: false, relay: 'dev', interop: true },
     run: () => playwright('interop'),
   },
-  e2e: { title: 'end to end', needs: { demo: true, relay: 'dev' }, run: () => playwright('e2e') },
+  e2e: { title: 'e2e in Chromium', needs: { demo: true, relay: 'dev' }, run: () => playwright('e2e', 'chromium') },
+  firefox: {
+    title: 'e2e in Firefox',
+    needs: { demo: true, relay: 'dev' },
+    // By itself, and beside Chromium.
+    run: () => playwright('e2e', 'firefox', 'chromium-first', 'firefox-first'),
+  },
 };
 
 /** Runs a program with its output shown; its own counts decide, and a program that failed without any counts as one failure. */
@@ -76,17 +82,32 @@ function rust() {
   return counted('Rust', 'cargo', args, options, libtestCounts);
 }
 
-/** The bindings, and the transport between two tabs. */
-async function wasmInBrowser() {
-  const driver = findChromedriver();
-  // The runner ends a whole suite after 20 seconds else.
-  const env = { CARGO_TERM_COLOR: 'never', WASM_BINDGEN_TEST_TIMEOUT: '300' };
-  const counts = [];
-  for (const folder of ['wasm', 'webrtc']) {
-    const args = ['test', '--headless', '--chrome', '--chromedriver', driver, folder];
-    counts.push(await counted(`${folder} in browser`, join(TOOLS_BIN, 'wasm-pack'), args, { env }, libtestCounts));
-  }
-  return sum(counts);
+/** The bindings, and the transport between two tabs, in each browser. */
+function wasmInBrowsers() {
+  return withFolder(async (folder) => {
+    // geckodriver can be told of a Firefox by the tests' capabilities, which are a file, or by PATH.
+    symlinkSync(findFirefox(), join(folder, 'firefox'));
+    const env = {
+      CARGO_TERM_COLOR: 'never',
+      PATH: [folder, childEnv().PATH].join(delimiter),
+      // The runner ends a whole suite after 20 seconds else.
+      WASM_BINDGEN_TEST_TIMEOUT: '300',
+    };
+    const browsers = [
+      ['Chromium', '--chrome', '--chromedriver', findChromedriver()],
+      ['Firefox', '--firefox', '--geckodriver', join(TOOLS_BIN, 'geckodriver')],
+    ];
+    const counts = [];
+    for (const crate of ['wasm', 'webrtc']) {
+      for (const [browser, ...driver] of browsers) {
+        const args = ['test', '--headless', ...driver, crate];
+        counts.push(
+          await counted(`${crate} in ${browser}`, join(TOOLS_BIN, 'wasm-pack'), args, { env }, libtestCounts),
+        );
+      }
+    }
+    return sum(counts);
+  });
 }
 
 async function vitest(folder) {
@@ -102,24 +123,25 @@ async function vitest(folder) {
 }
 
 /** With the relay that the Rust tests have built already: the optimised one takes minutes and behaves the same. */
-async function playwright(folder) {
+async function playwright(folder, ...projects) {
   return withReport((report) => {
-    const env = {
-      PLAYWRIGHT_JSON_OUTPUT_FILE: report,
-      GOSSIPSTORE_CHROMIUM: findChromium(),
-      GOSSIPSTORE_RELAY: relayBinary('dev'),
-    };
-    const args = ['test', '--reporter=list,json'];
+    const env = { PLAYWRIGHT_JSON_OUTPUT_FILE: report, GOSSIPSTORE_RELAY: relayBinary('dev') };
+    const args = ['test', '--reporter=list,json', ...projects.map((name) => `--project=${name}`)];
     return counted(folder, npmBin('playwright'), args, { cwd: join(ROOT, folder), env }, () =>
       playwrightCounts(report),
     );
   });
 }
 
-async function withReport(use) {
+function withReport(use) {
+  return withFolder((folder) => use(join(folder, 'report.json')));
+}
+
+/** Lends a folder that is gone afterwards. */
+async function withFolder(use) {
   const folder = mkdtempSync(join(tmpdir(), 'gossipstore-'));
   try {
-    return await use(join(folder, 'report.json'));
+    return await use(folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -7,6 +7,9 @@ export const WASM_BINDGEN = '0.2.108';
 /** Runs the bindings' tests in a browser. Installed with cargo: the npm package of the same name downloads a binary. */
 export const WASM_PACK = '0.15.1';
 
+/** Firefox's WebDriver, for the same tests. Debian has none, and the npm package of that name downloads a binary. */
+export const GECKODRIVER = '0.37.1';
+
 /** wasm32 is what a tab runs; core must build for the other, which has no operating system and no JavaScript. */
 export const RUST_TARGETS = ['wasm32-unknown-unknown', 'x86_64-unknown-none'];
 

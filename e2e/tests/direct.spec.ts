@@ -68,6 +68,17 @@ test('a newcomer meets those who have lost the relay through those who have not'
   await exchange(people, 'all three');
 });
 
+test('someone who closes their tab is gone from the badge of the others', async ({ join }) => {
+  const [ada, ben] = [await join('Ada'), await join('Ben')];
+  await ada.inSyncWith(1);
+  await expect(ada.badge).toContainText('1 other');
+  await Promise.all([ada.directlyWith(1), ben.directlyWith(1)]);
+  await ben.page.close();
+  // Told by the page that goes, not by timers: those take a quarter of a minute.
+  await expect(ada.badge).toHaveAttribute('data-peers', '0', { timeout: 5_000 });
+  await expect(ada.badge).toHaveText('Online · nobody else here');
+});
+
 test('without WebRTC all passes the relay, and the status says why', async ({ join }) => {
   const withoutWebRtc = () => {
     Reflect.deleteProperty(window, 'RTCPeerConnection');

@@ -30,6 +30,8 @@ test('a change from elsewhere leaves alone what someone is typing, and stays bes
   await ben.add('bread');
   await expect(ada.page.locator('.row-hint:visible')).toContainText('goat milk');
   await expect(ada.row('bread')).toBeVisible();
+  // Of several windows of Firefox one has the focus, and it may be Ben's.
+  await ada.page.bringToFront();
   await expect(editor).toBeFocused();
   await editor.pressSequentially('es');
   await expect(editor).toHaveValue('oat milk, 2 litres');

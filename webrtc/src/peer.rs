@@ -56,8 +56,8 @@ pub(crate) struct Peer {
     _on_candidate: Closure<dyn FnMut(RtcPeerConnectionIceEvent)>,
     _on_channel: Closure<dyn FnMut(RtcDataChannelEvent)>,
     on_change: Closure<dyn FnMut(Event)>,
-    /// Closes the connection when the page goes. A browser would let it lapse without a word, and the other side would notice
-    /// by its own timers only.
+    /// Closes the connection when the page goes. Firefox does so by itself; Chromium lets it lapse without a word, and the other
+    /// side would notice by its own timers only.
     on_page_hide: Closure<dyn FnMut()>,
 }
 

@@ -1,0 +1,38 @@
+// The browsers that people of a test sit at, as the system has them.
+import type { Browser, BrowserType, LaunchOptions } from '@playwright/test';
+import { CHROMIUM_FLAGS } from '../scripts/chromium.mjs';
+import { findChromium, findFirefox } from '../scripts/paths.mjs';
+
+export type BrowserName = 'chromium' | 'firefox';
+
+const LAUNCH_OPTIONS: Record<BrowserName, LaunchOptions> = {
+  chromium: { executablePath: findChromium(), args: CHROMIUM_FLAGS },
+  // The channel has Playwright speak WebDriver BiDi, which every Firefox understands; its own protocol needs a build of its own.
+  // From 1.65 on it sends `emulation.setMediaFeaturesOverride` to each new context, a command that Firefox ESR 153 lacks.
+  firefox: { executablePath: findFirefox(), channel: 'moz-firefox' },
+};
+
+/** What a page may do unasked, so that no test waits for a prompt. A Firefox that is driven asks for none of it. */
+export const PERMISSIONS: Record<BrowserName, string[]> = {
+  chromium: ['clipboard-read', 'clipboard-write'],
+  firefox: [],
+};
+
+export function launch(types: Record<BrowserName, BrowserType>, name: BrowserName): Promise<Browser> {
+  const options = LAUNCH_OPTIONS[name];
+  // Playwright would look for a browser of its own, and advise to download it.
+  if (options.executablePath === undefined) throw new Error(`no ${name} is installed here: run \`npm run setup\``);
+  return types[name].launch(options);
+}
+
+/**
+ * What browsers themselves write to the console when a relay cannot be reached, and Firefox also when one is lost. Playwright
+ * has Firefox's words as errors of the page.
+ */
+export const RELAY_NOT_REACHED = new RegExp(
+  [
+    String.raw`WebSocket connection to 'ws://127\.0\.0\.1:\d+/' failed`,
+    String.raw`Firefox can’t establish a connection to the server at ws://127\.0\.0\.1:\d+/`,
+    String.raw`The connection to ws://127\.0\.0\.1:\d+/ was interrupted while the page was loading`,
+  ].join('|'),
+);
