@@ -1,6 +1,6 @@
 //! Members that were away catch up in one session, and sessions that are cut leave nothing behind.
 
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 use gossipstore_net::NodeEvent;
 
 use crate::support::{Member, PATIENCE, RunningRelay, next_changes, put};
@@ -11,8 +11,7 @@ async fn a_newcomer_gets_everything_in_one_step() {
     let old = Member::open("newcomer", &[&relay]);
     old.put_many(0..1_000, "value").await;
 
-    let new = Member::open("newcomer", &[&relay]);
-    let mut events = new.handle.events();
+    let (new, mut events) = Member::listening("newcomer", &relay);
     assert_eq!(next_changes(&mut events).await.len(), 1_000);
     assert_eq!(new.len(), 1_000);
     new.until_in_sync_with(1).await;
@@ -30,10 +29,10 @@ async fn a_large_store_is_taken_in_while_callers_are_answered() {
         old.handle.transact(writes.collect()).await.unwrap();
     }
 
-    let new = Member::open("large", &[&relay]);
+    let (new, events) = Member::listening("large", &relay);
     let mut answered = 0;
     let whole = tokio::time::timeout(PATIENCE, async {
-        until_progress(&new).await;
+        until_progress(events).await;
         while new.len() < KEYS {
             new.put(&format!("meanwhile {answered}"), "value").await;
             answered += 1;
@@ -83,8 +82,7 @@ async fn fill(member: &Member) {
     }
 }
 
-async fn until_progress(member: &Member) {
-    let mut events = member.handle.events();
+async fn until_progress(mut events: impl Stream<Item = NodeEvent> + Unpin) {
     while !matches!(events.next().await.expect("the node runs"), NodeEvent::Progress { .. }) {}
 }
 
@@ -100,8 +98,8 @@ async fn a_sender_killed_in_a_session_leaves_nothing_half_done() {
         .until_status("being alone", |status| status.peers.is_empty())
         .await;
 
-    let receiver = Member::open("sender killed", &[&relay]);
-    until_progress(&receiver).await;
+    let (receiver, events) = Member::listening("sender killed", &relay);
+    until_progress(events).await;
     sender.kill().await;
     receiver
         .until_status("being alone", |status| status.peers.is_empty())
@@ -125,8 +123,8 @@ async fn a_receiver_killed_in_a_session_does_not_trouble_the_sender() {
     let relay = RunningRelay::start().await;
     let sender = Member::open("receiver killed", &[&relay]);
     fill(&sender).await;
-    let receiver = Member::open("receiver killed", &[&relay]);
-    until_progress(&receiver).await;
+    let (receiver, events) = Member::listening("receiver killed", &relay);
+    until_progress(events).await;
     receiver.kill().await;
     sender
         .until_status("being alone", |status| status.peers.is_empty())

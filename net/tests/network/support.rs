@@ -144,12 +144,23 @@ impl Member {
     }
 
     pub(crate) fn open_at(store: &str, relays: impl IntoIterator<Item = String>) -> Self {
+        Self::listening_at(store, relays.into_iter().collect()).0
+    }
+
+    /// With all that happens from the beginning: a store may be whole before one can begin to listen.
+    pub(crate) fn listening(
+        store: &str,
+        relay: &RunningRelay,
+    ) -> (Self, impl Stream<Item = NodeEvent> + Unpin + use<>) {
+        Self::listening_at(store, vec![relay.address.clone()])
+    }
+
+    fn listening_at(store: &str, relays: Vec<String>) -> (Self, impl Stream<Item = NodeEvent> + Unpin + use<>) {
         log();
         let (node, handle) = open(Options::new(store).relays(relays)).unwrap();
-        Self {
-            handle,
-            task: tokio::spawn(node.run()),
-        }
+        let events = handle.events();
+        let task = tokio::spawn(node.run());
+        (Self { handle, task }, events)
     }
 
     pub(crate) async fn put(&self, key: &str, value: &str) {
