@@ -12,6 +12,16 @@ const LAUNCH_OPTIONS: Record<BrowserName, LaunchOptions> = {
   firefox: { executablePath: findFirefox(), channel: 'moz-firefox' },
 };
 
+/** A browser whose processes can be stopped, and go on as if no time had passed: as those of a machine that sleeps. */
+export async function launchSleeper(type: BrowserType): Promise<{ browser: Browser; sleep(): void; wake(): void }> {
+  const server = await type.launchServer(LAUNCH_OPTIONS.chromium);
+  const browser = await type.connect(server.wsEndpoint());
+  // It leads a group of all its processes.
+  const group = -(server.process().pid as number);
+  browser.on('disconnected', () => server.kill());
+  return { browser, sleep: () => process.kill(group, 'SIGSTOP'), wake: () => process.kill(group, 'SIGCONT') };
+}
+
 /** What a page may do unasked, so that no test waits for a prompt. A Firefox that is driven asks for none of it. */
 export const PERMISSIONS: Record<BrowserName, string[]> = {
   chromium: ['clipboard-read', 'clipboard-write'],

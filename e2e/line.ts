@@ -5,6 +5,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 export class Line {
   readonly #sockets = new Set<Socket>();
   #cut = false;
+  #opened = 0;
   #bytes = 0;
 
   private constructor(
@@ -20,6 +21,7 @@ export class Line {
           near.destroy();
           return;
         }
+        line.#opened += 1;
         const far = connect(target, '127.0.0.1');
         for (const [socket, other] of [
           [near, far],
@@ -46,6 +48,11 @@ export class Line {
         resolve(line);
       });
     });
+  }
+
+  /** How many connections there were. */
+  get opened(): number {
+    return this.#opened;
   }
 
   /** How many bytes have passed, in both directions together. */

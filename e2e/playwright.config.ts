@@ -16,7 +16,7 @@ export default defineConfig<object, Settings>({
   projects: [
     // For a screenshot Playwright puts a style into Firefox's page, which the page's policy forbids: an error that nobody expects.
     { name: 'chromium', use: { browsers: ['chromium'], screenshot: 'only-on-failure' } },
-    { name: 'firefox', use: { browsers: ['firefox'] } },
+    { name: 'firefox', use: { browsers: ['firefox'] }, testIgnore: 'sleep.spec.ts' },
     // What two browsers have to agree on. Who comes later asks, who was there answers, and each browser has to do both.
     {
       name: 'chromium-first',

@@ -209,6 +209,8 @@ export interface JoinOptions {
   expectedErrors?: RegExp[];
   /** Runs in the page before anything else does. */
   before?: () => void;
+  /** Instead of one that others sit at, too. */
+  browser?: Browser;
 }
 
 export interface Arrangement {
@@ -267,9 +269,9 @@ export const test = base.extend<Arrangement, Settings & Standing>({
   join: async ({ browsers, launched, origin, relay }, use) => {
     const people: Person[] = [];
     const contexts: BrowserContext[] = [];
-    await use(async (name, { fragment, expectedErrors = [], before } = {}) => {
-      const browser = browsers[people.length % browsers.length] as BrowserName;
-      const context = await (launched.get(browser) as Browser).newContext({ permissions: PERMISSIONS[browser] });
+    await use(async (name, { fragment, expectedErrors = [], before, browser } = {}) => {
+      const kind = browsers[people.length % browsers.length] as BrowserName;
+      const context = await (browser ?? (launched.get(kind) as Browser)).newContext({ permissions: PERMISSIONS[kind] });
       contexts.push(context);
       if (before) await context.addInitScript(before);
       await context.addInitScript(holdDirectConnections);

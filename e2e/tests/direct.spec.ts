@@ -35,6 +35,10 @@ test('what two people write passes them alone, not the relay', async ({ join }) 
 test('four go on without the relay, heal by themselves, and a fifth joins when it is back', async ({ join, relay }) => {
   const people = [await join('Ada'), await join('Ben'), await join('Cyd'), await join('Dee')];
   for (const person of people) await person.directlyWith(3);
+  expect(
+    people.map(({ line }) => line.opened),
+    'the relay hung up on nobody',
+  ).toEqual([1, 1, 1, 1]);
   for (const person of people) person.expectedErrors.push(RELAY_NOT_REACHED);
   await relay.stop();
   await exchange(people, 'without the relay');

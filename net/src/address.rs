@@ -76,6 +76,20 @@ pub(crate) fn leads_through_member(address: &Multiaddr) -> bool {
     parts.next() == Some(Protocol::WebRTC) && parts.any(|part| part == Protocol::P2pCircuit)
 }
 
+/// The relay, or member, that an address leads through: the last one, if there are several.
+pub(crate) fn relay_of(address: &Multiaddr) -> Option<PeerId> {
+    let mut relay = None;
+    let mut last = None;
+    for part in address {
+        match part {
+            Protocol::P2p(peer) => last = Some(peer),
+            Protocol::P2pCircuit => relay = last,
+            _ => {}
+        }
+    }
+    relay
+}
+
 /// Where to dial a member directly. How to is arranged on the circuit that stands.
 pub(crate) fn direct_to(member: PeerId) -> Multiaddr {
     Multiaddr::from_iter([Protocol::WebRTC, Protocol::P2p(member)])
@@ -217,6 +231,23 @@ mod tests {
         ] {
             let error = one(address).expect_err(address);
             assert!(error.contains(remedy), "{address}: {error}");
+        }
+    }
+
+    #[test]
+    fn tells_whom_an_address_leads_through() {
+        let relay = format!("/ip4/127.0.0.1/tcp/9091/ws/p2p/{ID}");
+        for (address, through) in [
+            (relay.clone(), None),
+            (format!("{relay}/p2p-circuit"), Some(ID)),
+            (format!("{relay}/p2p-circuit/p2p/{OTHER}"), Some(ID)),
+            (format!("{relay}/p2p-circuit/webrtc/p2p/{OTHER}"), Some(ID)),
+            (format!("{relay}/p2p-circuit/p2p/{OTHER}/p2p-circuit"), Some(OTHER)),
+            (format!("/webrtc/p2p/{OTHER}"), None),
+            (format!("/webrtc/p2p/{OTHER}/p2p-circuit"), Some(OTHER)),
+        ] {
+            let found = relay_of(&address.parse().unwrap());
+            assert_eq!(found.map(|peer| peer.to_string()).as_deref(), through, "{address}");
         }
     }
 

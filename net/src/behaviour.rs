@@ -1,17 +1,13 @@
 //! The behaviours of a node, in the order that matters.
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
 
 use gossipstore_core::id::StoreId;
-use libp2p::{PeerId, identify, identity::Keypair, ping, relay, rendezvous, swarm::NetworkBehaviour};
+use libp2p::{PeerId, identify, identity::Keypair, relay, rendezvous, swarm::NetworkBehaviour};
 
-use crate::{direct, gossip::Gossip, introductions::Introductions, links::Links};
-
-/// How often a connection is asked whether it lives, and how long it has for the answer. It is called dead at the
-/// second answer in a row that does not come (libp2p's ping keeps the first to itself), so about 15 seconds after the
-/// other end vanished without a word; one that closed is noticed at once.
-const PING_EVERY: Duration = Duration::from_secs(3);
-const PING_PATIENCE: Duration = Duration::from_secs(4);
+use crate::{
+    address, direct, gossip::Gossip, introductions::Introductions, links::Links, pings::Pings, selective::Selective,
+};
 
 /// Everything a node does on its connections.
 #[derive(NetworkBehaviour)]
@@ -21,9 +17,10 @@ pub(crate) struct Behaviour {
     pub(crate) relay: relay::client::Behaviour,
     pub(crate) direct: direct::Behaviour,
     pub(crate) introductions: Introductions,
-    pub(crate) rendezvous: rendezvous::client::Behaviour,
+    /// What registers us at relays and asks there who else is there.
+    pub(crate) registrar: Selective<rendezvous::client::Behaviour>,
     pub(crate) identify: identify::Behaviour,
-    pub(crate) ping: ping::Behaviour,
+    pub(crate) pings: Pings,
     /// Last, because it forgets a member's older connection as soon as it is asked about a newer one.
     pub(crate) gossip: Gossip,
 }
@@ -45,14 +42,12 @@ impl Behaviour {
             links: Links::new(keypair.public().to_peer_id(), relays.clone()),
             relay,
             direct,
-            introductions: Introductions::new(relays),
-            rendezvous: rendezvous::client::Behaviour::new(keypair.clone()),
+            introductions: Introductions::new(relays.clone()),
+            registrar: Selective::new(rendezvous::client::Behaviour::new(keypair.clone()), move |address| {
+                address::relay_of(address).is_some_and(|relay| relays.contains(&relay))
+            }),
             identify: identify::Behaviour::new(identify),
-            ping: ping::Behaviour::new(
-                ping::Config::new()
-                    .with_interval(PING_EVERY)
-                    .with_timeout(PING_PATIENCE),
-            ),
+            pings: Pings::default(),
             gossip: Gossip::new(store),
         }
     }

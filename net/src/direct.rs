@@ -33,7 +33,7 @@ mod platform {
     use libp2p_webrtc_browser as webrtc;
 
     use super::*;
-    use crate::{cause::root_cause, links::LINKS_MAX};
+    use crate::{cause::root_cause, links::LINKS_MAX, selective::Selective};
 
     /// What two others say to each other through us: their handshakes, offer, answer and candidates, about 20 KiB.
     const CIRCUIT_BYTES_MAX: u64 = 256 * 1024;
@@ -57,7 +57,7 @@ mod platform {
         /// Arranges direct connections on circuits.
         arranging: webrtc::Behaviour,
         /// Gives members places, and circuits to each other.
-        relaying: relay::Behaviour,
+        relaying: Selective<relay::Behaviour>,
     }
 
     /// What an event says of who holds a place.
@@ -105,7 +105,8 @@ mod platform {
         let (direct, arranging) = webrtc::new(local, config);
         let behaviour = Behaviour {
             arranging,
-            relaying: relay::Behaviour::new(local, relaying()),
+            // Those that hold a place with us reach us, and others through us, by WebRTC alone.
+            relaying: Selective::new(relay::Behaviour::new(local, relaying()), |address| *address == here()),
         };
         let direct = direct.map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
         // First, as the circuits' transport would take these addresses for its own.
@@ -115,11 +116,14 @@ mod platform {
 
     /// Takes them from others, over the circuits that are listened on now and later. Gives why there will be none, if so.
     pub(crate) fn listen(swarm: &mut Swarm<impl NetworkBehaviour>) -> Result<(), String> {
-        let here = Multiaddr::from(Protocol::WebRTC);
-        swarm.listen_on(here.clone()).map_err(|error| root_cause(&error))?;
+        swarm.listen_on(here()).map_err(|error| root_cause(&error))?;
         // Those that hold a place with us are told that they can be reached through this; without, they could not use it.
-        swarm.add_external_address(here);
+        swarm.add_external_address(here());
         Ok(())
+    }
+
+    fn here() -> Multiaddr {
+        Protocol::WebRTC.into()
     }
 }
 

@@ -261,6 +261,13 @@ impl Discovery {
         }
     }
 
+    /// The network may have come back: those that were not reached are tried at once, apart from those that we parted from.
+    pub(crate) fn hurry(&mut self, now: Timestamp) {
+        for member in self.members.values_mut().filter(|member| member.failures > 0) {
+            (member.failures, member.not_before) = (0, now);
+        }
+    }
+
     /// The last connection to a member is gone, or a dial did not lead to one.
     pub(crate) fn disconnected(&mut self, member: &PeerId, now: Timestamp, random: &mut SmallRng) {
         self.no_longer_introduced_by(member);
@@ -696,6 +703,23 @@ mod tests {
         assert!(bench.discovery.timeout().is_some());
         bench.discovery.disconnected(&friend, bench.now, &mut bench.random);
         assert_eq!(bench.discovery.timeout(), None);
+    }
+
+    #[test]
+    fn members_that_were_not_reached_are_dialled_at_once_when_the_network_is_back_but_not_those_parted_from() {
+        let [failed, parted] = [(); 2].map(|()| PeerId::random());
+        let mut bench = Bench::told_of(&[failed, parted]);
+        bench.tick();
+        for _ in 0..3 {
+            bench.discovery.disconnected(&failed, bench.now, &mut bench.random);
+            bench.discovery.met(failed, bench.now);
+        }
+        bench.discovery.disconnected(&failed, bench.now, &mut bench.random);
+        let member = bench.discovery.members.get_mut(&parted).unwrap();
+        (member.state, member.not_before) = (State::Idle, bench.now + PARTED_FOR);
+        assert_eq!(bench.tick(), []);
+        bench.discovery.hurry(bench.now);
+        assert_eq!(dialled(&bench.tick()), [failed]);
     }
 
     #[test]

@@ -93,6 +93,7 @@ struct State {
     peers: BTreeMap<Peer, Linked>,
     relays: Vec<RelayStatus>,
     used_bytes: u64,
+    network_changed: bool,
 }
 
 impl Engine {
@@ -115,6 +116,7 @@ impl Engine {
                 peers: BTreeMap::new(),
                 relays,
                 used_bytes: 0,
+                network_changed: false,
             }),
             node: AtomicWaker::new(),
         }
@@ -153,6 +155,11 @@ impl Engine {
 
     pub(crate) fn status(&self) -> Status {
         self.lock().status()
+    }
+
+    pub(crate) fn network_changed(&self) {
+        self.lock().network_changed = true;
+        self.node.wake();
     }
 
     pub(crate) fn close(&self) -> impl Future<Output = ()> + 'static {
@@ -210,12 +217,20 @@ impl Engine {
         self.lock().phase != Phase::Open
     }
 
+    /// Whether a caller has said so since this was asked last.
+    pub(crate) fn has_network_changed(&self) -> bool {
+        std::mem::take(&mut self.lock().network_changed)
+    }
+
     /// Registers the node to be woken, then says whether there is anything for it to do already.
     pub(crate) fn poll_work(&self, cx: &mut Context<'_>, knows_of_closing: bool) -> bool {
         self.node.register(cx.waker());
         let state = self.lock();
         // A long command leaves work, also when nobody is there to send anything to.
-        !state.outgoing.is_empty() || state.has_work_left() || (state.phase != Phase::Open && !knows_of_closing)
+        !state.outgoing.is_empty()
+            || state.has_work_left()
+            || state.network_changed
+            || (state.phase != Phase::Open && !knows_of_closing)
     }
 
     /// A peer is up: the status shows it and the replica opens a session.

@@ -51,6 +51,12 @@ impl Handle {
         self.engine.status()
     }
 
+    /// Says that the network is back or another one, or that the machine has woken: connections are asked whether they live, and
+    /// what waits to be tried again is tried at once. Without a word it takes some seconds longer.
+    pub fn network_changed(&self) {
+        self.engine.network_changed();
+    }
+
     /// Leaves the network politely, then ends the [`crate::Node`]. Writes fail with [`StoreError::Closed`] from now on;
     /// reads still find what was there. Resolves when the node has ended; calling it again does no harm.
     pub fn close(&self) -> impl Future<Output = ()> + 'static {

@@ -14,6 +14,8 @@
 //! connect directly (`upgrades`); the direct connection becomes the link, and the circuit is closed. Each then holds a place with the
 //! other (`places`), which tells those that it is linked with whom they can reach through it (`introductions`).
 //!
+//! Connections are pinged (`pings`) and closed when they are dead (`liveness`); one who has slept asks before it judges.
+//!
 //! Architecture invariant: only `transport`, `direct`, the executor in `swarm`, `breath` and the addresses that `address` takes
 //! depend on whether this is a browser.
 //! Architecture invariant: no state machine here reads a clock or draws randomness; `node` hands both in.
@@ -35,12 +37,15 @@ mod handle;
 mod introductions;
 mod link;
 mod links;
+mod liveness;
 mod node;
 mod numbers;
 mod options;
+mod pings;
 mod places;
 mod relays;
 mod retry;
+mod selective;
 mod status;
 mod storage;
 mod swarm;

@@ -15,10 +15,7 @@ use gossipstore_core::{
     time::Timestamp,
 };
 use libp2p::{
-    Multiaddr, PeerId, Swarm,
-    core::ConnectedPoint,
-    multiaddr::Protocol,
-    ping, relay,
+    PeerId, Swarm, relay,
     rendezvous::{self, Namespace},
     swarm::{
         ConnectionId, SwarmEvent,
@@ -40,8 +37,10 @@ use crate::{
     handle::Handle,
     introductions::Introduced,
     links::LinkEvent,
+    liveness::{Liveness, LivenessAction},
     numbers::Numbers,
     options::Options,
+    pings::{Answer, PingEvent},
     places::Places,
     relays::{RelayAction, Relays},
     status::{Path, RelayState, RelayStatus},
@@ -108,6 +107,7 @@ pub fn open(options: Options) -> Result<(Node, Handle), OpenError> {
         discovery: Discovery::new(*swarm.local_peer_id()),
         upgrades: Upgrades::new(*swarm.local_peer_id(), unable),
         places: Places::default(),
+        liveness: Liveness::default(),
         relays: Relays::new(addresses, now),
         engine: engine.clone(),
         swarm,
@@ -131,6 +131,7 @@ pub struct Node {
     discovery: Discovery,
     upgrades: Upgrades,
     places: Places,
+    liveness: Liveness,
     /// Connections to members.
     links: HashMap<ConnectionId, Link>,
     numbers: Numbers,
@@ -237,6 +238,12 @@ impl Node {
         if self.engine.timeout().is_some_and(|at| at <= now) {
             self.engine.feed(Input::Tick);
         }
+        if self.engine.has_network_changed() {
+            self.attend = true;
+            self.liveness.woke(now);
+            self.relays.hurry(now);
+            self.discovery.hurry(now);
+        }
         let due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
         if std::mem::take(&mut self.attend)
             || due(self.relays.timeout())
@@ -261,6 +268,11 @@ impl Node {
             self.give_up_links(now);
             self.show();
         }
+        if due(self.liveness.timeout()) {
+            for action in self.liveness.tick(now) {
+                self.act_on_liveness(action);
+            }
+        }
         self.carry();
         let work_left = self.engine.has_work_left();
         if work_left {
@@ -272,6 +284,7 @@ impl Node {
             self.discovery.timeout(),
             self.upgrades.timeout(),
             self.places.timeout(),
+            self.liveness.timeout(),
             self.impatience(),
         ];
         self.timer.set(times.into_iter().flatten().min(), now);
@@ -334,10 +347,10 @@ impl Node {
     }
 
     fn act_on_discovery(&mut self, action: DiscoveryAction, now: Timestamp) {
-        let rendezvous = &mut self.swarm.behaviour_mut().rendezvous;
+        let registrar = &mut self.swarm.behaviour_mut().registrar.inner;
         match action {
             DiscoveryAction::Register { relay, seconds } => {
-                if let Err(error) = rendezvous.register(self.namespace.clone(), relay, seconds) {
+                if let Err(error) = registrar.register(self.namespace.clone(), relay, seconds) {
                     // Without a circuit address there is nothing to register: the relay told none with the reservation.
                     let unavailable = rendezvous::ErrorCode::Unavailable;
                     self.discovery
@@ -347,7 +360,7 @@ impl Node {
                 }
             }
             DiscoveryAction::Discover { relay, cookie } => {
-                rendezvous.discover(Some(self.namespace.clone()), cookie, Some(MEMBERS_ASKED), relay);
+                registrar.discover(Some(self.namespace.clone()), cookie, Some(MEMBERS_ASKED), relay);
             }
             DiscoveryAction::Part { member } => {
                 // Not being connected any more is what was wanted.
@@ -366,6 +379,16 @@ impl Node {
                     tracing::debug!(%member, %error, "a member was not dialled");
                     self.discovery.disconnected(&member, now, &mut self.random);
                 }
+            }
+        }
+    }
+
+    fn act_on_liveness(&mut self, action: LivenessAction) {
+        match action {
+            LivenessAction::Ping { peer, connection } => self.swarm.behaviour_mut().pings.send(peer, connection),
+            LivenessAction::Close { connection } => {
+                tracing::debug!(%connection, "a connection is dead");
+                self.swarm.close_connection(connection);
             }
         }
     }
@@ -416,6 +439,7 @@ impl Node {
                 ..
             } => {
                 self.attend = true;
+                self.liveness.connected(peer_id, connection_id, now);
                 if self.relays.contains(&peer_id) {
                     self.relays.connected(&peer_id, now);
                 } else if let Some(path) = transport::path_of(&endpoint) {
@@ -423,7 +447,8 @@ impl Node {
                         Path::Relayed => self.upgrades.circuit_stands(peer_id, now),
                         Path::Direct => self.upgrades.over(&peer_id),
                     }
-                    self.discovery.connected(peer_id, relay_of(&endpoint), now);
+                    self.discovery
+                        .connected(peer_id, address::relay_of(transport::address_of(&endpoint)), now);
                     let state = LinkState::Opening {
                         until: now + LINK_PATIENCE,
                     };
@@ -443,10 +468,15 @@ impl Node {
             }
             SwarmEvent::ConnectionClosed {
                 peer_id,
-                num_established: 0,
+                connection_id,
+                num_established,
                 cause,
                 ..
             } => {
+                self.liveness.closed(connection_id);
+                if num_established > 0 {
+                    return;
+                }
                 self.attend = true;
                 if self.relays.contains(&peer_id) {
                     let error = cause.map_or_else(
@@ -496,8 +526,10 @@ impl Node {
                 self.relays.listener_closed(listener_id, error, now, &mut self.random);
                 self.places.listener_closed(listener_id, now, &mut self.random);
             }
-            // Those who can make use of a place with a member hear of it from that member.
-            SwarmEvent::ExternalAddrConfirmed { address } if address::leads_through_member(&address) => {
+            // Nobody is to be told of a place with a member by us: those who can make use of it hear of it from that member.
+            SwarmEvent::ExternalAddrConfirmed { address }
+                if address::relay_of(&address).is_some_and(|relay| !self.relays.contains(&relay)) =>
+            {
                 self.swarm.remove_external_address(&address);
             }
             _ => {}
@@ -518,12 +550,9 @@ impl Node {
                 self.swarm.behaviour_mut().gossip.judge(&id, &from, taken == Taken::Yes);
             }
             BehaviourEvent::Gossip(GossipEvent::SubscriptionChanged { member }) => self.on_subscription(&member),
-            BehaviourEvent::Ping(ping::Event {
-                peer,
-                connection,
-                result,
-            }) => match result {
-                Ok(rtt) => {
+            BehaviourEvent::Pings(PingEvent { connection, answer }) => match answer {
+                Answer::Pong { rtt } => {
+                    self.liveness.answered(connection, now);
                     if let Some(link) = self.links.get_mut(&connection) {
                         link.rtt = Some(rtt);
                         if let LinkState::Up(peer) = link.state {
@@ -531,18 +560,14 @@ impl Node {
                         }
                     }
                 }
-                Err(ping::Failure::Unsupported) => {}
-                Err(error) => {
-                    tracing::debug!(%peer, %error, "a connection is dead");
-                    self.swarm.close_connection(connection);
-                }
+                Answer::Unsupported => self.liveness.unsupported(connection),
             },
             BehaviourEvent::Relay(relay::client::Event::ReservationReqAccepted { relay_peer_id, .. }) => {
                 self.attend = true;
                 self.relays.reserved(&relay_peer_id, now);
                 self.places.held(&relay_peer_id);
             }
-            BehaviourEvent::Rendezvous(event) => {
+            BehaviourEvent::Registrar(event) => {
                 self.attend = true;
                 self.on_rendezvous(event, now);
             }
@@ -735,7 +760,8 @@ impl Node {
         for relay in self.discovery.registered_at() {
             self.swarm
                 .behaviour_mut()
-                .rendezvous
+                .registrar
+                .inner
                 .unregister(self.namespace.clone(), relay);
         }
         self.run_on(FAREWELL, |_| false).await;
@@ -759,24 +785,4 @@ impl Node {
             self.carry();
         }
     }
-}
-
-/// The relay that a connection goes through.
-fn relay_of(endpoint: &ConnectedPoint) -> Option<PeerId> {
-    let address: &Multiaddr = match endpoint {
-        ConnectedPoint::Dialer { address, .. } => address,
-        ConnectedPoint::Listener { local_addr, .. } => local_addr,
-    };
-    let before_circuit = address.iter().take_while(|part| *part != Protocol::P2pCircuit);
-    let is_circuit = address.iter().any(|part| part == Protocol::P2pCircuit);
-    before_circuit
-        .filter_map(|part| {
-            if let Protocol::P2p(peer) = part {
-                Some(peer)
-            } else {
-                None
-            }
-        })
-        .last()
-        .filter(|_| is_circuit)
 }

@@ -171,6 +171,15 @@ impl Relays {
         }
     }
 
+    /// The network may have come back: those that wait are tried at once.
+    pub(crate) fn hurry(&mut self, now: Timestamp) {
+        for relay in &mut self.relays {
+            if let State::Waiting { until } = &mut relay.state {
+                *until = now;
+            }
+        }
+    }
+
     /// A dial has begun.
     pub(crate) fn dialling(&mut self, peer: &PeerId, connection: ConnectionId) {
         if let Some(State::Dialling { dial, .. }) = self.find(peer).map(|at| &mut self.relays[at].state) {
@@ -381,6 +390,28 @@ mod tests {
         assert_eq!(bench.relays.timeout(), None);
         bench.relays.reserved(&bench.address.peer.clone(), bench.now);
         assert_eq!(bench.actions(), [], "a renewal is no news");
+    }
+
+    #[test]
+    fn a_relay_that_waits_is_tried_at_once_when_the_network_is_back() {
+        let mut bench = Bench::new();
+        bench.wait();
+        bench.actions();
+        bench.relays.failed(
+            &bench.address.peer.clone(),
+            "refused".into(),
+            bench.now,
+            &mut bench.random,
+        );
+        assert!(bench.relays.timeout() > Some(bench.now));
+        bench.relays.hurry(bench.now);
+        assert_eq!(bench.wait(), Duration::ZERO);
+        assert_eq!(bench.actions(), [RelayAction::Dial(bench.address.clone())]);
+        let listener = bench.reserve();
+        bench.relays.hurry(bench.now);
+        bench.relays.tick(bench.now, &mut bench.random);
+        assert_eq!(bench.actions(), [], "one that holds a place is left alone");
+        assert!(matches!(bench.relays.relays[0].state, State::Reserved { listener: held, .. } if held == listener));
     }
 
     #[test]

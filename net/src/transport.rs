@@ -87,9 +87,14 @@ pub(crate) fn path(address: &Multiaddr) -> Option<Path> {
 
 /// The same of a connection that stands.
 pub(crate) fn path_of(endpoint: &ConnectedPoint) -> Option<Path> {
+    path(address_of(endpoint))
+}
+
+/// The address that a connection was dialled at, or came in at.
+pub(crate) fn address_of(endpoint: &ConnectedPoint) -> &Multiaddr {
     match endpoint {
-        ConnectedPoint::Dialer { address, .. } => path(address),
-        ConnectedPoint::Listener { local_addr, .. } => path(local_addr),
+        ConnectedPoint::Dialer { address, .. } => address,
+        ConnectedPoint::Listener { local_addr, .. } => local_addr,
     }
 }
 

@@ -220,6 +220,12 @@ impl Engine {
         Ok(serde_wasm_bindgen::to_value(&self.handle.status())?)
     }
 
+    /// The browser says that the network is back.
+    #[wasm_bindgen(js_name = networkChanged)]
+    pub fn network_changed(&self) {
+        self.handle.network_changed();
+    }
+
     /// Leaves the network. Later writes fail with `Closed`; the listener hears nothing more.
     pub fn close(&self) -> Promise {
         let closed = self.handle.close();

@@ -35,6 +35,7 @@ export class Engine {
   getMany(keys: readonly string[]): (Uint8Array | undefined)[];
   siblings(key: string): { values: EncodedSibling[]; context: Context };
   scan(range: ScanRequest): Page;
+  networkChanged(): void;
   close(): Promise<undefined>;
   free(): void;
 }

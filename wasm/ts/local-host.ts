@@ -10,6 +10,9 @@ import type { Calls, EngineHost, Failure, HostEvent, Reply, Request, Status } fr
  */
 const STATUS_INTERVAL_MS = 100;
 
+/** Pages and workers tell when the network is back; elsewhere nobody does. */
+const surroundings: Partial<Pick<EventTarget, 'addEventListener' | 'removeEventListener'>> = globalThis;
+
 export class LocalHost implements EngineHost {
   readonly #load: () => Promise<Bindings>;
   readonly #listeners = new Set<(event: HostEvent) => void>();
@@ -88,6 +91,7 @@ export class LocalHost implements EngineHost {
     const { Engine, limits } = await this.#load();
     const engine = Engine.open(request, (event) => this.#hear(event));
     this.#engine = engine;
+    surroundings.addEventListener?.('online', this.#online);
     this.#size = engine.size;
     this.#forgetDefects = onDefect((failure) => this.#fail(failure));
     this.#status = engine.status();
@@ -103,6 +107,8 @@ export class LocalHost implements EngineHost {
       this.#emit({ event: 'size', size });
     }
   }
+
+  readonly #online = (): void => this.#engine?.networkChanged();
 
   async #close(engine: Engine): Promise<undefined> {
     this.#leave({ code: 'Closed', message: 'the store is closed; open it again' });
@@ -137,6 +143,7 @@ export class LocalHost implements EngineHost {
 
   /** There is no engine from now on. */
   #leave(gone: Failure): void {
+    surroundings.removeEventListener?.('online', this.#online);
     this.#gone = gone;
     this.#engine = undefined;
     clearTimeout(this.#statusPause);
