@@ -1,6 +1,6 @@
 /**
- * Direct connections between tabs, measured in headless Chromium on this machine, beside a bare RTCDataChannel in the same run:
- * `npm run bench:direct`; `-- --write` keeps what was printed as `docs/direct.md`. Needs `npm run build` before.
+ * Direct connections between tabs, measured in headless Chromium on this machine, beside a bare RTCDataChannel and y-webrtc in the
+ * same run: `npm run bench:direct`; `-- --write` keeps what was printed as `docs/direct.md`. Needs `npm run build` before.
  *
  * Ends with status 1 when a bar is not reached.
  */
@@ -13,6 +13,7 @@ import { ROOT } from '../scripts/paths.mjs';
 import { bulk } from './direct/bulk.mjs';
 import { crowd } from './direct/crowd.mjs';
 import { echo } from './direct/echo.mjs';
+import { handover } from './direct/handover.mjs';
 import { opening } from './direct/opening.mjs';
 import { World } from './direct/world.mjs';
 import { machine, median } from './measure.mjs';
@@ -21,6 +22,7 @@ const RUNS = 50;
 const ROUNDS = 500;
 const MEGABYTES = 50;
 const TABS = 12;
+const HANDOVERS = 10;
 /** How many members a tab keeps, those who dialled it included. */
 const MEMBERS_MAX = 12;
 
@@ -34,11 +36,13 @@ await main(async (args) => {
     const opened = await opening(world, RUNS);
     progress(`${ROUNDS} small writes`);
     const echoed = await echo(world, ROUNDS);
+    progress(`${HANDOVERS} times from circuit to direct`);
+    const handedOver = await handover(world, HANDOVERS);
     progress(`${MEGABYTES} MB`);
     const bulked = await bulk(world, MEGABYTES);
     progress(`${TABS} tabs`);
     const crowded = await crowd(world, TABS);
-    const { text, short } = report({ opened, echoed, bulked, crowded, version, load, args });
+    const { text, short } = report({ opened, echoed, handedOver, bulked, crowded, version, load, args });
     console.log(text);
     if (args.includes('--write')) writeFileSync(join(ROOT, 'docs', 'direct.md'), text);
     return short > 0 ? 1 : 0;
@@ -52,18 +56,20 @@ function quantile(numbers, share) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 }
 
-function report({ opened, echoed, bulked, crowded, version, load, args }) {
+function report({ opened, echoed, handedOver, bulked, crowded, version, load, args }) {
   const direct = opened.map((reached) => reached.direct);
   const ratio = bulked.bareMs / bulked.storeMs;
   const longest = Math.max(0, ...Object.values(bulked.tasks).flat());
   const bars = [
     ['from opening the page to a direct connection, median ms', 700, median(direct)],
     ['the same, 95th percentile, ms', 1_500, quantile(direct, 0.95)],
+    ["a small write, one way, median over that of y-webrtc's observer", 1, median(echoed.store) / median(echoed.rival)],
     [
       'a small write, one way, 99th percentile over that of a bare channel',
       3,
       quantile(echoed.store, 0.99) / quantile(echoed.bare, 0.99),
     ],
+    [`a write while the path changes, slowest of ${handedOver.length} times, ms`, 1_000, Math.max(...handedOver)],
     [`a bare channel's time for ${MEGABYTES} MB over the store's, at least`, 0.5, ratio, 'at least'],
     ['longest task of either page meanwhile, ms', 50, longest],
     [`a write reaches all of ${TABS} tabs, slowest, ms`, 1_000, Math.max(...crowded.spread)],
@@ -77,12 +83,14 @@ function report({ opened, echoed, bulked, crowded, version, load, args }) {
     const cells = [0, 0.25, 0.5, 0.75, 0.95, 1].map((share) => number(quantile(times, share)));
     return `| ${stage} | ${cells.join(' | ')} |`;
   });
-  const ways = Object.entries({ 'this store': echoed.store, 'a bare data channel': echoed.bare }).map(
-    ([name, times]) => {
-      const cells = [0.5, 0.95, 0.99].map((share) => number(quantile(times, share)));
-      return `| ${name} | ${cells.join(' | ')} |`;
-    },
-  );
+  const ways = Object.entries({
+    'this store': echoed.store,
+    'Yjs with y-webrtc': echoed.rival,
+    'a bare data channel': echoed.bare,
+  }).map(([name, times]) => {
+    const cells = [0.5, 0.95, 0.99].map((share) => number(quantile(times, share)));
+    return `| ${name} | ${cells.join(' | ')} |`;
+  });
   const text = `# Direct connections, measured
 
 Tabs in contexts of their own of one headless Chromium ${version}, relay and page on the same machine, everything as it ships.

@@ -1,6 +1,10 @@
-/** A small write in one tab, seen in the other: half the round trip of a write that is answered by a write. */
+/**
+ * A small write in one tab, seen in the other: half the round trip of a write that is answered by a write, beside a bare data
+ * channel between the same tabs and y-webrtc between two others.
+ */
 
 import { bareChannel, directly } from './world.mjs';
+import { yWebrtc } from './y-webrtc.mjs';
 
 /** How many round trips come before those that count. */
 const WARMUPS = 50;
@@ -48,5 +52,6 @@ export async function echo(world, rounds) {
     return { bare, store };
   }, all);
   for (const tab of [a, b]) await tab.context().close();
-  return { bare: times.bare.slice(WARMUPS), store: times.store.slice(WARMUPS) };
+  times.rival = await yWebrtc(world, all);
+  return Object.fromEntries(Object.entries(times).map(([name, measured]) => [name, measured.slice(WARMUPS)]));
 }

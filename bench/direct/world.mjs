@@ -57,6 +57,7 @@ export class World {
     world.browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
     world.#closing.push(() => world.browser.close());
     world.relays = [relay.address];
+    world.site = site;
     world.origin = server.origin;
     return world;
   }
