@@ -3,11 +3,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { npmBin } from '../../scripts/paths.mjs';
 import { freePort } from '../../scripts/relay.mjs';
 
 /** A tab's script: joins the room that its fragment names, and answers what `echo` asks as a tab with a store does. */
@@ -37,7 +37,7 @@ export async function yWebrtc(world, rounds) {
     '<!doctype html><title>bench</title><script type="module" src="/y-webrtc.js"></script>',
   );
   const port = await freePort();
-  const server = spawn(process.execPath, [createRequire(import.meta.url).resolve('y-webrtc/bin/server.js')], {
+  const server = spawn(npmBin('y-webrtc-signaling'), {
     env: { ...process.env, PORT: String(port) },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
