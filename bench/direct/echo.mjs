@@ -3,7 +3,7 @@
  * channel between the same tabs and y-webrtc between two others.
  */
 
-import { bareChannel, directly } from './world.mjs';
+import { bareChannel, directly, halfRoundTrips } from './world.mjs';
 import { yWebrtc } from './y-webrtc.mjs';
 
 /** How many round trips come before those that count. */
@@ -22,36 +22,21 @@ export async function echo(world, rounds) {
       }
     })();
   });
-  const times = await a.evaluate(async (all) => {
-    const bare = [];
-    for (let n = 0; n < all; n += 1) {
-      const start = performance.now();
-      const answered = new Promise((resolve) => {
-        window.bare.onmessage = resolve;
-      });
-      window.bare.send(`ping ${n}`);
-      await answered;
-      bare.push((performance.now() - start) / 2);
-    }
-    const store = [];
-    let answered;
+  await a.evaluate(() => {
+    window.ask = (n) => window.bare.send(String(n));
+    window.bare.onmessage = ({ data }) => window.answered(Number(data));
+  });
+  const bare = await halfRoundTrips(a, all);
+  await a.evaluate(() => {
+    window.ask = (n) => window.store.set('ping', n);
     (async () => {
       for await (const { origin, value } of window.store.changes({ prefix: 'pong' })) {
-        if (origin === 'remote') answered?.(value);
+        if (origin === 'remote') window.answered(value);
       }
     })();
-    for (let n = 0; n < all; n += 1) {
-      const start = performance.now();
-      const pong = new Promise((resolve) => {
-        answered = (value) => value === n && resolve();
-      });
-      window.store.set('ping', n);
-      await pong;
-      store.push((performance.now() - start) / 2);
-    }
-    return { bare, store };
-  }, all);
+  });
+  const store = await halfRoundTrips(a, all);
   for (const tab of [a, b]) await tab.context().close();
-  times.rival = await yWebrtc(world, all);
+  const times = { bare, store, rival: await yWebrtc(world, all) };
   return Object.fromEntries(Object.entries(times).map(([name, measured]) => [name, measured.slice(WARMUPS)]));
 }

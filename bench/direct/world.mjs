@@ -91,6 +91,26 @@ export function directly(tab, others) {
   );
 }
 
+/**
+ * Half of how long each of `rounds` questions takes until it is answered, in ms, one after the other. The tab asks with
+ * `window.ask(n)` and calls `window.answered(n)`.
+ */
+export function halfRoundTrips(tab, rounds) {
+  return tab.evaluate(async (rounds) => {
+    const times = [];
+    for (let n = 0; n < rounds; n += 1) {
+      const start = performance.now();
+      const answered = new Promise((resolve) => {
+        window.answered = (answer) => answer === n && resolve();
+      });
+      window.ask(n);
+      await answered;
+      times.push((performance.now() - start) / 2);
+    }
+    return times;
+  }, rounds);
+}
+
 /** A bare data channel between two tabs, as `window.bare` in both: what the browsers themselves can do. */
 export async function bareChannel(a, b) {
   const gathered = () =>

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { npmBin } from '../../scripts/paths.mjs';
 import { freePort } from '../../scripts/relay.mjs';
+import { halfRoundTrips } from './world.mjs';
 
 /** A tab's script: joins the room that its fragment names, and answers what `echo` asks as a tab with a store does. */
 const SCRIPT = `
@@ -58,23 +59,13 @@ export async function yWebrtc(world, rounds) {
         if (!local && event.keysChanged.has('ping')) window.map.set('pong', window.map.get('ping'));
       });
     });
-    const times = await a.evaluate(async (rounds) => {
-      let answered;
+    await a.evaluate(() => {
+      window.ask = (n) => window.map.set('ping', n);
       window.map.observe((event, { local }) => {
-        if (!local && event.keysChanged.has('pong')) answered?.(window.map.get('pong'));
+        if (!local && event.keysChanged.has('pong')) window.answered(window.map.get('pong'));
       });
-      const times = [];
-      for (let n = 0; n < rounds; n += 1) {
-        const start = performance.now();
-        const pong = new Promise((resolve) => {
-          answered = (value) => value === n && resolve();
-        });
-        window.map.set('ping', n);
-        await pong;
-        times.push((performance.now() - start) / 2);
-      }
-      return times;
-    }, rounds);
+    });
+    const times = await halfRoundTrips(a, rounds);
     for (const tab of tabs) await tab.context().close();
     return times;
   } finally {

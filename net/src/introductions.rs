@@ -91,12 +91,9 @@ impl Introductions {
 
     fn tell_all(&mut self) {
         let frame = encode(&self.guests);
-        let all = self
-            .connections
-            .iter()
-            .map(|(connection, member)| (*connection, *member));
-        let told = all.map(|(connection, member)| tell(connection, member, frame.clone()));
-        self.actions.extend(told);
+        let all = self.connections.iter();
+        self.actions
+            .extend(all.map(|(&connection, &member)| tell(connection, member, frame.clone())));
     }
 
     fn is_told(&self, peer: &PeerId, path: Option<Path>) -> bool {
@@ -295,48 +292,37 @@ impl ConnectionHandler for Handler {
 mod tests {
     use std::collections::BTreeSet;
 
-    use futures::{FutureExt as _, StreamExt as _, future::select_all};
+    use futures::{StreamExt as _, future::select_all};
     use libp2p::{
-        Swarm, Transport as _,
-        core::{transport::MemoryTransport, upgrade::Version},
-        identity::Keypair,
-        noise,
-        swarm::{Config, SwarmEvent, dial_opts::DialOpts},
-        yamux,
+        Swarm,
+        swarm::{SwarmEvent, dial_opts::DialOpts},
     };
 
     use super::*;
+    use crate::memory;
 
     struct Side {
         swarm: Swarm<Introductions>,
         peer: PeerId,
+        address: Multiaddr,
         heard: Vec<Introduced>,
     }
 
     impl Side {
         fn new(relays: HashSet<PeerId>) -> Self {
-            let keypair = Keypair::generate_ed25519();
-            let transport = MemoryTransport::default()
-                .upgrade(Version::V1Lazy)
-                .authenticate(noise::Config::new(&keypair).unwrap())
-                .multiplex(yamux::Config::default())
-                .boxed();
-            let peer = keypair.public().to_peer_id();
-            let config = Config::with_tokio_executor().with_idle_connection_timeout(std::time::Duration::from_secs(60));
-            let mut swarm = Swarm::new(transport, Introductions::new(relays), peer, config);
-            swarm.listen_on("/memory/0".parse().unwrap()).unwrap();
-            let heard = Vec::new();
-            Self { swarm, peer, heard }
+            let (swarm, address) = memory::swarm(|_| Introductions::new(relays));
+            Self {
+                peer: *swarm.local_peer_id(),
+                swarm,
+                address,
+                heard: Vec::new(),
+            }
         }
 
-        fn dial(&mut self, other: &mut Self) {
-            let address = loop {
-                if let Some(address) = other.swarm.listeners().next() {
-                    break address.clone();
-                }
-                other.swarm.next().now_or_never();
-            };
-            let dial = DialOpts::peer_id(other.peer).addresses(vec![address]).build();
+        fn dial(&mut self, other: &Self) {
+            let dial = DialOpts::peer_id(other.peer)
+                .addresses(vec![other.address.clone()])
+                .build();
             self.swarm.dial(dial).unwrap();
         }
 

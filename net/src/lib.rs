@@ -38,6 +38,8 @@ mod introductions;
 mod link;
 mod links;
 mod liveness;
+#[cfg(test)]
+mod memory;
 mod node;
 mod numbers;
 mod options;

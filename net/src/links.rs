@@ -312,19 +312,15 @@ fn close(connection: ConnectionId, peer_id: PeerId) -> ToSwarm<LinkEvent, ToLink
 
 #[cfg(test)]
 mod tests {
-    use futures::{FutureExt as _, StreamExt as _, future::select};
+    use futures::{StreamExt as _, future::select};
     use gossipstore_core::id::StoreId;
-    use libp2p::{
-        Swarm, Transport as _,
-        core::{transport::MemoryTransport, upgrade::Version},
-        identity::Keypair,
-        noise,
-        swarm::{Config, SwarmEvent},
-        yamux,
-    };
+    use libp2p::{Swarm, swarm::SwarmEvent};
 
     use super::*;
-    use crate::gossip::{Gossip, GossipEvent};
+    use crate::{
+        gossip::{Gossip, GossipEvent},
+        memory,
+    };
 
     /// What decides over connections and what depends on the decision, in the order of the node.
     #[derive(NetworkBehaviour)]
@@ -336,6 +332,7 @@ mod tests {
 
     struct Side {
         swarm: Swarm<Behaviour>,
+        address: Multiaddr,
         connected: HashSet<ConnectionId>,
         opened: Option<ConnectionId>,
         heard: Vec<Vec<u8>>,
@@ -343,36 +340,17 @@ mod tests {
 
     impl Side {
         fn new() -> Self {
-            let keypair = Keypair::generate_ed25519();
-            let transport = MemoryTransport::default()
-                .upgrade(Version::V1Lazy)
-                .authenticate(noise::Config::new(&keypair).unwrap())
-                .multiplex(yamux::Config::default())
-                .boxed();
-            let peer = keypair.public().to_peer_id();
-            let behaviour = Behaviour {
+            let (swarm, address) = memory::swarm(|peer| Behaviour {
                 links: Links::new(peer, HashSet::new()),
                 gossip: Gossip::new(StoreId::from_name("links")),
-            };
-            let config = Config::with_tokio_executor().with_idle_connection_timeout(std::time::Duration::from_secs(60));
-            let mut swarm = Swarm::new(transport, behaviour, peer, config);
-            swarm.listen_on("/memory/0".parse().unwrap()).unwrap();
-            let address = loop {
-                if let Some(Some(SwarmEvent::NewListenAddr { address, .. })) = swarm.next().now_or_never() {
-                    break address;
-                }
-            };
-            swarm.add_external_address(address);
+            });
             Self {
                 swarm,
+                address,
                 connected: HashSet::new(),
                 opened: None,
                 heard: Vec::new(),
             }
-        }
-
-        fn address(&self) -> Multiaddr {
-            self.swarm.external_addresses().next().unwrap().clone()
         }
 
         fn on(&mut self, event: SwarmEvent<BehaviourEvent>) {
@@ -423,7 +401,7 @@ mod tests {
     async fn two_that_dial_each_other_at_once_keep_one_link_and_gossip_over_it_without_delay() {
         for _ in 0..20 {
             let mut sides = [Side::new(), Side::new()];
-            let addresses = [sides[1].address(), sides[0].address()];
+            let addresses = [sides[1].address.clone(), sides[0].address.clone()];
             for (side, address) in sides.iter_mut().zip(addresses) {
                 side.swarm.dial(address).unwrap();
             }
@@ -444,7 +422,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_dials_again_replaces_its_own_older_connection() {
         let mut sides = [Side::new(), Side::new()];
-        let address = sides[1].address();
+        let address = sides[1].address.clone();
         sides[0].swarm.dial(address.clone()).unwrap();
         until(&mut sides, "one link", |[one, other]| {
             one.stands(other) && other.stands(one)
