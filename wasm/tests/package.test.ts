@@ -4,8 +4,9 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } fr
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findWasm } from '../ts/wasm-source.js';
 
@@ -44,6 +45,19 @@ it('has the cache as an entry that reaches none of the rest', () => {
   const { exports } = JSON.parse(readFileSync(join(built, 'package.json'), 'utf8'));
   follow(exports['./lru'].default.slice(2));
   expect([...reached].filter((file) => !file.startsWith('lru'))).toEqual([]);
+});
+
+it('leaves out the store, wasm and all, from an app that takes only the cache', async () => {
+  const entry = join(built, 'index.js');
+  const contents = `import { LRUCache } from ${JSON.stringify(entry)}; console.log(new LRUCache());`;
+  const { metafile } = await build({
+    stdin: { contents, resolveDir: built },
+    ...{ bundle: true, format: 'esm', write: false, metafile: true },
+  });
+  const used = Object.values(metafile.outputs).flatMap(({ inputs }) =>
+    Object.entries(inputs).filter(([, { bytesInOutput }]) => bytesInOutput > 0),
+  );
+  expect(used.map(([file]) => basename(file)).sort()).toEqual(['<stdin>', 'lru-cache.js']);
 });
 
 it('names files that are there, and packs them all', () => {
