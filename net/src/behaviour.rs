@@ -38,6 +38,7 @@ impl Behaviour {
             // Where we listen is told at the rendezvous to members, and is nobody else's business.
             .with_hide_listen_addrs(true)
             .with_cache_size(0);
+        let gossip = Gossip::new(store, relays.clone());
         Self {
             links: Links::new(keypair.public().to_peer_id(), relays.clone()),
             relay,
@@ -48,7 +49,7 @@ impl Behaviour {
             }),
             identify: identify::Behaviour::new(identify),
             pings: Pings::default(),
-            gossip: Gossip::new(store),
+            gossip,
         }
     }
 }

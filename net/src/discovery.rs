@@ -1,5 +1,5 @@
-//! Finding members: at each relay that holds a place for us we register the store's namespace, ask who else is there,
-//! and dial some of them. Members that are linked directly introduce others, too: those are dialled through them when there is no
+//! Finding members: as soon as a relay is connected we ask who registered the store's namespace there and dial some of them; when
+//! it holds a place for us we register, too, and ask once more, as who asks before registering may miss one who does the same. Members that are linked directly introduce others, too: those are dialled through them when there is no
 //! relay, or when the relay does not lead to them.
 //!
 //! Not all of them: a node wants [`MEMBERS_WANTED`] links, chosen at random, because gossip over a random mesh reaches
@@ -87,11 +87,11 @@ pub(crate) struct Discovery {
     met: u64,
 }
 
-/// A relay that holds a place for us. A time that is `None` stands for a request under way.
+/// A connected relay. A time that is `None` stands for a request under way.
 #[derive(Debug)]
 struct Place {
+    /// `None` also until it holds a place for us.
     register_at: Option<Timestamp>,
-    /// `None` also before the first registration: who asks before registering may miss one who does the same.
     discover_at: Option<Timestamp>,
     cookie: Option<Cookie>,
     seconds: Option<u64>,
@@ -134,17 +134,29 @@ impl Discovery {
 
     // Relays.
 
-    /// A relay holds a place for us.
-    pub(crate) fn relay_ready(&mut self, relay: PeerId, now: Timestamp) {
+    /// A relay is connected.
+    pub(crate) fn relay_reached(&mut self, relay: PeerId, now: Timestamp) {
         let place = Place {
-            register_at: Some(now),
-            discover_at: None,
+            register_at: None,
+            discover_at: Some(now),
             cookie: None,
             seconds: Some(REGISTERED_FOR_SECONDS),
             registered: false,
         };
         self.relays.insert(relay, place);
-        // Members that the relay's loss cut off are likely to come back the same way, and soon.
+        self.relay_is_back(relay, now);
+    }
+
+    /// A relay holds a place for us.
+    pub(crate) fn relay_ready(&mut self, relay: PeerId, now: Timestamp) {
+        if let Some(place) = self.relays.get_mut(&relay) {
+            place.register_at = Some(now);
+            self.relay_is_back(relay, now);
+        }
+    }
+
+    /// Members that the relay's loss cut off are likely to come back the same way, and as soon as we do.
+    fn relay_is_back(&mut self, relay: PeerId, now: Timestamp) {
         for member in self.members.values_mut().filter(|member| member.state == State::Idle) {
             if member.relays.contains(&relay) {
                 member.failures = 0;
@@ -153,7 +165,7 @@ impl Discovery {
         }
     }
 
-    /// A relay no longer holds a place for us.
+    /// A relay can no longer be used.
     pub(crate) fn relay_gone(&mut self, relay: &PeerId) {
         self.relays.remove(relay);
     }
@@ -195,10 +207,6 @@ impl Discovery {
             return false;
         }
         place.register_at = Some(now + jitter(RETRY_AFTER, JITTER, random));
-        if place.discover_at.is_none() && !place.registered {
-            // We may still find others, if they cannot find us.
-            place.discover_at = Some(now);
-        }
         true
     }
 
@@ -215,7 +223,9 @@ impl Discovery {
             return;
         };
         place.cookie = Some(cookie);
-        place.discover_at = Some(now + jitter(DISCOVER_EVERY, JITTER, random));
+        // Of two requests under way, the answer to one does not put off what that to the other has planned.
+        let again = now + jitter(DISCOVER_EVERY, JITTER, random);
+        place.discover_at = Some(place.discover_at.map_or(again, |planned| planned.min(again)));
         for (member, seconds) in members {
             let until = now + Duration::from_secs(seconds.min(REGISTERED_FOR_SECONDS.max(24 * 60 * 60)));
             self.heard_of(member, *relay, until, now);
@@ -457,18 +467,21 @@ mod tests {
     }
 
     impl Bench {
-        /// Reserved at one relay, nothing asked yet.
+        /// Reserved at one relay, which has not answered yet who is there.
         fn new() -> Self {
             let (local, relay, now) = (PeerId::random(), PeerId::random(), Timestamp(1_000_000));
             let mut discovery = Discovery::new(local);
-            discovery.relay_ready(relay, now);
-            Self {
+            discovery.relay_reached(relay, now);
+            let mut bench = Self {
                 discovery,
                 local,
                 relay,
                 now,
                 random: SmallRng::seed_from_u64(11),
-            }
+            };
+            assert_eq!(bench.tick(), [bench.discover(None)]);
+            bench.discovery.relay_ready(relay, now);
+            bench
         }
 
         fn tick(&mut self) -> Vec<DiscoveryAction> {
@@ -527,7 +540,7 @@ mod tests {
     }
 
     #[test]
-    fn registers_first_then_asks_at_once_then_again_and_again() {
+    fn asks_when_it_can_and_when_it_has_registered_then_again_and_again() {
         let mut bench = Bench::new();
         assert_eq!(bench.tick(), [bench.register(Some(REGISTERED_FOR_SECONDS))]);
         assert_eq!(bench.tick(), [], "once");
@@ -549,6 +562,17 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_does_not_put_off_what_is_asked_because_we_registered() {
+        let mut bench = Bench::new();
+        bench.tick();
+        bench
+            .discovery
+            .registered(&bench.relay, REGISTERED_FOR_SECONDS, bench.now, &mut bench.random);
+        let cookie = bench.tell(&[]);
+        assert_eq!(bench.tick(), [bench.discover(Some(cookie))]);
+    }
+
+    #[test]
     fn a_relay_that_wants_longer_registrations_gets_them() {
         let mut bench = Bench::new();
         bench.tick();
@@ -563,7 +587,6 @@ mod tests {
                 .discovery
                 .register_failed(&bench.relay, ErrorCode::InvalidTtl, bench.now, &mut bench.random)
         );
-        assert_eq!(bench.tick(), [bench.discover(None)], "others may be found all the same");
         assert!(bench.wait().0 >= RETRY_AFTER.mul_f64(1.0 - JITTER));
     }
 
@@ -647,11 +670,13 @@ mod tests {
         assert_eq!(bench.tick(), []);
         assert_eq!(bench.discovery.timeout(), None);
         bench.discovery.relay_ready(bench.relay, bench.now);
+        assert_eq!(bench.tick(), []);
+        bench.discovery.relay_reached(bench.relay, bench.now);
         let expected = DiscoveryAction::Dial {
             member,
             through: vec![bench.relay],
         };
-        assert_eq!(bench.tick(), [bench.register(Some(REGISTERED_FOR_SECONDS)), expected]);
+        assert_eq!(bench.tick(), [bench.discover(None), expected]);
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! until something else polls it, and the subscriptions that went out on a first connection that the other side did not
 //! let in are never sent again. So [`Gossip`] shows gossipsub one connection at a time: when a better one comes
 //! ([`crate::links`] lets no other in), the old one is reported closed first, and gossipsub begins afresh on the new
-//! one. Circuits through members, which carry no data, are not shown at all.
+//! one. Circuits through members, which carry no data, are not shown at all, nor are relays: each would be asked for four
+//! versions of a protocol that it does not speak, just when a newcomer has better questions.
 //!
 //! Messages are anonymous and named by their hash: what matters is the transaction in them, which carries its own
 //! author.
@@ -63,13 +64,14 @@ type Inner = gossipsub::Behaviour<IdentityTransform, WhitelistSubscriptionFilter
 pub(crate) struct Gossip {
     inner: Inner,
     topic: TopicHash,
+    relays: HashSet<PeerId>,
     /// The connection that gossipsub sees, of each peer.
     shown: HashMap<PeerId, (ConnectionId, ConnectedPoint)>,
 }
 
 impl Gossip {
-    /// Subscribed to the store's topic.
-    pub(crate) fn new(store: StoreId) -> Self {
+    /// Subscribed to the store's topic, which does not concern the relays.
+    pub(crate) fn new(store: StoreId, relays: HashSet<PeerId>) -> Self {
         let topic = IdentTopic::new(topic_name(store));
         let hash = topic.hash();
         let config = ConfigBuilder::default()
@@ -97,6 +99,7 @@ impl Gossip {
         Self {
             inner,
             topic: hash,
+            relays,
             shown: HashMap::new(),
         }
     }
@@ -140,6 +143,11 @@ impl Gossip {
         }
     }
 
+    /// Whether a connection may carry gossip at all.
+    fn concerns(&self, peer: &PeerId, address: &Multiaddr) -> bool {
+        !self.relays.contains(peer) && transport::path(address).is_some()
+    }
+
     fn is_shown(&self, peer: &PeerId, connection: ConnectionId) -> bool {
         self.shown.get(peer).is_some_and(|(shown, _)| *shown == connection)
     }
@@ -167,7 +175,7 @@ impl NetworkBehaviour for Gossip {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        if transport::path(local).is_none() {
+        if !self.concerns(&peer, local) {
             return Ok(Either::Right(dummy::ConnectionHandler));
         }
         self.hide(peer);
@@ -184,7 +192,7 @@ impl NetworkBehaviour for Gossip {
         role: Endpoint,
         port_use: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        if transport::path(address).is_none() {
+        if !self.concerns(&peer, address) {
             return Ok(Either::Right(dummy::ConnectionHandler));
         }
         self.hide(peer);
@@ -196,7 +204,7 @@ impl NetworkBehaviour for Gossip {
     fn on_swarm_event(&mut self, event: FromSwarm) {
         match event {
             FromSwarm::ConnectionEstablished(established) => {
-                if transport::path_of(established.endpoint).is_none() {
+                if !self.concerns(&established.peer_id, transport::address_of(established.endpoint)) {
                     return;
                 }
                 self.shown.insert(
@@ -255,7 +263,7 @@ impl NetworkBehaviour for Gossip {
                 },
                 gossipsub::Event::Subscribed { peer_id: member, .. }
                 | gossipsub::Event::Unsubscribed { peer_id: member, .. } => GossipEvent::SubscriptionChanged { member },
-                gossipsub::Event::GossipsubNotSupported { .. } => continue, // Relays, which need not gossip.
+                gossipsub::Event::GossipsubNotSupported { .. } => continue, // No member, or no good one.
                 gossipsub::Event::SlowPeer { peer_id, .. } => {
                     tracing::debug!(%peer_id, "a member takes gossip too slowly; some was dropped");
                     continue;
@@ -278,5 +286,21 @@ mod tests {
         assert_eq!(name.len(), "gossipstore/1/".len() + 32);
         let hex = store.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         assert!(!name.contains(&hex[..8]));
+    }
+
+    #[test]
+    fn concerns_members_on_connections_that_carry_data() {
+        let [relay, member, other] = [(); 3].map(|()| PeerId::random());
+        let gossip = Gossip::new(StoreId::from_name("shopping"), HashSet::from([relay]));
+        let socket = "/ip4/127.0.0.1/tcp/9091/ws".parse::<Multiaddr>().unwrap();
+        let through = |relay: PeerId| {
+            format!("{socket}/p2p/{relay}/p2p-circuit")
+                .parse::<Multiaddr>()
+                .unwrap()
+        };
+        let member_of_member = format!("/webrtc/p2p/{other}/p2p-circuit").parse::<Multiaddr>().unwrap();
+        assert!(!gossip.concerns(&relay, &socket));
+        assert!(gossip.concerns(&member, &through(relay)));
+        assert!(!gossip.concerns(&member, &member_of_member));
     }
 }

@@ -342,7 +342,7 @@ mod tests {
         fn new() -> Self {
             let (swarm, address) = memory::swarm(|peer| Behaviour {
                 links: Links::new(peer, HashSet::new()),
-                gossip: Gossip::new(StoreId::from_name("links")),
+                gossip: Gossip::new(StoreId::from_name("links"), HashSet::new()),
             });
             Self {
                 swarm,

@@ -204,11 +204,13 @@ impl Drop for Node {
 impl Node {
     /// Runs until the store is closed.
     pub async fn run(mut self) {
+        // Opening was long work itself, and a page's first tasks are its longest.
+        self.breath.draw();
         while !self.engine.is_closing() {
-            self.act();
             if let Woken::Network(event) = self.woken(false).await {
                 self.on_network(*event);
             }
+            self.act();
         }
         self.leave().await;
     }
@@ -341,6 +343,7 @@ impl Node {
                 // Not being connected any more is what was wanted.
                 let _ = self.swarm.disconnect_peer_id(peer);
             }
+            RelayAction::Reached(peer) => self.discovery.relay_reached(peer, now),
             RelayAction::Ready(peer) => self.discovery.relay_ready(peer, now),
             RelayAction::Gone(peer) => self.discovery.relay_gone(&peer),
         }

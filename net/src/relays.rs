@@ -51,9 +51,11 @@ pub(crate) enum RelayAction {
     Release(ListenerId),
     /// Close the connection to it.
     HangUp(PeerId),
-    /// Members can reach us through it from now on.
+    /// We can reach members through it from now on, and ask who they are.
+    Reached(PeerId),
+    /// Members can reach us, too.
     Ready(PeerId),
-    /// They no longer can.
+    /// Neither is so any longer.
     Gone(PeerId),
 }
 
@@ -204,7 +206,8 @@ impl Relays {
                 listener: None,
                 until: now + PATIENCE,
             };
-            self.actions.push_back(RelayAction::Reserve(relay.address.clone()));
+            self.actions
+                .extend([RelayAction::Reserve(relay.address.clone()), RelayAction::Reached(*peer)]);
         }
     }
 
@@ -293,6 +296,7 @@ impl Relays {
         tracing::debug!(relay = %relay.address.given, %error, "a relay failed");
         match relay.state {
             State::Reserving { listener, .. } => {
+                self.actions.push_back(RelayAction::Gone(peer));
                 self.actions.extend(listener.map(RelayAction::Release));
                 self.actions.push_back(RelayAction::HangUp(peer));
             }
@@ -366,7 +370,11 @@ mod tests {
         fn reserve(&mut self) -> ListenerId {
             let listener = ListenerId::next();
             self.relays.connected(&self.address.peer, self.now);
-            assert_eq!(self.actions(), [RelayAction::Reserve(self.address.clone())]);
+            let expected = [
+                RelayAction::Reserve(self.address.clone()),
+                RelayAction::Reached(self.address.peer),
+            ];
+            assert_eq!(self.actions(), expected);
             self.relays.reserving(&self.address.peer, listener);
             self.relays.reserved(&self.address.peer, self.now);
             assert_eq!(self.actions(), [RelayAction::Ready(self.address.peer)]);
@@ -505,10 +513,12 @@ mod tests {
             } else {
                 assert_eq!(bench.wait(), PATIENCE);
             }
-            assert_eq!(
-                bench.actions(),
-                [RelayAction::Release(listener), RelayAction::HangUp(peer)]
-            );
+            let expected = [
+                RelayAction::Gone(peer),
+                RelayAction::Release(listener),
+                RelayAction::HangUp(peer),
+            ];
+            assert_eq!(bench.actions(), expected);
             assert_eq!(bench.state().0, RelayState::Waiting);
         }
     }
