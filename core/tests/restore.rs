@@ -6,7 +6,7 @@ use gossipstore_core::{
     causality::Frontier,
     id::{AuthorId, Dot},
     replica::{Key, Replica, RestoreError},
-    store::Batch,
+    store::{Batch, Removed},
     wire::DOT_NUMBER_MAX,
 };
 use support::{Driver, config};
@@ -57,7 +57,13 @@ fn damage_is_named() {
         ),
         (
             "a removal of what was never seen",
-            |disk| disk[2].removed.push(Dot::new(AuthorId([7; 16]), 1)),
+            |disk| {
+                disk[2].removed.push(Removed {
+                    dot: Dot::new(AuthorId([7; 16]), 1),
+                    key: Key::from("a"),
+                    bytes: 1,
+                });
+            },
             RestoreError::NotCovered(stranger),
         ),
         (

@@ -10,7 +10,7 @@ use gossipstore_core::{
     causality::{Dots, Frontier, Kind},
     id::{AuthorId, Dot, Peer},
     replica::{Config, Input, Key},
-    store::{Batch, StoredEntry},
+    store::{Batch, Removed, StoredEntry},
     time::Hlc,
 };
 
@@ -111,7 +111,11 @@ impl Damage<'_> {
             6 => batch.frontier = Frontier::default(),
             7 => batch.frontier = Frontier::new(self.dots().iter().copied()),
             8 => batch.vector.push((self.author(), self.tape.number())),
-            9 => batch.removed.push(self.dot()),
+            9 => batch.removed.push(Removed {
+                dot: self.dot(),
+                key: Key::from("key"),
+                bytes: 1,
+            }),
             10 => batch.records.push((self.dot(), self.dots())),
             11 => batch.entries.push(self.entry()),
             12 => batch.entries.iter_mut().for_each(|entry| entry.removes = self.dots()),

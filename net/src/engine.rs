@@ -13,8 +13,9 @@ use std::{
 
 use futures::{channel::oneshot, task::AtomicWaker};
 use gossipstore_core::{
+    disk::{Disk, Transaction},
     id::Peer,
-    replica::{Change, Command, CommandId, Config, Event, Input, Output, Replica},
+    replica::{BatchId, Change, Command, CommandId, Event, Input, Output, Replica, Scan},
     sync::SessionError,
     time::Timestamp,
 };
@@ -25,7 +26,6 @@ use crate::{
     error::StoreError,
     events::{Audience, Events, NodeEvent},
     status::{self, Path, PeerStatus, RelayStatus, Role, Status, StorageKind, StorageStatus},
-    storage::MemoryStorage,
 };
 
 /// How many bytes of messages wait for the node: tens of thousands of small writes, or a hundred of the largest that are
@@ -81,7 +81,8 @@ pub(crate) struct Engine {
 struct State {
     replica: Replica,
     clock: Clock,
-    storage: MemoryStorage,
+    /// The book of what is kept, and where; none when the data ends with the process.
+    kept: Option<(Disk, StorageKind)>,
     phase: Phase,
     next_command: u64,
     replies: HashMap<CommandId, oneshot::Sender<Result<(), StoreError>>>,
@@ -97,15 +98,19 @@ struct State {
 }
 
 impl Engine {
-    /// An engine around a new replica.
-    pub(crate) fn new(config: Config, relays: Vec<RelayStatus>) -> Self {
-        let mut clock = Clock::new();
-        let replica = Replica::new(config, clock.now());
+    /// An engine around a replica, new or as it was kept.
+    pub(crate) fn new(
+        replica: Replica,
+        clock: Clock,
+        kept: Option<(Disk, StorageKind)>,
+        relays: Vec<RelayStatus>,
+    ) -> Self {
+        let used_bytes = weigh(&replica);
         Self {
             state: Mutex::new(State {
                 replica,
                 clock,
-                storage: MemoryStorage,
+                kept,
                 phase: Phase::Open,
                 next_command: 0,
                 replies: HashMap::new(),
@@ -115,7 +120,7 @@ impl Engine {
                 audience: Audience::default(),
                 peers: BTreeMap::new(),
                 relays,
-                used_bytes: 0,
+                used_bytes,
                 network_changed: false,
             }),
             node: AtomicWaker::new(),
@@ -189,6 +194,22 @@ impl Engine {
     /// not have sent.
     pub(crate) fn feed(&self, input: Input) -> Taken {
         self.lock().feed(input)
+    }
+
+    /// The next transaction for the storage, and the last batch in it; `idle` says that there is time to tidy up.
+    pub(crate) fn next_transaction(&self, idle: bool) -> Option<(Option<BatchId>, Transaction)> {
+        let State { replica, kept, .. } = &mut *self.lock();
+        kept.as_mut()?.0.next(replica.store(), idle)
+    }
+
+    /// Whether batches wait for the storage.
+    pub(crate) fn has_unkept(&self) -> bool {
+        self.lock().kept.as_ref().is_some_and(|(disk, _)| disk.is_waiting())
+    }
+
+    /// Whether the storage is to be tidied up when there is time.
+    pub(crate) fn is_untidy(&self) -> bool {
+        self.lock().kept.as_ref().is_some_and(|(disk, _)| disk.is_untidy())
     }
 
     /// When the replica wants its next [`Input::Tick`].
@@ -329,7 +350,10 @@ impl State {
                 match output {
                     Output::Send { peer, frame } => self.outgoing.push_back(Outgoing::Send { peer, frame }),
                     Output::Broadcast { message } => self.broadcast(message),
-                    Output::Persist { id, batch } => inputs.extend(self.storage.persist(id, batch)),
+                    Output::Persist { id, batch } => match &mut self.kept {
+                        Some((disk, _)) => disk.take(id, &batch),
+                        None => inputs.push_back(Input::Persisted { id }),
+                    },
                     Output::Emit(event) => {
                         if matches!(&event, Event::SessionFailed { error, .. } if *error != SessionError::Silent) {
                             taken = Taken::Refused;
@@ -419,7 +443,7 @@ impl State {
                 })
                 .collect(),
             storage: StorageStatus {
-                kind: StorageKind::Memory,
+                kind: self.kept.as_ref().map_or(StorageKind::Memory, |(_, kind)| *kind),
                 persisted: false,
                 used_bytes: self.used_bytes,
                 quota_bytes: None,
@@ -430,14 +454,29 @@ impl State {
     }
 }
 
+/// The bytes of the keys and of the values they read as.
+fn weigh(replica: &Replica) -> u64 {
+    let all = Scan::default();
+    replica
+        .scan(&all)
+        .map(|item| (item.key.len() + item.value.len()) as u64)
+        .sum()
+}
+
 #[cfg(test)]
 mod tests {
-    use gossipstore_core::{id::StoreId, replica::Write, wire::INLINE_VALUE_BYTES_MAX};
+    use gossipstore_core::{
+        id::StoreId,
+        replica::{Config, Write},
+        wire::INLINE_VALUE_BYTES_MAX,
+    };
 
     use super::*;
 
     fn engine_with_a_peer() -> Engine {
-        let engine = Engine::new(Config::new(StoreId::from_name("engine"), [1; 32]), Vec::new());
+        let mut clock = Clock::new();
+        let replica = Replica::new(Config::new(StoreId::from_name("engine"), [1; 32]), clock.now());
+        let engine = Engine::new(replica, clock, None, Vec::new());
         let linked = Linked {
             id: PeerId::random(),
             path: Path::Direct,

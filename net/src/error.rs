@@ -24,6 +24,11 @@ pub enum OpenError {
         /// What is wrong with it, and what a right one looks like.
         reason: String,
     },
+    /// What was stored cannot be read. It is left as it is.
+    Unreadable {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The system would not give what the node needs: random bytes, or a socket.
     System {
         /// The system's own words.
@@ -44,6 +49,10 @@ impl fmt::Display for OpenError {
             Self::InvalidRelayAddress { address, reason } => {
                 write!(f, "the relay address `{address}` cannot be used: {reason}")
             }
+            Self::Unreadable { reason } => write!(
+                f,
+                "what is stored of this store cannot be read: {reason}; delete it to begin with what other members have"
+            ),
             Self::System { reason } => write!(f, "the system refused what the node needs to start: {reason}"),
         }
     }

@@ -14,6 +14,8 @@
 //! connect directly (`upgrades`); the direct connection becomes the link, and the circuit is closed. Each then holds a place with the
 //! other (`places`), which tells those that it is linked with whom they can reach through it (`introductions`).
 //!
+//! What is written is kept by a [`storage::Storage`], if one is given (`keeper`).
+//!
 //! Connections are pinged (`pings`) and closed when they are dead (`liveness`); one who has slept asks before it judges.
 //!
 //! Architecture invariant: only `transport`, `direct`, the executor in `swarm`, `breath` and the addresses that `address` takes
@@ -35,6 +37,7 @@ mod framing;
 mod gossip;
 mod handle;
 mod introductions;
+mod keeper;
 mod link;
 mod links;
 mod liveness;
@@ -49,7 +52,7 @@ mod relays;
 mod retry;
 mod selective;
 mod status;
-mod storage;
+pub mod storage;
 mod swarm;
 mod timer;
 mod transport;
@@ -60,6 +63,6 @@ mod websocket;
 pub use error::{OpenError, StoreError};
 pub use events::NodeEvent;
 pub use handle::Handle;
-pub use node::{Node, open};
+pub use node::{Node, open, open_stored};
 pub use options::{IceServer, Options};
 pub use status::{Network, Path, PeerStatus, RelayState, RelayStatus, Role, Status, StorageKind, StorageStatus};

@@ -10,8 +10,9 @@ use std::{
 
 use futures::StreamExt as _;
 use gossipstore_core::{
+    disk::{Disk, Opened, Sizes},
     id::{Peer, StoreId},
-    replica::{Config, Input},
+    replica::{BatchId, Config, Input, Replica, RestoreError},
     time::Timestamp,
 };
 use libp2p::{
@@ -29,6 +30,7 @@ use crate::{
     behaviour::{Behaviour, BehaviourEvent},
     breath::Breath,
     cause::{explain_attempt, explain_dial, root_cause},
+    clock::Clock,
     direct::{self, Guest},
     discovery::{Discovery, DiscoveryAction, MEMBERS_ASKED},
     engine::{Engine, Linked, Outgoing, Taken},
@@ -36,6 +38,7 @@ use crate::{
     gossip::{self, GossipEvent},
     handle::Handle,
     introductions::Introduced,
+    keeper::{Keeper, Written},
     links::LinkEvent,
     liveness::{Liveness, LivenessAction},
     numbers::Numbers,
@@ -43,7 +46,8 @@ use crate::{
     pings::{Answer, PingEvent},
     places::Places,
     relays::{RelayAction, Relays},
-    status::{Path, RelayState, RelayStatus},
+    status::{Path, RelayState, RelayStatus, StorageKind},
+    storage::Storage,
     swarm,
     timer::Timer,
     transport,
@@ -70,6 +74,8 @@ const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Opens a store: gives the future that does the work and the handle through which it is used.
 ///
+/// What is written ends with this process. [`open_stored`] keeps it.
+///
 /// The store works from the moment this returns; the node has to be spawned (natively on a tokio runtime, within which
 /// `open` has to be called too; in a tab with `wasm_bindgen_futures::spawn_local`) for anything to be exchanged with
 /// others.
@@ -78,14 +84,62 @@ const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
 /// When an option cannot be used, or the system gives no random bytes. Relays that cannot be reached are no error: the
 /// status says so, and they are tried for ever.
 pub fn open(options: Options) -> Result<(Node, Handle), OpenError> {
+    let seed = check(&options)?;
+    let mut clock = Clock::new();
+    let config = Config::new(StoreId::from_name(&options.name), seed);
+    let replica = Replica::new(config, clock.now());
+    start(options, replica, clock, None)
+}
+
+/// As [`open`], with what `storage` keeps and will keep.
+///
+/// # Errors
+/// As [`open`], and when what is stored cannot be read.
+pub async fn open_stored(options: Options, storage: impl Storage) -> Result<(Node, Handle), OpenError> {
+    let seed = check(&options)?;
+    let store = StoreId::from_name(&options.name);
+    let kind = storage.kind();
+    let mut keeper = Keeper::new(Box::new(storage));
+    let mut clock = Clock::new();
+    let config = Config::new(store, seed);
+    let (replica, disk) = match keeper.read(store).await? {
+        Some(Opened { batch, disk, lost }) => {
+            if !lost.is_empty() {
+                tracing::warn!(values = lost.len(), "some large values are lost");
+            }
+            let replica = Replica::restore(config, clock.now(), [batch]);
+            let unreadable = |error: RestoreError| OpenError::Unreadable {
+                reason: error.to_string(),
+            };
+            (replica.map_err(unreadable)?, disk)
+        }
+        None => (Replica::new(config, clock.now()), Disk::new(store, Sizes::default())),
+    };
+    start(options, replica, clock, Some((keeper, disk, kind)))
+}
+
+/// Looks at what can be wrong before anything is done, and draws a seed.
+fn check(options: &Options) -> Result<[u8; 32], OpenError> {
     if options.name.is_empty() {
         return Err(OpenError::EmptyName);
     }
+    address::parse(&options.relays)?;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| OpenError::System {
+        reason: error.to_string(),
+    })?;
+    Ok(seed)
+}
+
+fn start(
+    options: Options,
+    replica: Replica,
+    clock: Clock,
+    kept: Option<(Keeper, Disk, StorageKind)>,
+) -> Result<(Node, Handle), OpenError> {
     let addresses = address::parse(&options.relays)?;
     let system = |reason: String| OpenError::System { reason };
-    let mut seed = [0; 32];
     let mut own_seed = [0; 8];
-    getrandom::fill(&mut seed).map_err(|error| system(error.to_string()))?;
     getrandom::fill(&mut own_seed).map_err(|error| system(error.to_string()))?;
 
     let store = StoreId::from_name(&options.name);
@@ -97,10 +151,12 @@ pub fn open(options: Options) -> Result<(Node, Handle), OpenError> {
         state: RelayState::Connecting,
         error: None,
     };
-    let engine = Arc::new(Engine::new(
-        Config::new(store, seed),
-        addresses.iter().map(shown).collect(),
-    ));
+    let (keeper, book) = match kept {
+        Some((keeper, disk, kind)) => (Some(keeper), Some((disk, kind))),
+        None => (None, None),
+    };
+    let relays = addresses.iter().map(shown).collect();
+    let engine = Arc::new(Engine::new(replica, clock, book, relays));
     let now = engine.now();
     let node = Node {
         namespace: Namespace::new(gossip::topic_name(store)).expect("the name is shorter than a namespace may be"),
@@ -109,6 +165,7 @@ pub fn open(options: Options) -> Result<(Node, Handle), OpenError> {
         places: Places::default(),
         liveness: Liveness::default(),
         relays: Relays::new(addresses, now),
+        keeper,
         engine: engine.clone(),
         swarm,
         links: HashMap::new(),
@@ -132,6 +189,7 @@ pub struct Node {
     upgrades: Upgrades,
     places: Places,
     liveness: Liveness,
+    keeper: Option<Keeper>,
     /// Connections to members.
     links: HashMap<ConnectionId, Link>,
     numbers: Numbers,
@@ -183,6 +241,8 @@ impl Link {
 /// What the loop was woken by.
 enum Woken {
     Network(Box<SwarmEvent<BehaviourEvent>>),
+    /// The storage has done what it was given.
+    Storage(Written),
     /// A caller gave work, or the time has come: [`Node::act`] finds out.
     Other,
 }
@@ -207,12 +267,15 @@ impl Node {
         // Opening was long work itself, and a page's first tasks are its longest.
         self.breath.draw();
         while !self.engine.is_closing() {
-            if let Woken::Network(event) = self.woken(false).await {
-                self.on_network(*event);
+            match self.woken(false).await {
+                Woken::Network(event) => self.on_network(*event),
+                Woken::Storage(written) => self.on_written(written),
+                Woken::Other => {}
             }
             self.act();
         }
         self.leave().await;
+        self.keep_all().await;
     }
 
     /// Waits for something to do. When there is work left, others get their turn first and then one event of the
@@ -223,10 +286,20 @@ impl Node {
             if self.breath.poll(cx).is_pending() {
                 return Poll::Pending;
             }
+            if let Some(keeper) = &mut self.keeper
+                && let Poll::Ready(written) = keeper.poll(cx)
+            {
+                return Poll::Ready(Woken::Storage(written));
+            }
             if let Poll::Ready(event) = self.swarm.poll_next_unpin(cx) {
                 return Poll::Ready(Woken::Network(Box::new(event.expect("a swarm never ends"))));
             }
-            if work_left || self.engine.poll_work(cx, leaving) || self.timer.poll(cx).is_ready() {
+            let is_free = self.keeper.as_ref().is_some_and(Keeper::is_free);
+            if work_left
+                || self.engine.poll_work(cx, leaving)
+                || (is_free && self.engine.has_unkept())
+                || self.timer.poll(cx).is_ready()
+            {
                 return Poll::Ready(Woken::Other);
             }
             Poll::Pending
@@ -275,6 +348,7 @@ impl Node {
                 self.act_on_liveness(action);
             }
         }
+        self.keep(now);
         self.carry();
         let work_left = self.engine.has_work_left();
         if work_left {
@@ -288,8 +362,49 @@ impl Node {
             self.places.timeout(),
             self.liveness.timeout(),
             self.impatience(),
+            self.tidying_at(),
         ];
         self.timer.set(times.into_iter().flatten().min(), now);
+    }
+
+    /// Gives the storage its next transaction, if it has none and there is something to keep or to tidy up.
+    fn keep(&mut self, now: Timestamp) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.begin(now, |idle| self.engine.next_transaction(idle));
+        }
+    }
+
+    /// When the storage is to be tidied up.
+    fn tidying_at(&self) -> Option<Timestamp> {
+        let keeper = self.keeper.as_ref().filter(|keeper| !keeper.is_writing())?;
+        self.engine.is_untidy().then(|| keeper.idle_at())
+    }
+
+    fn on_written(&mut self, Written { last, result }: Written) {
+        match (last, result) {
+            (Some(id), Ok(())) => drop(self.engine.feed(Input::Persisted { id })),
+            (None, Ok(())) => {}
+            (last, Err(error)) => {
+                tracing::warn!(%error, "the storage failed");
+                let (id, reason) = (last.unwrap_or(BatchId(0)), error.to_string().into());
+                self.engine.feed(Input::PersistFailed { id, reason });
+            }
+        }
+    }
+
+    /// Waits until all that was written is kept.
+    async fn keep_all(&mut self) {
+        loop {
+            self.keep(self.engine.now());
+            let Some(keeper) = self.keeper.as_mut().filter(|keeper| keeper.is_writing()) else {
+                return;
+            };
+            let written = poll_fn(|cx| keeper.poll(cx)).await;
+            self.on_written(written);
+            if !self.engine.has_unkept() {
+                return;
+            }
+        }
     }
 
     /// Carries what the replica wants sent, as much of it as belongs in one turn.
@@ -782,9 +897,12 @@ impl Node {
         let end = now + time;
         while !enough(&self.swarm) && self.engine.now() < end {
             self.timer.set(Some(end), self.engine.now());
-            if let Woken::Network(event) = self.woken(true).await {
-                self.on_network(*event);
+            match self.woken(true).await {
+                Woken::Network(event) => self.on_network(*event),
+                Woken::Storage(written) => self.on_written(written),
+                Woken::Other => {}
             }
+            self.keep(self.engine.now());
             self.carry();
         }
     }

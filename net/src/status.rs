@@ -94,6 +94,11 @@ pub struct StorageStatus {
 pub enum StorageKind {
     /// This process's memory: it ends with it.
     Memory,
+    /// The browser's IndexedDB.
+    #[serde(rename = "indexeddb")]
+    IndexedDb,
+    /// A file.
+    File,
 }
 
 /// One relay.

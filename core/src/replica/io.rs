@@ -6,7 +6,7 @@ use core::fmt;
 use crate::{
     causality::{Context, Key, Value},
     id::{AuthorId, Peer},
-    store::{Batch, Change},
+    store::{Batch, BatchId, Change},
     sync::SessionError,
     time::Hlc,
 };
@@ -14,10 +14,6 @@ use crate::{
 /// Names a command, so that its [`Output::Reply`] can be told from others. Chosen by the driver.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CommandId(pub u64);
-
-/// Names a batch handed to storage. Chosen by the engine; comes back in [`Input::Persisted`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct BatchId(pub u64);
 
 /// One change that a person or program makes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -105,9 +101,9 @@ pub enum Input {
         /// The message.
         message: Vec<u8>,
     },
-    /// A batch is on the disk and survives a crash.
+    /// A batch and all before it are on the disk and survive a crash.
     Persisted {
-        /// The id of the [`Output::Persist`].
+        /// The id of the last [`Output::Persist`] that is.
         id: BatchId,
     },
     /// A batch could not be stored. What it held is visible and gossiped, but not durable: the commands that wait for it or for a
@@ -138,7 +134,7 @@ pub enum Output {
         /// At most [`super::Config::gossip_bytes_max`] bytes.
         message: Vec<u8>,
     },
-    /// Store a batch in one atomic step, in the order of their ids, and report [`Input::Persisted`].
+    /// Store a batch in one atomic step, in the order of their ids, alone or together with others, and report [`Input::Persisted`].
     Persist {
         /// Comes back in `Persisted`.
         id: BatchId,

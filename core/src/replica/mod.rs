@@ -50,7 +50,7 @@ use crate::{
 pub use self::{config::Config, io::*, restore::RestoreError};
 pub use crate::{
     causality::{Context, Key, Kind, Value, VersionVector},
-    store::{Change, Origin, Scan},
+    store::{BatchId, Change, Origin, Scan},
 };
 
 /// What waits is taken up to so much work a turn, counted in events of a merge: an input counts as some by itself, and as one more
@@ -391,6 +391,11 @@ impl Replica {
         self.store.frontier().dots()
     }
 
+    /// The live entries and what is known of them, for storage.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The live dots. What the version vector covers beyond them is removed.
     pub fn live_dots(&self) -> impl Iterator<Item = Dot> + '_ {
         self.store
@@ -452,8 +457,8 @@ impl Replica {
 
     fn persisted(&mut self, id: BatchId) {
         self.durable = self.durable.max(Some(id));
-        // Storage works in order, so those that wait for a batch are mostly the first.
-        while let Some(at) = self.waiting.iter().position(|(batch, _)| *batch == id) {
+        // Storage works in order, so those that wait for these batches are mostly the first.
+        while let Some(at) = self.waiting.iter().position(|(batch, _)| *batch <= id) {
             if let Some((_, id)) = self.waiting.remove(at) {
                 self.outputs.push_back(Output::Reply { id, result: Ok(()) });
             }

@@ -134,7 +134,7 @@ fn check(batch: &Batch, store: &Store) -> Result<(), RestoreError> {
     for (dot, removes) in &batch.records {
         event(dot, removes)?;
     }
-    batch.removed.iter().try_for_each(covered)?;
+    batch.removed.iter().try_for_each(|removed| covered(&removed.dot))?;
     bounded("frontier", batch.frontier.dots().len(), FRONTIER_MAX)?;
     batch.frontier.dots().iter().try_for_each(covered)
 }

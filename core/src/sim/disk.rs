@@ -1,85 +1,104 @@
-//! What of a replica survives a crash.
+//! What of a replica survives a crash: the real format on a storage that carries out transactions in order, each whole or not at
+//! all, and forgets what it had not flushed.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{collections::BTreeMap, format, vec::Vec};
 
-use crate::{replica::BatchId, store::Batch};
+use super::{oracle::Flaw, profile::store};
+use crate::{
+    disk::{self, Opened, Opening, Transaction},
+    replica::BatchId,
+    store::{Batch, Store},
+};
 
-/// Storage that takes batches in order, each whole or not at all, and forgets what it had not flushed.
-#[derive(Clone, Debug, Default)]
+/// A disk and the book that is kept of it.
+#[derive(Clone, Debug)]
 pub(super) struct Disk {
-    flushed: Vec<Batch>,
-    waiting: VecDeque<(BatchId, Batch)>,
+    book: disk::Disk,
+    flushed: Vec<Transaction>,
+    /// Handed to the storage: the last batch in it, if there is one, and what is to be written.
+    under_way: Option<(Option<BatchId>, Transaction)>,
 }
 
 impl Disk {
-    pub(super) fn take(&mut self, id: BatchId, batch: Batch) {
-        self.waiting.push_back((id, batch));
+    pub(super) fn new(sizes: disk::Sizes) -> Self {
+        Self {
+            book: disk::Disk::new(store(), sizes),
+            flushed: Vec::new(),
+            under_way: None,
+        }
     }
 
-    /// Whether batches wait to be flushed.
+    pub(super) fn take(&mut self, id: BatchId, batch: &Batch) {
+        self.book.take(id, batch);
+    }
+
+    /// Whether something waits to be flushed.
     pub(super) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        self.under_way.is_some() || self.book.is_waiting()
     }
 
-    /// How many batches wait to be flushed.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
+    /// Whether a transaction is on its way to the disk.
+    pub(super) fn is_writing(&self) -> bool {
+        self.under_way.is_some()
     }
 
-    /// Flushes the next batch.
-    pub(super) fn flush(&mut self) -> Option<BatchId> {
-        let (id, batch) = self.waiting.pop_front()?;
-        self.flushed.push(batch);
-        Some(id)
+    /// The storage goes on: begins the next transaction, or ends the one under way; then gives the last batch that is durable with it.
+    pub(super) fn flush(&mut self, store: &Store, idle: bool) -> Option<BatchId> {
+        match self.under_way.take() {
+            Some((last, transaction)) => {
+                self.flushed.push(transaction);
+                last
+            }
+            None => {
+                self.under_way = self.book.next(store, idle);
+                None
+            }
+        }
     }
 
-    /// The process dies: the first `kept` of the waiting batches had reached the disk, though nobody was told; the others are lost.
-    pub(super) fn crash(&mut self, kept: usize) {
-        let batches = self.waiting.drain(..).map(|(_, batch)| batch);
-        self.flushed.extend(batches.take(kept));
+    /// The process dies. The transaction under way may have reached the disk, though nobody was told; what came after it is lost.
+    pub(super) fn crash(&mut self, kept: bool) {
+        let transaction = self.under_way.take().map(|(_, transaction)| transaction);
+        self.flushed.extend(transaction.filter(|_| kept));
     }
 
-    /// How many batches are on the disk.
+    /// How many transactions are on the disk.
     pub(super) fn len(&self) -> usize {
         self.flushed.len()
     }
 
-    /// What the disk held after its first `batches`.
-    pub(super) fn image(&self, batches: usize) -> Self {
+    /// What the disk held after its first `transactions`.
+    pub(super) fn image(&self, transactions: usize) -> Self {
         Self {
-            flushed: self.flushed[..batches].to_vec(),
-            waiting: VecDeque::new(),
+            book: self.book.clone(),
+            flushed: self.flushed[..transactions].to_vec(),
+            under_way: None,
         }
     }
 
-    /// The batches on the disk, in order.
-    pub(super) fn batches(&self) -> impl Iterator<Item = Batch> + '_ {
-        self.flushed.iter().cloned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::id::AuthorId;
-
-    #[test]
-    fn a_crash_keeps_what_was_flushed_and_a_first_part_of_the_rest() {
-        let mut disk = Disk::default();
-        for n in 1..=5 {
-            let vector = [(AuthorId::default(), n)].into();
-            disk.take(
-                BatchId(n),
-                Batch {
-                    vector,
-                    ..Batch::default()
-                },
-            );
+    /// Reads it all again, as after a restart.
+    pub(super) fn open(&mut self, sizes: disk::Sizes) -> Result<Batch, Flaw> {
+        let mut records = BTreeMap::new();
+        for (key, change) in self.flushed.iter().flat_map(|transaction| &transaction.changes) {
+            match change {
+                Some(record) => records.insert(key, record),
+                None => records.remove(key),
+            };
         }
-        assert_eq!(disk.flush(), Some(BatchId(1)));
-        disk.crash(2);
-        let kept: Vec<_> = disk.batches().map(|batch| batch.vector[0].1).collect();
-        assert_eq!((kept, disk.waiting(), disk.flush()), ([1, 2, 3].into(), 0, None));
-        assert_eq!(disk.image(1).len(), 1);
+        let unreadable = |error| Flaw::from(format!("a disk cannot be read: {error}"));
+        let mut opening = Opening::new(store(), sizes);
+        for (key, record) in records {
+            opening.take(key, record).map_err(unreadable)?;
+        }
+        let Some(Opened { batch, disk, lost }) = opening.finish().map_err(unreadable)? else {
+            *self = Self::new(sizes);
+            return Ok(Batch::default());
+        };
+        self.book = disk;
+        if lost.is_empty() {
+            Ok(batch)
+        } else {
+            Err(format!("a disk has lost the values of {lost:?}").into())
+        }
     }
 }

@@ -31,11 +31,11 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(replica: Replica, clock: WallClock) -> Self {
+    pub(super) fn new(replica: Replica, clock: WallClock, disk: Disk) -> Self {
         Self {
             replica,
             clock,
-            disk: Disk::default(),
+            disk,
             stale: None,
             seen: VersionVector::new(),
             sight: Sight::default(),

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::{hostile::Hostility, random::Random};
 use crate::{
+    disk,
     id::StoreId,
     mutation::{Mutated, Mutation},
     replica::Config,
@@ -38,6 +39,8 @@ pub struct Profile {
     pub siblings_max: usize,
     /// Events of a session taken in one turn.
     pub slice_events: usize,
+    /// How much a disk writes at a time.
+    pub disk: disk::Sizes,
     /// Gossip messages lost, in percent.
     pub loss_percent: usize,
     /// Gossip messages delivered twice, in percent.
@@ -70,6 +73,13 @@ impl Profile {
             vector_authors_max: random.pick(&[0, 2, 1_024]),
             siblings_max: random.pick(&[2, 16, 16]),
             slice_events: random.pick(&[1, 3, 1_000]),
+            disk: disk::Sizes {
+                page_entries: random.pick(&[1, 2, 256]),
+                page_bytes: random.pick(&[1, 32 * 1024]),
+                tidied_bytes: random.pick(&[1, 60, 128 * 1024]),
+                journal_bytes_long: random.pick(&[0, 200, 512 * 1024]),
+                journal_bytes_max: random.pick(&[0, 400, 4 * 1024 * 1024]),
+            },
             loss_percent: random.pick(&[0, 20, 60, 100]),
             duplicate_percent: random.pick(&[0, 20]),
             late_per_mille: random.pick(&[0, 0, 30]),

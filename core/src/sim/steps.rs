@@ -237,36 +237,28 @@ impl World<'_> {
         Ok(())
     }
 
-    /// The process dies. Of what was not flushed, a first part may have reached the disk.
+    /// The process dies. What was on its way to the disk may have reached it, though nobody was told.
     fn crash(&mut self, at: usize) -> Result<(), Flaw> {
-        let waiting = self.nodes[at].disk.waiting();
-        let kept = if self.random.percent(50) {
-            0
-        } else {
-            self.random.below(waiting + 1)
-        };
-        match (kept, waiting - kept) {
-            (_, 0) => self.tally.crashes_clean += 1,
-            (kept, _) => {
-                self.tally.crashes_with_loss += 1;
-                self.tally.crashes_torn += u64::from(kept > 0);
-            }
+        let kept = self.random.percent(50);
+        let disk = &self.nodes[at].disk;
+        match (disk.is_writing(), kept) {
+            (true, true) => self.tally.crashes_torn += 1,
+            (true, false) => self.tally.crashes_with_loss += 1,
+            (false, _) if disk.is_waiting() => self.tally.crashes_with_loss += 1,
+            (false, _) => self.tally.crashes_clean += 1,
         }
-        say!(
-            self,
-            Some(at),
-            "crashes and keeps {kept} of {waiting} unflushed batches"
-        );
+        let fate = if kept { "kept" } else { "lost" };
+        say!(self, Some(at), "crashes; what was on its way to the disk is {fate}");
         self.nodes[at].disk.crash(kept);
         self.reopen(at)
     }
 
     /// An old image of the disk is put back.
     fn restore_backup(&mut self, at: usize) -> Result<(), Flaw> {
-        let batches = self.random.below(self.nodes[at].disk.len() + 1);
-        say!(self, Some(at), "is put back to an image of {batches} batches");
+        let transactions = self.random.below(self.nodes[at].disk.len() + 1);
+        say!(self, Some(at), "is put back to an image of {transactions} transactions");
         self.tally.restores += 1;
-        let image = self.nodes[at].disk.image(batches);
+        let image = self.nodes[at].disk.image(transactions);
         self.replace_disk(at, image)
     }
 
@@ -303,7 +295,8 @@ impl World<'_> {
         let node = &mut self.nodes[at];
         node.clock.reopen();
         let author = node.replica.author();
-        let mut replica = Replica::restore(config, node.clock.read(self.now), node.disk.batches())
+        let kept = node.disk.open(self.profile.disk).map_err(|flaw| flaw.of(at))?;
+        let mut replica = Replica::restore(config, node.clock.read(self.now), [kept])
             .map_err(|error| Flaw::from(format!("replica {at} cannot be opened again: {error}")))?;
         if self.profile.is(Mutation::AuthorResumed) {
             replica.resume_author(author);

@@ -80,11 +80,11 @@ counts! {
     directions_closed,
     /// Networks fallen into two parts.
     partitions,
-    /// Crashes that lost batches.
+    /// Crashes that lost what was not flushed.
     crashes_with_loss,
-    /// Crashes that kept some unflushed batches and lost others.
+    /// Crashes after which a transaction is on the disk of which nobody was told.
     crashes_torn,
-    /// Crashes without a loss.
+    /// Crashes with nothing on its way to the disk.
     crashes_clean,
     /// Old images put back.
     restores,

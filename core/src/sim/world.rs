@@ -9,6 +9,7 @@ use core::iter;
 
 use super::{
     Hostility, Profile, Tally,
+    disk::Disk,
     hostile::{Act, Hostile},
     network::{InFlight, Network},
     node::{Node, WallClock},
@@ -62,7 +63,7 @@ impl<'w> World<'w> {
         let nodes = (0..profile.replicas).map(|_| {
             let clock = WallClock::draw(&mut random);
             let replica = Replica::new(profile.config(random.bytes()), clock.read(BEGIN));
-            Node::new(replica, clock)
+            Node::new(replica, clock, Disk::new(profile.disk))
         });
         let nodes = nodes.collect();
         let hostile = profile
@@ -149,7 +150,7 @@ impl<'w> World<'w> {
                 }
                 Output::Persist { id, batch } => {
                     self.persist(at, &batch, &made)?;
-                    self.nodes[at].disk.take(id, batch);
+                    self.nodes[at].disk.take(id, &batch);
                 }
                 Output::Emit(Event::Changed(changes)) => {
                     if let Some(key) = self.nodes[at].changed(&changes) {
@@ -378,7 +379,9 @@ impl<'w> World<'w> {
     }
 
     pub(super) fn flush(&mut self, at: usize) -> Result<(), Flaw> {
-        match self.nodes[at].disk.flush() {
+        let idle = self.random.percent(30);
+        let node = &mut self.nodes[at];
+        match node.disk.flush(node.replica.store(), idle) {
             Some(id) => {
                 say!(self, Some(at), "has batch {} on the disk", id.0);
                 self.feed(at, Input::Persisted { id })

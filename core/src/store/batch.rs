@@ -8,14 +8,18 @@ use crate::{
     time::Hlc,
 };
 
+/// Names a batch handed to storage. Chosen by the engine; comes back when the batch is durable.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct BatchId(pub u64);
+
 /// The changes of one step. Vector, entries, removals, records and frontier belong together: a disk that held some without
 /// the others would describe a state that never was. Batches applied in order give the state again.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Batch {
     /// Entries that became live.
     pub entries: Vec<StoredEntry>,
-    /// Dots whose entries are live no more. Each leaves a record of what it had removed.
-    pub removed: Vec<Dot>,
+    /// Entries that are live no more. Each leaves a record of what its event had removed.
+    pub removed: Vec<Removed>,
     /// Records of events that were never live here.
     pub records: Vec<(Dot, Dots)>,
     /// The counts of the version vector that rose.
@@ -30,6 +34,17 @@ impl Batch {
         // Nothing changes without an event, and every event raises the vector.
         self.vector.is_empty()
     }
+}
+
+/// An entry that is live no more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Removed {
+    /// The event that had written it.
+    pub dot: Dot,
+    /// Where it stood.
+    pub key: Key,
+    /// The length of its value.
+    pub bytes: usize,
 }
 
 /// An entry as it is stored. Its content hash follows from the value.

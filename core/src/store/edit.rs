@@ -4,7 +4,7 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::mem;
 
 use super::{
-    Batch, Store, StoredEntry,
+    Batch, Removed, Store, StoredEntry,
     cell::{Cell, KeyNumber, NO_SLOT, Slot, State},
     stack::Stack,
 };
@@ -41,6 +41,12 @@ pub(super) struct Step {
 }
 
 impl Step {
+    /// Whether none is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        let entries = self.born.len() + self.dying.len() + self.touched.len();
+        entries == 0 && self.batch.records.is_empty() && !self.flipped
+    }
+
     pub(super) fn is_flipped(&self) -> bool {
         self.flipped
     }
@@ -211,8 +217,8 @@ impl<'a> Edit<'a> {
         for entry in batch.entries {
             self.put(entry);
         }
-        for dot in &batch.removed {
-            self.remove(dot);
+        for removed in &batch.removed {
+            self.remove(&removed.dot);
         }
         for (dot, removes) in batch.records {
             self.record(dot, removes);
@@ -362,9 +368,12 @@ impl<'a> Edit<'a> {
         }
         let cell = &mut store.cells[slot];
         cell.state = state;
-        let dot = store.authors.dot(cell.dot());
         store.step.dying.push(slot);
-        store.step.batch.removed.push(dot);
+        store.step.batch.removed.push(Removed {
+            dot: store.authors.dot(cell.dot()),
+            key: store.keys.get(key).text.clone(),
+            bytes: cell.value.len(),
+        });
     }
 
     fn take_out_seen(&mut self, key: KeyNumber, mut seen: impl FnMut(&Dot) -> bool) -> Dots {

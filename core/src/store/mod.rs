@@ -23,7 +23,7 @@ mod removals;
 mod ring;
 mod stack;
 
-pub use batch::{Batch, StoredEntry};
+pub use batch::{Batch, BatchId, Removed, StoredEntry};
 pub use edit::{Change, Edit, Origin};
 pub use keys::Scan;
 pub use log::{BLOCK_DOTS_MAX, Bitmap};
@@ -253,6 +253,29 @@ impl Store {
         let (author, n) = (self.authors.number(&dot.author)?, dot.n);
         let removed = self.ring.get(Compact { author, n })?;
         Some(removed.map(|dot| self.authors.dot(dot)).collect())
+    }
+
+    /// The live entries under the keys of a range, in key order; those of one key the winner first.
+    pub fn entries(&self, scan: &Scan<'_>) -> impl Iterator<Item = Entry<'_>> {
+        self.keys.scan(scan).flat_map(|key| self.visible(key))
+    }
+
+    /// Whether no step is under way.
+    pub fn is_at_rest(&self) -> bool {
+        self.step.is_empty()
+    }
+
+    /// How many records of dead events were ever kept.
+    pub fn records_pushed(&self) -> u64 {
+        self.ring.pushed()
+    }
+
+    /// The records that were kept after the first `pushed`, the oldest first, as far as they are still remembered.
+    pub fn records_since(&self, pushed: u64) -> impl Iterator<Item = (Dot, Dots)> + '_ {
+        self.ring.since(pushed).map(|(event, removes)| {
+            let removes = removes.map(|dot| self.authors.dot(dot));
+            (self.authors.dot(event), removes.collect())
+        })
     }
 
     /// How many consecutive dots of one author a block holds.

@@ -18,6 +18,8 @@ const INDEX_PARTS: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Ring {
     capacity: usize,
+    /// How many records it was ever given.
+    pushed: u64,
     records: Pages<Record>,
     /// Where the next record goes once the ring is full: over the oldest.
     oldest: u32,
@@ -35,6 +37,7 @@ impl Ring {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity,
+            pushed: 0,
             records: Pages::default(),
             oldest: 0,
             places: Index::default(),
@@ -47,6 +50,7 @@ impl Ring {
         if self.capacity == 0 || self.find(dot).is_some() {
             return;
         }
+        self.pushed += 1;
         let removes = self.removals.keep(dot, removed);
         let record = Record { dot, removes };
         let place = if self.records.len() < self.capacity {
@@ -68,6 +72,22 @@ impl Ring {
     pub(super) fn get(&self, dot: Compact) -> Option<impl Iterator<Item = Compact>> {
         let removes = self.records[self.find(dot)?].removes;
         Some(self.removals.dots(dot, removes))
+    }
+
+    /// How many records it was ever given.
+    pub(super) fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
+    /// The records that it was given after the first `pushed`, the oldest first, as far as it has them.
+    pub(super) fn since(&self, pushed: u64) -> impl Iterator<Item = (Compact, impl Iterator<Item = Compact>)> {
+        let held = self.records.len();
+        let wanted = usize::try_from(self.pushed - pushed.min(self.pushed)).map_or(held, |new| new.min(held));
+        (held - wanted..held).map(move |at| {
+            let place = (self.oldest as usize + at) % held;
+            let record = &self.records[place as u32];
+            (record.dot, self.removals.dots(record.dot, record.removes))
+        })
     }
 
     /// Where the record of an event is.

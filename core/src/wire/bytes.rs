@@ -6,24 +6,24 @@ use super::WireError;
 
 /// Reads from a slice, never past its end.
 #[derive(Clone, Debug)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    pub(super) fn rest(self) -> &'a [u8] {
+    pub(crate) fn rest(self) -> &'a [u8] {
         self.rest
     }
 
-    pub(super) fn finish(self) -> Result<(), WireError> {
+    pub(crate) fn finish(self) -> Result<(), WireError> {
         if self.is_empty() {
             Ok(())
         } else {
@@ -31,24 +31,24 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, WireError> {
+    pub(crate) fn byte(&mut self) -> Result<u8, WireError> {
         let [byte] = self.array()?;
         Ok(byte)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let (array, rest) = self.rest.split_first_chunk().ok_or(WireError::Truncated)?;
         self.rest = rest;
         Ok(*array)
     }
 
-    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], WireError> {
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], WireError> {
         let (taken, rest) = self.rest.split_at_checked(length).ok_or(WireError::Truncated)?;
         self.rest = rest;
         Ok(taken)
     }
 
-    pub(super) fn varint(&mut self) -> Result<u64, WireError> {
+    pub(crate) fn varint(&mut self) -> Result<u64, WireError> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A varint that counts bytes or things, with its bound.
-    pub(super) fn length(&mut self, what: &'static str, max: usize) -> Result<usize, WireError> {
+    pub(crate) fn length(&mut self, what: &'static str, max: usize) -> Result<usize, WireError> {
         let length = self.varint()?;
         usize::try_from(length)
             .ok()
@@ -84,17 +84,17 @@ impl<'a> Reader<'a> {
 }
 
 /// Signed numbers as unsigned ones, small for small distances from 0.
-pub(super) fn zigzag(value: i64) -> u64 {
+pub(crate) fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
 /// Reverses [`zigzag`].
-pub(super) fn unzigzag(value: u64) -> i64 {
+pub(crate) fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
 /// Writes to a growing vector.
-pub(super) trait Writer {
+pub(crate) trait Writer {
     fn byte(&mut self, byte: u8);
     fn put(&mut self, bytes: &[u8]);
 

@@ -187,10 +187,17 @@ impl StampForm {
 const COUNTER_MASK: u64 = 0xffff;
 
 /// Writes the events of one stream.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct EventWriter {
     authors: AuthorTable,
     previous: Previous,
+    inline_max: usize,
+}
+
+impl Default for EventWriter {
+    fn default() -> Self {
+        Self::new(AuthorTable::default(), Hlc::default())
+    }
 }
 
 impl EventWriter {
@@ -199,7 +206,13 @@ impl EventWriter {
         Self {
             authors,
             previous: Previous::new(hlc),
+            inline_max: INLINE_VALUE_BYTES_MAX,
         }
+    }
+
+    /// With another bound for values that stand in their events.
+    pub fn with_inline_max(self, inline_max: usize) -> Self {
+        Self { inline_max, ..self }
     }
 
     /// Begins another stream, with an empty table.
@@ -216,7 +229,7 @@ impl EventWriter {
     /// Appends a live event; its key is left out if the receiver holds the first dot that the event removes. Returns whether its value
     /// has to follow in frames of its own.
     pub fn live(&mut self, event: &LiveEvent<'_>, key_known: bool, out: &mut Vec<u8>) -> bool {
-        let large = event.value.len() > INLINE_VALUE_BYTES_MAX;
+        let large = event.value.len() > self.inline_max;
         let known = key_known && !event.removes.is_empty();
         let gap = self.place(event.dot, out);
         if large {
@@ -317,6 +330,7 @@ impl EventWriter {
 pub struct EventReader {
     authors: AuthorTable,
     previous: Previous,
+    inline_max: usize,
 }
 
 impl EventReader {
@@ -325,7 +339,13 @@ impl EventReader {
         Self {
             authors,
             previous: Previous::new(hlc),
+            inline_max: INLINE_VALUE_BYTES_MAX,
         }
+    }
+
+    /// With another bound for values that stand in their events.
+    pub fn with_inline_max(self, inline_max: usize) -> Self {
+        Self { inline_max, ..self }
     }
 
     /// The table, which other frames of the session share.
@@ -400,7 +420,7 @@ impl EventReader {
         };
         let body = if by_hash {
             let length = from.length("value", VALUE_BYTES_MAX)?;
-            if length <= INLINE_VALUE_BYTES_MAX {
+            if length <= self.inline_max {
                 return Err(WireError::OutOfRange("length of a value by hash"));
             }
             Body::Large {
@@ -408,7 +428,7 @@ impl EventReader {
                 length,
             }
         } else {
-            let length = from.length("inline value", INLINE_VALUE_BYTES_MAX)?;
+            let length = from.length("inline value", self.inline_max)?;
             Body::Inline(Value::from(from.take(length)?))
         };
         let kind = match &body {

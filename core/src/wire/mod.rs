@@ -5,7 +5,7 @@
 //! before anything is allocated for them. `PROTOCOL.md` draws each frame byte by byte.
 
 mod authors;
-mod bytes;
+pub(crate) mod bytes;
 mod end;
 mod error;
 mod events;

@@ -1,0 +1,74 @@
+//! How a replica lies on a disk: records under ordered keys, written in atomic transactions.
+//!
+//! A storage need not know more than that. It is a map from bytes to bytes that carries out a [`Transaction`] whole or not at all and
+//! gives its records back in the order of their keys; IndexedDB, redb and a `BTreeMap` are all three of this kind.
+//!
+//! ```text
+//! key                    record
+//! 0                      state     what is known of everything: store, vector, frontier, where the journal begins
+//! 1, number (8 bytes)    commit    one or more batches, as they were made
+//! 2, number (8 bytes)    ring      what events that died lately had removed
+//! 3, text                page      the live entries of all keys from this text on, up to the next page's
+//! 4, author, n (8 bytes) body      a value that is too large to stand in a commit or page
+//! ```
+//!
+//! A write is one commit, appended to the journal; this is what it waits for. When the journal has become long, or nothing else is to
+//! be done, the pages that it concerns are written anew, a few at a time, and what it says of them is forgotten. So what is written
+//! one by one costs one small record each, what lies on the disk is little more than what lives, and of entries that died nothing
+//! is left, whatever their number.
+//!
+//! Pages are in the order of keys, not of dots: an overwrite then changes one page and leaves no hole in another, and one key or a
+//! range of them can be read without the others.
+//!
+//! [`Disk`] decides what is to be written when; [`Opening`] reads it again. Neither touches a disk.
+//!
+//! Events are written as in a session (`wire::events`), with other bounds for what stands in them: [`INLINE_BYTES_MAX`]. Numbers in keys
+//! are big-endian, so that their order is that of the bytes.
+
+mod commit;
+mod error;
+mod opening;
+mod page;
+mod record;
+mod ring;
+mod state;
+mod writing;
+
+pub use error::DiskError;
+pub use opening::{Opened, Opening};
+pub use record::Transaction;
+pub use writing::Disk;
+
+/// How much is written at a time, and when what can wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sizes {
+    /// How many entries a page has at most. A change of one entry writes its page anew.
+    pub page_entries: usize,
+    /// How many bytes of keys and values it has at most: about as much as a disk writes anyway.
+    pub page_bytes: usize,
+    /// How many bytes of pages are written in one transaction: a few milliseconds, so that nobody waits long behind it.
+    pub tidied_bytes: usize,
+    /// Beyond this length the journal is worked off when no write waits. What it says has to be taken in anew at each opening, which
+    /// takes some ten milliseconds for so much.
+    pub journal_bytes_long: usize,
+    /// Beyond this length it is worked off beside the writes that wait: it must not grow for ever because somebody never pauses.
+    pub journal_bytes_max: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            page_entries: 256,
+            page_bytes: 32 * 1024,
+            tidied_bytes: 128 * 1024,
+            journal_bytes_long: 512 * 1024,
+            journal_bytes_max: 4 * 1024 * 1024,
+        }
+    }
+}
+
+/// The version of the format. A newer one is refused by name, before anything else is read.
+pub const FORMAT: u8 = 1;
+
+/// A longer value is a record of its own: it is written once, and not again with every page that its neighbours change.
+pub const INLINE_BYTES_MAX: usize = 4 * 1024;

@@ -1,0 +1,272 @@
+//! Reading a disk again.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+
+use super::{
+    Disk, DiskError, Sizes, commit, page,
+    record::{Key as RecordKey, unseal},
+    ring,
+    state::State,
+    writing::{FIRST_COMMIT, Found},
+};
+use crate::{
+    causality::{Dots, Frontier, Key, Value, VersionVector},
+    id::{ContentHash, Dot, StoreId},
+    store::{Batch, StoredEntry},
+    wire::{Body, Described, WireError},
+};
+
+/// Takes the records of a disk, in the order of their keys, and puts together the replica that they are.
+#[derive(Debug)]
+pub struct Opening {
+    store: StoreId,
+    sizes: Sizes,
+    state: Option<State>,
+    found: Found,
+    vector: VersionVector,
+    frontier: Frontier,
+    /// What the journal says died.
+    removed: BTreeSet<Dot>,
+    /// What the journal brought and did not remove again. What is in a page as well is taken from there.
+    added: BTreeMap<Dot, Described>,
+    records: Vec<(Dot, Dots)>,
+    entries: Vec<StoredEntry>,
+    /// The page that is open: its first text, and the entries of it, until it is known where the next begins.
+    page: Option<(Key, Vec<Described>)>,
+    /// Entries whose values are records of their own: where they are, and what the value must be.
+    absent: BTreeMap<Dot, (usize, ContentHash, usize)>,
+    /// Where the page after the last that was taken begins, by what that says: nowhere, if it is the last. `None` before any.
+    next_page: Option<Option<Key>>,
+    /// Whether all pages are read.
+    past_pages: bool,
+}
+
+/// A replica as it lay on a disk.
+#[derive(Debug)]
+pub struct Opened {
+    /// All of it, as one batch.
+    pub batch: Batch,
+    /// The book of the disk.
+    pub disk: Disk,
+    /// Entries whose values are lost. They are not in the batch.
+    pub lost: Vec<Dot>,
+}
+
+impl Opening {
+    /// Nothing is read yet.
+    pub fn new(store: StoreId, sizes: Sizes) -> Self {
+        Self {
+            store,
+            sizes,
+            state: None,
+            found: Found::default(),
+            vector: VersionVector::new(),
+            frontier: Frontier::default(),
+            removed: BTreeSet::new(),
+            added: BTreeMap::new(),
+            records: Vec::new(),
+            entries: Vec::new(),
+            page: None,
+            absent: BTreeMap::new(),
+            next_page: None,
+            past_pages: false,
+        }
+    }
+
+    /// Takes the next record.
+    ///
+    /// # Errors
+    /// When it is not what was written. The records are no replica then.
+    pub fn take(&mut self, key: &[u8], record: &[u8]) -> Result<(), DiskError> {
+        let parsed = RecordKey::parse(key)?;
+        let payload = unseal(key, record, parsed.what())?;
+        let damaged = |error| parsed.damaged(error);
+        if parsed != RecordKey::State && self.state.is_none() {
+            return Err(DiskError::StateMissing);
+        }
+        match parsed {
+            RecordKey::State => self.state(payload)?,
+            RecordKey::Commit(number) => self.commit(number, payload)?,
+            RecordKey::Ring(number) => {
+                self.found.segments.push(number);
+                let records = &mut self.records;
+                ring::decode(payload, |dot, removes| records.push((dot, removes))).map_err(damaged)?;
+            }
+            RecordKey::Page(first) => {
+                let first = Key::from(first);
+                self.close_page(Some(&first));
+                self.expect_page(Some(&first))?;
+                let (next, entries) = page::decode(payload).map_err(damaged)?;
+                self.next_page = Some(next);
+                self.page = Some((first, entries));
+            }
+            RecordKey::Body(dot) => {
+                self.end_pages()?;
+                if let Some((at, hash, length)) = self.absent.remove(&dot) {
+                    if payload.len() != length || ContentHash::of(payload) != hash {
+                        return Err(damaged(WireError::OutOfRange("hash of a body")));
+                    }
+                    self.entries[at].value = Value::from(payload);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// All records are taken. `None` when there were none.
+    ///
+    /// # Errors
+    /// When records are missing.
+    pub fn finish(mut self) -> Result<Option<Opened>, DiskError> {
+        self.end_pages()?;
+        let Some(state) = self.state else { return Ok(None) };
+        let next_commit = self.found.journal.last().map_or(state.first, |(number, ..)| number + 1);
+        if next_commit < state.known {
+            return Err(DiskError::CommitMissing(next_commit));
+        }
+        self.found.next_commit = next_commit;
+        let mut lost: Vec<(usize, Dot)> = self.absent.iter().map(|(dot, (at, ..))| (*at, *dot)).collect();
+        lost.sort_unstable();
+        for (at, _) in lost.iter().rev() {
+            self.entries.swap_remove(*at);
+        }
+        let batch = Batch {
+            entries: self.entries,
+            removed: Vec::new(),
+            records: self.records,
+            vector: self.vector.iter().collect(),
+            frontier: self.frontier,
+        };
+        Ok(Some(Opened {
+            batch,
+            disk: Disk::found(self.store, self.sizes, self.found),
+            lost: lost.into_iter().map(|(_, dot)| dot).collect(),
+        }))
+    }
+
+    fn state(&mut self, payload: &[u8]) -> Result<(), DiskError> {
+        let state = State::decode(payload)?;
+        if state.store != self.store {
+            return Err(DiskError::Store(state.store));
+        }
+        self.vector = state.vector.clone();
+        self.frontier = state.frontier.clone();
+        self.state = Some(state);
+        Ok(())
+    }
+
+    fn commit(&mut self, number: u64, payload: &[u8]) -> Result<(), DiskError> {
+        let key = RecordKey::Commit(number);
+        let first = self.state.as_ref().map_or(0, |state| state.first);
+        let expected = self.found.journal.last().map_or(first, |(last, ..)| last + 1);
+        if number != expected {
+            return Err(DiskError::CommitMissing(expected));
+        }
+        let mut keys = Vec::new();
+        commit::decode(payload, |committed| {
+            self.vector.raise(&committed.vector);
+            self.frontier = committed.frontier;
+            for event in committed.events {
+                match event {
+                    Described::Live { dot, ref key, .. } => {
+                        keys.push(key.clone());
+                        self.added.insert(dot, event);
+                    }
+                    Described::Dead { dot, removes } => self.records.push((dot, removes)),
+                    Described::Forgotten { .. } => {}
+                }
+            }
+            for dot in &committed.removed {
+                if let Some(Described::Live { dot, removes, .. }) = self.added.remove(dot) {
+                    self.records.push((dot, removes));
+                }
+            }
+            self.removed.extend(committed.removed);
+        })
+        .map_err(|error| key.damaged(error))?;
+        self.found.journal.push((number, payload.len(), keys));
+        Ok(())
+    }
+
+    /// The page that was open ends where the next begins: what it says of later keys is out of date.
+    fn close_page(&mut self, next: Option<&Key>) {
+        let Some((first, entries)) = self.page.take() else {
+            return;
+        };
+        for event in entries {
+            let Described::Live { dot, key, removes, .. } = &event else {
+                continue;
+            };
+            if next.is_some_and(|next| key >= next) {
+                continue;
+            }
+            self.added.remove(dot);
+            if self.removed.contains(dot) {
+                self.records.push((*dot, removes.clone()));
+                // Which commit removed it cannot be told; that the page is out of date can.
+                self.found.outdated.push(key.clone());
+            } else {
+                self.add(event);
+            }
+        }
+        self.found.pages.push(first);
+    }
+
+    /// Whether a page may come here, or the end of all.
+    fn expect_page(&self, found: Option<&Key>) -> Result<(), DiskError> {
+        let expected = match &self.next_page {
+            Some(next) => next.clone(),
+            // As long as the journal says all, pages may be missing from the first on; then what it no longer says is in them.
+            None if self.state.as_ref().is_none_or(|state| state.first == FIRST_COMMIT) => None,
+            None => Some(Key::new()),
+        };
+        match expected {
+            Some(expected) if found.is_none_or(|found| *found > expected) => Err(DiskError::PageMissing(expected)),
+            _ => Ok(()),
+        }
+    }
+
+    fn end_pages(&mut self) -> Result<(), DiskError> {
+        if !self.past_pages {
+            self.expect_page(None)?;
+            self.past_pages = true;
+            self.close_page(None);
+            for (_, event) in core::mem::take(&mut self.added) {
+                self.add(event);
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, event: Described) {
+        let Described::Live {
+            dot,
+            key,
+            body,
+            kind,
+            hlc,
+            removes,
+        } = event
+        else {
+            return;
+        };
+        let value = match body {
+            Body::Inline(value) => value,
+            Body::Large { hash, length } => {
+                self.absent.insert(dot, (self.entries.len(), hash, length));
+                Value::default()
+            }
+        };
+        self.entries.push(StoredEntry {
+            dot,
+            key,
+            value,
+            kind,
+            hlc,
+            removes,
+        });
+    }
+}

@@ -1,0 +1,96 @@
+//! The state record: what the others belong to.
+//!
+//! ```text
+//! format (1 byte), store (16 bytes), varint number of the first commit that counts, varint number of the commit after the last
+//! that this knows of, vector, frontier
+//! vector   = varint count, then per author 16 bytes and varint n
+//! frontier = varint count, then per dot 16 bytes and varint n
+//! ```
+
+use alloc::vec::Vec;
+
+use super::{DiskError, FORMAT, record::Key};
+use crate::{
+    causality::{Frontier, VersionVector},
+    id::{AuthorId, Dot, StoreId},
+    wire::{
+        AUTHORS_MAX, FRONTIER_MAX, WireError,
+        bytes::{Reader, Writer as _},
+    },
+};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct State {
+    pub(super) store: StoreId,
+    /// Commits before this one are in the pages.
+    pub(super) first: u64,
+    /// The commits before this one are in the vector and the frontier.
+    pub(super) known: u64,
+    pub(super) vector: VersionVector,
+    pub(super) frontier: Frontier,
+}
+
+impl State {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::from([FORMAT]);
+        out.extend(self.store.0);
+        out.varint(self.first);
+        out.varint(self.known);
+        out.varint(self.vector.len() as u64);
+        for (author, n) in self.vector.iter() {
+            write_dot(Dot::new(author, n), &mut out);
+        }
+        write_frontier(&self.frontier, &mut out);
+        out
+    }
+
+    pub(super) fn decode(payload: &[u8]) -> Result<Self, DiskError> {
+        match payload.first() {
+            Some(&FORMAT) => Self::read(&mut Reader::new(&payload[1..])).map_err(|error| Key::State.damaged(error)),
+            Some(&newer) => Err(DiskError::Format(newer)),
+            None => Err(Key::State.damaged(WireError::Truncated)),
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, WireError> {
+        let store = StoreId(from.array()?);
+        let (first, known) = (from.varint()?, from.varint()?);
+        let mut vector = VersionVector::new();
+        for _ in 0..from.length("authors", AUTHORS_MAX)? {
+            let dot = read_dot(from)?;
+            vector.advance(dot.author, dot.n);
+        }
+        let frontier = read_frontier(from)?;
+        from.clone().finish()?;
+        Ok(Self {
+            store,
+            first,
+            known,
+            vector,
+            frontier,
+        })
+    }
+}
+
+pub(super) fn write_dot(dot: Dot, out: &mut Vec<u8>) {
+    out.extend(dot.author.0);
+    out.varint(dot.n);
+}
+
+pub(super) fn read_dot(from: &mut Reader<'_>) -> Result<Dot, WireError> {
+    Ok(Dot::new(AuthorId(from.array()?), from.varint()?))
+}
+
+pub(super) fn write_frontier(frontier: &Frontier, out: &mut Vec<u8>) {
+    out.varint(frontier.dots().len() as u64);
+    for dot in frontier.dots() {
+        write_dot(*dot, out);
+    }
+}
+
+pub(super) fn read_frontier(from: &mut Reader<'_>) -> Result<Frontier, WireError> {
+    let count = from.length("frontier", FRONTIER_MAX)?;
+    // Collected one by one: each takes bytes, so the record's end bounds them.
+    let dots: Result<Vec<Dot>, _> = (0..count).map(|_| read_dot(from)).collect();
+    Ok(Frontier::new(dots?))
+}

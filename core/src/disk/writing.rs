@@ -1,0 +1,380 @@
+//! What is written when.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    vec::Vec,
+};
+use core::{mem, ops::Bound};
+
+use super::{
+    INLINE_BYTES_MAX, Sizes, commit, page,
+    record::{Key as RecordKey, Transaction},
+    ring,
+    state::State,
+};
+use crate::{
+    causality::{Frontier, Key, Value, VersionVector},
+    id::{Dot, StoreId},
+    store::{Batch, BatchId, Entry, Scan, Store},
+};
+
+/// The number of the first commit ever.
+pub(super) const FIRST_COMMIT: u64 = 1;
+
+/// Keeps the book of what is on a disk and says what to write. Only one transaction may be under way at a time: what comes in the
+/// meantime becomes one commit, so that many writers share a flush and a single one waits for nobody.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    store: StoreId,
+    sizes: Sizes,
+    /// By the first text that belongs to them. The first begins with the empty text.
+    pages: BTreeMap<Key, Page>,
+    /// The pages that are older than the journal, by the commit that concerned them first.
+    stale: BTreeSet<(u64, Key)>,
+    /// The commits that the journal holds: number and length.
+    journal: VecDeque<(u64, usize)>,
+    journal_bytes: usize,
+    next_commit: u64,
+    /// The next commit, as far as it is known, and the last batch in it.
+    waiting: Vec<u8>,
+    last_waiting: Option<BatchId>,
+    /// Large values that the next commit brings and that it makes superfluous.
+    bodies: BTreeMap<Dot, Value>,
+    dead_bodies: Vec<Dot>,
+    /// The segments of the ring, and how much of the replica's ring they hold.
+    segments: VecDeque<u64>,
+    ring_written: u64,
+    /// Whether there is a state record.
+    begun: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Page {
+    /// Whether it has a record.
+    written: bool,
+    /// The commit that concerned it first since it was written.
+    stale: Option<u64>,
+}
+
+/// What [`super::Opening`] found on a disk.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Their first texts.
+    pub(super) pages: Vec<Key>,
+    /// Number, length, and the keys that it concerns.
+    pub(super) journal: Vec<(u64, usize, Vec<Key>)>,
+    /// Keys of which the journal says, in one commit or another, that something died.
+    pub(super) outdated: Vec<Key>,
+    pub(super) next_commit: u64,
+    pub(super) segments: Vec<u64>,
+    pub(super) ring_written: u64,
+}
+
+impl Disk {
+    /// An empty disk.
+    pub fn new(store: StoreId, sizes: Sizes) -> Self {
+        let mut disk = Self::without_pages(store, sizes);
+        // The journal does not end before there is a first page, whatever it says.
+        disk.outdate(&Key::new());
+        disk
+    }
+
+    fn without_pages(store: StoreId, sizes: Sizes) -> Self {
+        Self {
+            store,
+            sizes,
+            pages: BTreeMap::from([(Key::new(), Page::default())]),
+            stale: BTreeSet::new(),
+            journal: VecDeque::new(),
+            journal_bytes: 0,
+            next_commit: FIRST_COMMIT,
+            waiting: Vec::new(),
+            last_waiting: None,
+            bodies: BTreeMap::new(),
+            dead_bodies: Vec::new(),
+            segments: VecDeque::new(),
+            ring_written: 0,
+            begun: false,
+        }
+    }
+
+    pub(super) fn found(store: StoreId, sizes: Sizes, found: Found) -> Self {
+        let mut disk = Self::without_pages(store, sizes);
+        for first in found.pages {
+            let page = Page {
+                written: true,
+                stale: None,
+            };
+            disk.pages.insert(first, page);
+        }
+        disk.next_commit = found.journal.first().map_or(found.next_commit, |(number, ..)| *number);
+        for key in &found.outdated {
+            disk.outdate(key);
+        }
+        if disk.pages.first_key_value().is_some_and(|(_, page)| !page.written) {
+            disk.outdate(&Key::new());
+        }
+        for (number, length, keys) in found.journal {
+            disk.next_commit = number;
+            disk.journal.push_back((number, length));
+            disk.journal_bytes += length;
+            for key in &keys {
+                disk.outdate(key);
+            }
+        }
+        disk.next_commit = found.next_commit;
+        disk.segments = found.segments.into();
+        disk.ring_written = found.ring_written;
+        disk.begun = true;
+        disk
+    }
+
+    /// Takes a batch that the replica wants stored. [`Self::next`] hands it out, with what else has come by then.
+    pub fn take(&mut self, id: BatchId, batch: &Batch) {
+        commit::encode(batch, &mut self.waiting);
+        self.last_waiting = Some(id);
+        for entry in &batch.entries {
+            self.outdate(&entry.key);
+            if entry.value.len() > INLINE_BYTES_MAX {
+                self.bodies.insert(entry.dot, entry.value.clone());
+            }
+        }
+        for removed in &batch.removed {
+            self.outdate(&removed.key);
+            if removed.bytes > INLINE_BYTES_MAX && self.bodies.remove(&removed.dot).is_none() {
+                self.dead_bodies.push(removed.dot);
+            }
+        }
+    }
+
+    /// The next transaction, and the batch up to which all are durable with it. Comes once the one before is done, and all that the
+    /// replica had put out is taken. `idle` says that there is nothing better to do than to tidy up.
+    pub fn next(&mut self, store: &Store, idle: bool) -> Option<(Option<BatchId>, Transaction)> {
+        let mut transaction = Transaction::default();
+        let last = self.last_waiting.take();
+        if last.is_some() {
+            self.commit(&mut transaction);
+        }
+        let wanted = match last {
+            Some(_) => self.journal_bytes > self.sizes.journal_bytes_max,
+            None => idle || self.journal_bytes > self.sizes.journal_bytes_long,
+        };
+        // What a page says must be what is durable with it: a step that is under way is neither here nor there.
+        if wanted && self.begun && store.is_at_rest() {
+            self.tidy(store, &mut transaction);
+        }
+        (!transaction.is_empty()).then_some((last, transaction))
+    }
+
+    /// Whether a batch waits to be handed out.
+    pub fn is_waiting(&self) -> bool {
+        self.last_waiting.is_some()
+    }
+
+    /// Whether something is to be tidied up when there is time.
+    pub fn is_untidy(&self) -> bool {
+        !self.journal.is_empty()
+    }
+
+    /// Appends what waits to the journal.
+    fn commit(&mut self, transaction: &mut Transaction) {
+        if !self.begun {
+            self.begun = true;
+            // Nothing is durable yet, whatever the replica holds.
+            let nothing = State {
+                store: self.store,
+                first: self.next_commit,
+                known: self.next_commit,
+                vector: VersionVector::new(),
+                frontier: Frontier::default(),
+            };
+            transaction.put(RecordKey::State, nothing.encode());
+        }
+        for (dot, value) in mem::take(&mut self.bodies) {
+            transaction.put(RecordKey::Body(dot), value.to_vec());
+        }
+        for dot in mem::take(&mut self.dead_bodies) {
+            transaction.delete(RecordKey::Body(dot));
+        }
+        let payload = mem::take(&mut self.waiting);
+        self.journal.push_back((self.next_commit, payload.len()));
+        self.journal_bytes += payload.len();
+        transaction.put(RecordKey::Commit(self.next_commit), payload);
+        self.next_commit += 1;
+    }
+
+    /// Writes some pages anew, the longest outdated first, and cuts off the journal before the first commit that is still needed.
+    fn tidy(&mut self, store: &Store, transaction: &mut Transaction) {
+        let mut left = self.sizes.tidied_bytes;
+        while left > 0
+            && let Some((since, first)) = self.stale.pop_first()
+        {
+            self.write_page(first, since, store, &mut left, transaction);
+        }
+        let needed = self.stale.first().map_or(self.next_commit, |(since, _)| *since);
+        let superfluous = self.journal.iter().take_while(|(number, _)| *number < needed).count();
+        // Each cut writes the vector and a segment of the ring; half of the journal is worth it.
+        if superfluous == 0 || superfluous * 2 < self.journal.len() {
+            return;
+        }
+        for (number, length) in self.journal.drain(..superfluous) {
+            self.journal_bytes -= length;
+            transaction.delete(RecordKey::Commit(number));
+        }
+        self.write_ring(store, transaction);
+        let state = State {
+            store: self.store,
+            first: needed,
+            known: self.next_commit,
+            vector: store.vector().clone(),
+            frontier: store.frontier().clone(),
+        };
+        transaction.put(RecordKey::State, state.encode());
+    }
+
+    /// Writes the entries of a page and takes what they weigh from `left`. A page that has become too large is split, from its end
+    /// on: what its record says of the keys of later pages does not count, so the rest of it may follow in other transactions.
+    fn write_page(&mut self, first: Key, since: u64, store: &Store, left: &mut usize, transaction: &mut Transaction) {
+        let end = self.after(&first);
+        let range = Scan {
+            gte: Some(&first),
+            lt: end.as_deref(),
+            reverse: true,
+            ..Scan::default()
+        };
+        let mut chunk = Chunk::default();
+        for entry in store.entries(&range) {
+            if !chunk.has_room(&entry, &self.sizes) {
+                let tail = chunk.split_off_tail();
+                let text = tail.first_key();
+                *left = left.saturating_sub(tail.bytes);
+                self.put_page(text, &tail, transaction);
+                if *left == 0 {
+                    // The rest of it is still as old as it was.
+                    self.stale.insert((since, first.clone()));
+                    return;
+                }
+            }
+            chunk.push(entry);
+        }
+        *left = left.saturating_sub(chunk.bytes.max(1));
+        // Small pages behind it are joined with it.
+        while let Some(next) = self.after(&first).filter(|_| *left > 0) {
+            let end = self.after(&next);
+            let range = Scan {
+                gte: Some(&next),
+                lt: end.as_deref(),
+                ..Scan::default()
+            };
+            let mut joined = chunk.clone();
+            let mut fits = |entry| {
+                let fits = joined.entries.len() < self.sizes.page_entries / 2 && joined.has_room(&entry, &self.sizes);
+                joined.push(entry);
+                fits
+            };
+            if !store.entries(&range).all(&mut fits) {
+                break;
+            }
+            *left = left.saturating_sub(joined.bytes.max(1));
+            self.drop_page(&next, transaction);
+            chunk = joined;
+        }
+        self.put_page(first, &chunk, transaction);
+    }
+
+    fn put_page(&mut self, first: Key, chunk: &Chunk<'_>, transaction: &mut Transaction) {
+        let next = self.after(&first);
+        let payload = page::encode(next.as_deref(), chunk.entries.iter().cloned());
+        transaction.put(RecordKey::Page(&first), payload);
+        let page = Page {
+            written: true,
+            stale: None,
+        };
+        self.pages.insert(first, page);
+    }
+
+    fn drop_page(&mut self, first: &Key, transaction: &mut Transaction) {
+        if let Some(page) = self.pages.remove(first) {
+            if page.written {
+                transaction.delete(RecordKey::Page(first));
+            }
+            if let Some(since) = page.stale {
+                self.stale.remove(&(since, first.clone()));
+            }
+        }
+    }
+
+    /// The page after one.
+    fn after(&self, first: &Key) -> Option<Key> {
+        let behind = (Bound::Excluded(first), Bound::Unbounded);
+        let next = self.pages.range::<Key, _>(behind).next();
+        next.map(|(next, _)| next.clone())
+    }
+
+    /// Notes that the next commit concerns a key.
+    fn outdate(&mut self, key: &Key) {
+        let page = self.pages.range_mut::<Key, _>(..=key).next_back();
+        let (first, page) = page.expect("the first page begins with the empty text");
+        if page.stale.is_none() {
+            page.stale = Some(self.next_commit);
+            self.stale.insert((self.next_commit, first.clone()));
+        }
+    }
+
+    /// Writes what the ring has got since it was written last, or all of it once that would make too many segments.
+    fn write_ring(&mut self, store: &Store, transaction: &mut Transaction) {
+        let pushed = store.records_pushed();
+        if pushed == self.ring_written {
+            return;
+        }
+        if self.segments.len() >= ring::SEGMENTS_MAX {
+            for number in self.segments.drain(..) {
+                transaction.delete(RecordKey::Ring(number));
+            }
+            self.ring_written = 0;
+        }
+        let records = store.records_since(self.ring_written);
+        transaction.put(RecordKey::Ring(self.next_commit), ring::encode(records));
+        self.segments.push_back(self.next_commit);
+        self.ring_written = pushed;
+    }
+}
+
+/// Entries on their way into a page, the last first.
+#[derive(Clone, Debug, Default)]
+struct Chunk<'a> {
+    entries: Vec<Entry<'a>>,
+    bytes: usize,
+}
+
+impl<'a> Chunk<'a> {
+    /// Whether an entry fits. What stands under one key stays together.
+    fn has_room(&self, entry: &Entry<'_>, sizes: &Sizes) -> bool {
+        let same_key = |last: &Entry<'_>| last.key == entry.key;
+        self.entries.last().is_none_or(same_key)
+            || self.entries.len() < sizes.page_entries && self.bytes + page::weight(entry) <= sizes.page_bytes
+    }
+
+    fn push(&mut self, entry: Entry<'a>) {
+        self.bytes += page::weight(&entry);
+        self.entries.push(entry);
+    }
+
+    /// Takes the last three quarters: a page that was split once would else be split again by the next key.
+    fn split_off_tail(&mut self) -> Self {
+        let all = self.entries.len();
+        let is_cut = |at: &usize| *at == all || self.entries[*at - 1].key != self.entries[*at].key;
+        let cut = (all * 3 / 4..=all).filter(|at| *at > 0).find(is_cut).unwrap_or(all);
+        let rest = self.entries.split_off(cut);
+        let mut tail = mem::take(self);
+        for entry in rest {
+            tail.bytes -= page::weight(&entry);
+            self.push(entry);
+        }
+        tail
+    }
+
+    fn first_key(&self) -> Key {
+        self.entries.last().map(|entry| entry.key.clone()).unwrap_or_default()
+    }
+}

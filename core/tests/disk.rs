@@ -1,0 +1,389 @@
+//! Goal: what lies on a disk is the replica, takes little more than what lives, and damage to it is told. Method: a replica beside a
+//! map of records, opened again from them; then one thing is done to the records.
+//!
+//! After a deliberate change of the format (with its version, and a way to read the one before), write the vectors anew with
+//! `GOSSIPSTORE_WRITE_VECTORS=1 cargo test -p gossipstore-core --test disk`.
+
+mod support;
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use gossipstore_core::{
+    disk::{Disk, DiskError, INLINE_BYTES_MAX, Opened, Opening, Sizes},
+    id::{Dot, StoreId},
+    replica::{BatchId, Command, Key, Replica, Scan, Value, Write},
+    wire::VALUE_BYTES_MAX,
+};
+use support::{Driver, config};
+
+type Records = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// A replica with its disk.
+struct Kept {
+    driver: Driver,
+    disk: Disk,
+    records: Records,
+    /// How many batches the disk was given.
+    taken: usize,
+    /// How many bytes were written, and in the largest transaction.
+    written: usize,
+    largest: usize,
+}
+
+/// Small pages, so that few keys make many.
+const SMALL: Sizes = Sizes {
+    page_entries: 8,
+    page_bytes: 400,
+    tidied_bytes: 500,
+    journal_bytes_long: 2_000,
+    journal_bytes_max: 8_000,
+};
+
+fn store() -> StoreId {
+    StoreId::from_name("test")
+}
+
+impl Kept {
+    fn new(sizes: Sizes) -> Self {
+        Self {
+            driver: Driver::new(1),
+            disk: Disk::new(store(), sizes),
+            records: Records::new(),
+            taken: 0,
+            written: 0,
+            largest: 0,
+        }
+    }
+
+    fn transact(&mut self, writes: impl IntoIterator<Item = Write>) {
+        self.driver.transact(writes).expect("valid writes");
+    }
+
+    /// Gives the disk what the replica has put out, and carries out one transaction. Returns whether there was one.
+    fn flush(&mut self, idle: bool) -> bool {
+        for (at, batch) in self.driver.batches.iter().enumerate().skip(self.taken) {
+            self.disk.take(BatchId(at as u64), batch);
+        }
+        self.taken = self.driver.batches.len();
+        let Some((_, transaction)) = self.disk.next(self.driver.replica.store(), idle) else {
+            return false;
+        };
+        self.written += transaction.bytes();
+        self.largest = self.largest.max(transaction.bytes());
+        for (key, record) in transaction.changes {
+            match record {
+                Some(record) => self.records.insert(key, record),
+                None => self.records.remove(&key),
+            };
+        }
+        true
+    }
+
+    fn settle(&mut self) {
+        while self.flush(true) {}
+    }
+
+    fn bytes(&self) -> usize {
+        self.records.iter().map(|(key, record)| key.len() + record.len()).sum()
+    }
+
+    /// What is on the disk is what is shown; goes on from there if `again`.
+    fn check(&mut self, sizes: Sizes, again: bool) {
+        let (replica, disk) = open(&self.records, sizes).expect("an undamaged disk");
+        let shown = &self.driver.replica;
+        assert_eq!(replica.digest(), shown.digest());
+        assert_eq!(replica.frontier(), shown.frontier());
+        assert!(replica.live_dots().eq(shown.live_dots()));
+        assert!(reading(&replica).eq(&reading(shown)));
+        if again {
+            self.driver.replica = replica;
+            self.driver.batches.clear();
+            (self.disk, self.taken) = (disk, 0);
+        }
+    }
+}
+
+fn reading(replica: &Replica) -> Vec<(Key, Value, usize)> {
+    let all = Scan::default();
+    let items = replica.scan(&all);
+    items
+        .map(|item| (item.key.clone(), item.value.clone(), item.siblings))
+        .collect()
+}
+
+fn read(records: &Records, sizes: Sizes) -> Result<Option<Opened>, DiskError> {
+    let mut opening = Opening::new(store(), sizes);
+    for (key, record) in records {
+        opening.take(key, record)?;
+    }
+    opening.finish()
+}
+
+fn open(records: &Records, sizes: Sizes) -> Result<(Replica, Disk), String> {
+    let opened = read(records, sizes).map_err(|error| error.to_string())?;
+    let Opened { batch, disk, lost } = opened.ok_or("there is nothing")?;
+    if !lost.is_empty() {
+        return Err(format!("lost {lost:?}"));
+    }
+    let now = Driver::new(2).now;
+    let replica = Replica::restore(config(2), now, [batch]).map_err(|error| error.to_string())?;
+    Ok((replica, disk))
+}
+
+fn put(key: impl AsRef<str>, value: impl Into<Value>) -> Write {
+    Write::Put {
+        key: Key::from(key.as_ref()),
+        value: value.into(),
+        context: None,
+    }
+}
+
+fn delete(key: impl AsRef<str>) -> Write {
+    Write::Delete {
+        key: Key::from(key.as_ref()),
+        context: None,
+    }
+}
+
+/// A fixed walk.
+fn walk() -> impl FnMut(usize) -> usize {
+    let mut state = 7_u64;
+    move |below| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as usize % below
+    }
+}
+
+#[test]
+fn what_is_kept_is_what_is_shown_whatever_was_done_and_whenever_it_was_tidied_up() {
+    for sizes in [SMALL, Sizes::default()] {
+        let (mut kept, mut random) = (Kept::new(sizes), walk());
+        for step in 0..3_000 {
+            let key = format!("{:x}", random(400));
+            match random(100) {
+                0 => kept.driver.command(Command::Clear).expect("clears"),
+                1..30 => kept.transact([delete(key)]),
+                30..35 => kept.transact((0..20).map(|n| put(format!("{key}/{n}"), vec![n; 20]))),
+                35..38 => kept.transact([put(key, vec![step as u8; INLINE_BYTES_MAX + random(9_000)])]),
+                _ => kept.transact([put(key, vec![step as u8; random(60)])]),
+            }
+            while random(3) > 0 && kept.flush(random(2) == 0) {}
+            if random(100) == 0 {
+                while kept.flush(false) {}
+                kept.check(sizes, random(2) == 0);
+            }
+        }
+        kept.settle();
+        kept.check(sizes, false);
+        let journal = kept.records.keys().filter(|key| key[0] == 1).count();
+        assert_eq!((journal, kept.disk.is_untidy()), (0, false));
+    }
+}
+
+#[test]
+fn little_more_is_kept_than_what_lives_and_written_than_what_changes() {
+    const KEYS: usize = 10_000;
+    let entry = |n: usize, round: u8| put(format!("key/{n:08}"), vec![round; 50]);
+    let fair = KEYS * (12 + 50 + 16);
+    let mut kept = Kept::new(Sizes::default());
+    kept.transact((0..KEYS).map(|n| entry(n, 0)));
+    kept.settle();
+    println!(
+        "{KEYS} entries: {} bytes, {:.2} of key, value and 16",
+        kept.bytes(),
+        kept.bytes() as f64 / fair as f64
+    );
+    assert!(kept.bytes() * 100 <= fair * 105, "{} bytes", kept.bytes());
+
+    let (mut random, before) = (walk(), kept.written);
+    for round in 1..=10 {
+        for _ in 0..KEYS / 100 {
+            kept.transact((0..100).map(|_| entry(random(KEYS), round)));
+            kept.flush(false);
+        }
+    }
+    kept.settle();
+    let written = (kept.written - before) as f64 / (10 * fair) as f64;
+    println!(
+        "overwritten ten times: {} bytes, {written:.2} times what was changed",
+        kept.bytes()
+    );
+    let ring = config(1).ring_records * 11;
+    assert!(kept.bytes() * 100 <= fair * 105 + ring * 100, "{} bytes", kept.bytes());
+    assert!(written < 4.0, "{written}");
+    assert!(kept.largest < 1024 * 1024, "{}", kept.largest);
+
+    kept.driver.command(Command::Clear).expect("clears");
+    kept.settle();
+    let pages = kept.records.keys().filter(|key| key[0] == 3).count();
+    assert_eq!(pages, 1, "pages without entries are joined");
+    kept.check(Sizes::default(), false);
+}
+
+#[test]
+fn large_values_are_written_once_and_leave_nothing() {
+    let mut kept = Kept::new(SMALL);
+    let large = vec![7; 100_000];
+    kept.transact([put("large", large.clone()), put("a", vec![1])]);
+    kept.settle();
+    let before = kept.written;
+    for n in 0..50 {
+        kept.transact([put("largf", vec![n; 10])]);
+        kept.settle();
+    }
+    assert!(kept.written - before < 50_000, "{}", kept.written - before);
+    kept.check(SMALL, true);
+    assert_eq!(
+        kept.driver.replica.get("large").map(|value| value.len()),
+        Some(large.len())
+    );
+    // One that is written and gone before it is flushed, and one that is overwritten.
+    kept.transact([put("brief", large.clone())]);
+    kept.transact([delete("brief"), put("large", vec![1])]);
+    kept.settle();
+    assert!(kept.records.keys().all(|key| key[0] != 4));
+    assert!(kept.bytes() < 3_000, "{}", kept.bytes());
+    kept.check(SMALL, false);
+
+    kept.transact([put("largest", vec![3; VALUE_BYTES_MAX])]);
+    kept.settle();
+    kept.check(SMALL, false);
+}
+
+#[test]
+fn a_value_that_is_lost_is_told_and_the_others_are_there() {
+    let mut kept = Kept::new(SMALL);
+    kept.transact([put("a", vec![1]), put("large", vec![7; 10_000]), put("z", vec![2])]);
+    kept.settle();
+    kept.records.retain(|key, _| key[0] != 4);
+    let opened = read(&kept.records, SMALL).expect("a replica").expect("that is there");
+    let author = kept.driver.replica.author().expect("it has written");
+    assert_eq!(opened.lost, [Dot::new(author, 2)]);
+    let mut keys: Vec<_> = opened.batch.entries.iter().map(|entry| entry.key.as_str()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["a", "z"]);
+}
+
+#[test]
+fn what_died_lately_is_remembered_after_a_restart() {
+    let mut kept = Kept::new(SMALL);
+    for n in 0..60 {
+        kept.transact([put(format!("{n}"), vec![1])]);
+        kept.transact([put(format!("{n}"), vec![2]), delete(format!("{}", n / 2))]);
+        kept.settle();
+    }
+    let records = |replica: &Replica| {
+        let mut records: Vec<_> = replica.store().records_since(0).collect();
+        records.sort_by_key(|(dot, _)| *dot);
+        records
+    };
+    let before = records(&kept.driver.replica);
+    assert!(before.len() > 90);
+    kept.check(SMALL, true);
+    assert_eq!(records(&kept.driver.replica), before);
+    let segments = kept.records.keys().filter(|key| key[0] == 2).count();
+    assert!((1..=16).contains(&segments), "{segments}");
+}
+
+#[test]
+fn damage_is_told() {
+    let mut kept = Kept::new(SMALL);
+    kept.transact((0..100).map(|n| put(format!("{n:03}"), vec![n; 30])));
+    kept.transact([put("large", vec![7; 10_000]), delete("099")]);
+    kept.settle();
+    // Pages, and a journal that is not worked off.
+    for n in 0..5 {
+        kept.transact([put(format!("{n:03}"), vec![9]), delete("050")]);
+        kept.flush(false);
+    }
+    let kinds: Vec<u8> = kept.records.keys().map(|key| key[0]).collect();
+    assert!((0..=4).all(|kind| kinds.contains(&kind)), "{kinds:?}");
+
+    for (key, record) in &kept.records {
+        for at in (0..record.len()).step_by(17) {
+            let mut records = kept.records.clone();
+            records.get_mut(key).expect("it is there")[at] ^= 0x20;
+            let error = read(&records, SMALL).map(|_| ()).expect_err("it is told");
+            assert!(matches!(error, DiskError::Damaged { .. }), "{error}");
+        }
+        let mut records = kept.records.clone();
+        records.remove(key);
+        // The last commit was perhaps never written, and what died long ago may be forgotten.
+        let last = kept.records.keys().rfind(|key| key[0] == 1) == Some(key);
+        match (key[0], read(&records, SMALL)) {
+            (0, Err(DiskError::StateMissing))
+            | (1, Err(DiskError::CommitMissing(_)))
+            | (2, Ok(Some(_)))
+            | (3, Err(DiskError::PageMissing(_))) => {}
+            (1, Ok(Some(_))) if last => {}
+            (4, Ok(Some(opened))) => assert_eq!(opened.lost.len(), 1),
+            (kind, other) => panic!("kind {kind}: {other:?}"),
+        }
+        let mut records = kept.records.clone();
+        let moved = records.remove(key).expect("it is there");
+        records.insert([key.as_slice(), b"0"].concat(), moved);
+        assert!(read(&records, SMALL).is_err());
+    }
+    let other = Opening::new(StoreId::from_name("other"), SMALL).take(&[0], &kept.records[&[0_u8][..]]);
+    assert_eq!(other, Err(DiskError::Store(store())));
+}
+
+/// A disk with a record of every kind, and what it reads as.
+fn every_kind() -> Kept {
+    let mut kept = Kept::new(SMALL);
+    kept.transact((0..12).map(|n| put(format!("list/{n:02}"), vec![n; 12])));
+    kept.transact([put("large", vec![7; INLINE_BYTES_MAX + 1]), delete("list/03")]);
+    kept.transact([Write::Add {
+        key: Key::from("likes"),
+        amount: 3,
+    }]);
+    kept.settle();
+    kept.transact([put("list/00", vec![1, 2, 3]), put("new", vec![])]);
+    kept.transact([delete("list/05")]);
+    kept.flush(false);
+    kept
+}
+
+fn vectors() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/disk.json")
+}
+
+/// The records of the golden vectors.
+fn golden() -> Records {
+    let json = fs::read_to_string(vectors()).expect("the file is there");
+    let golden: BTreeMap<String, String> = serde_json::from_str(&json).expect("it is JSON");
+    let bytes = |hex: &String| -> Vec<u8> {
+        let digits = (0..hex.len()).step_by(2).map(|at| &hex[at..at + 2]);
+        digits
+            .map(|digits| u8::from_str_radix(digits, 16).expect("it is hex"))
+            .collect()
+    };
+    golden.iter().map(|(key, record)| (bytes(key), bytes(record))).collect()
+}
+
+#[test]
+fn the_records_are_those_of_the_golden_vectors() {
+    let kept = every_kind();
+    if env::var_os("GOSSIPSTORE_WRITE_VECTORS").is_some() {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let written: BTreeMap<String, String> = kept
+            .records
+            .iter()
+            .map(|(key, record)| (hex(key), hex(record)))
+            .collect();
+        let json = serde_json::to_string_pretty(&written).expect("text");
+        fs::write(vectors(), json + "\n").expect("the folder is there");
+    }
+    assert_eq!(kept.records, golden());
+}
+
+#[test]
+fn what_this_format_has_written_is_read() {
+    let (replica, _) = open(&golden(), SMALL).expect("an undamaged disk");
+    assert_eq!(reading(&replica), reading(&every_kind().driver.replica));
+    assert_eq!(replica.len(), 13);
+}

@@ -1,0 +1,104 @@
+//! A storage in a file, by redb: for processes that are no browser.
+
+use std::{ops::Bound, path::Path, sync::Arc};
+
+use gossipstore_core::disk::Transaction;
+use redb::{Database, ReadableDatabase as _, TableDefinition, TableError};
+
+use super::{Pending, READ_BYTES, Record, Storage, StorageError};
+use crate::status::StorageKind;
+
+const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
+
+/// A storage in a file. While it is open nobody else can open it.
+#[derive(Clone)]
+pub struct RedbStorage {
+    database: Arc<Database>,
+}
+
+impl std::fmt::Debug for RedbStorage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedbStorage").finish_non_exhaustive()
+    }
+}
+
+impl RedbStorage {
+    /// Opens the file, or makes it.
+    ///
+    /// # Errors
+    /// When it is open already, is something else, or cannot be read and written.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StorageError> {
+        let path = path.as_ref();
+        let database = Database::create(path).map_err(|error| StorageError::Failed {
+            reason: format!("{} cannot be used: {error}", path.display()),
+        })?;
+        Ok(Self {
+            database: Arc::new(database),
+        })
+    }
+
+    fn read_behind(&self, after: Option<&[u8]>) -> Result<Vec<Record>, redb::Error> {
+        let table = match self.database.begin_read()?.open_table(RECORDS) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+            table => table?,
+        };
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        for record in table.range::<&[u8]>((from, Bound::Unbounded))? {
+            let (key, record) = record?;
+            let (key, record) = (key.value().to_vec(), record.value().to_vec());
+            bytes += key.len() + record.len();
+            records.push((key, record));
+            if bytes >= READ_BYTES {
+                break;
+            }
+        }
+        Ok(records)
+    }
+
+    fn carry_out(&self, transaction: Transaction) -> Result<(), redb::Error> {
+        let write = self.database.begin_write()?;
+        {
+            let mut table = write.open_table(RECORDS)?;
+            for (key, change) in &transaction.changes {
+                match change {
+                    Some(record) => table.insert(&key[..], &record[..])?,
+                    None => table.remove(&key[..])?,
+                };
+            }
+        }
+        write.commit()?;
+        Ok(())
+    }
+
+    /// Runs what blocks on a thread that may.
+    fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, redb::Error> + Send + 'static,
+    ) -> Pending<Result<T, StorageError>> {
+        let storage = self.clone();
+        Box::pin(async move {
+            let done = tokio::task::spawn_blocking(move || work(&storage)).await;
+            let failed = |reason: String| StorageError::Failed { reason };
+            match done {
+                Ok(done) => done.map_err(|error| failed(error.to_string())),
+                Err(error) => Err(failed(error.to_string())),
+            }
+        })
+    }
+}
+
+impl Storage for RedbStorage {
+    fn kind(&self) -> StorageKind {
+        StorageKind::File
+    }
+
+    fn read(&mut self, after: Option<&[u8]>) -> Pending<Result<Vec<Record>, StorageError>> {
+        let after = after.map(<[u8]>::to_vec);
+        self.run(move |storage| storage.read_behind(after.as_deref()))
+    }
+
+    fn write(&mut self, transaction: Transaction) -> Pending<Result<(), StorageError>> {
+        self.run(move |storage| storage.carry_out(transaction))
+    }
+}

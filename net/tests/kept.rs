@@ -1,0 +1,210 @@
+//! Goal: what a store acknowledged is there when it is opened again, whatever the storage does. Method: stores without a network
+//! over storages that last, that fail at every possible point, and that are damaged.
+
+use std::{
+    future::ready,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use gossipstore_core::{
+    disk::Transaction,
+    replica::{CommandError, Key, Write},
+};
+use gossipstore_net::{
+    Handle, OpenError, Options, StorageKind, StoreError, open_stored,
+    storage::{MemoryStorage, Pending, Record, RedbStorage, Storage, StorageError, contract},
+};
+use tokio::task::JoinHandle;
+
+/// An open store and its node.
+struct Open {
+    handle: Handle,
+    node: JoinHandle<()>,
+}
+
+impl Open {
+    async fn new(storage: impl Storage) -> Result<Self, OpenError> {
+        let (node, handle) = open_stored(Options::new("kept"), storage).await?;
+        let node = tokio::spawn(node.run());
+        Ok(Self { handle, node })
+    }
+
+    async fn close(self) {
+        self.handle.close().await;
+        self.node.await.expect("the node does not panic");
+    }
+
+    /// The process dies.
+    async fn kill(self) {
+        self.node.abort();
+        assert!(self.node.await.is_err_and(|error| error.is_cancelled()));
+    }
+
+    fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.handle.read(|replica| replica.get(key).map(|value| value.to_vec()))
+    }
+
+    async fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.handle.transact(vec![put(key, value)]).await
+    }
+}
+
+fn put(key: &str, value: &[u8]) -> Write {
+    Write::Put {
+        key: Key::from(key),
+        value: value.into(),
+        context: None,
+    }
+}
+
+/// A storage whose writes fail from the nth on.
+#[derive(Clone, Debug)]
+struct Failing {
+    inner: MemoryStorage,
+    left: Arc<AtomicUsize>,
+}
+
+impl Storage for Failing {
+    fn kind(&self) -> StorageKind {
+        self.inner.kind()
+    }
+
+    fn read(&mut self, after: Option<&[u8]>) -> Pending<Result<Vec<Record>, StorageError>> {
+        self.inner.read(after)
+    }
+
+    fn write(&mut self, transaction: Transaction) -> Pending<Result<(), StorageError>> {
+        let spend = |left: usize| left.checked_sub(1);
+        match self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend) {
+            Ok(_) => self.inner.write(transaction),
+            Err(_) => Box::pin(ready(Err(StorageError::Full {
+                used: Some(7),
+                quota: Some(8),
+            }))),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_map_in_memory_keeps_the_contract() {
+    let storage = MemoryStorage::default();
+    contract::check(async || storage.clone()).await;
+}
+
+#[tokio::test]
+async fn the_file_keeps_the_contract() {
+    let folder = tempfile::tempdir().expect("a folder");
+    contract::check(async || RedbStorage::open(folder.path().join("store")).expect("it opens")).await;
+}
+
+#[tokio::test]
+async fn a_file_is_opened_once_at_a_time_and_what_is_none_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("store");
+    let storage = RedbStorage::open(&path).expect("it opens");
+    assert!(RedbStorage::open(&path).is_err_and(|error| error.to_string().contains("store")));
+    drop(storage);
+    assert!(RedbStorage::open(&path).is_ok());
+    assert!(RedbStorage::open(folder.path()).is_err());
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_when_the_store_is_opened_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("store");
+    for round in 0..3_u8 {
+        let store = Open::new(RedbStorage::open(&path).expect("it opens"))
+            .await
+            .expect("it opens");
+        assert_eq!(store.handle.status().storage.kind, StorageKind::File);
+        if round > 0 {
+            assert_eq!(store.get("key"), Some(vec![round - 1]));
+            assert_eq!(store.get("large").map(|value| value.len()), Some(100_000));
+            assert_eq!(store.handle.read(|replica| replica.len()), 502);
+            assert!(store.handle.status().storage.used_bytes > 100_000);
+        }
+        let many = (0..500).map(|n| put(&format!("many/{n}"), &[round]));
+        let (one, two, three) = tokio::join!(
+            store.handle.transact(vec![put("key", &[round])]),
+            store.handle.transact(vec![put("large", &vec![round; 100_000])]),
+            store.handle.transact(many.collect()),
+        );
+        assert_eq!((one, two, three), (Ok(()), Ok(()), Ok(())));
+        if round == 1 {
+            store.kill().await;
+        } else {
+            store.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn closing_keeps_what_nobody_waited_for() {
+    let storage = MemoryStorage::default();
+    let store = Open::new(storage.clone()).await.expect("it opens");
+    for n in 0..100_u8 {
+        drop(store.handle.transact(vec![put(&format!("{n}"), &[n])]));
+    }
+    store.close().await;
+    let again = Open::new(storage).await.expect("it opens");
+    assert_eq!(again.handle.read(|replica| replica.len()), 100);
+}
+
+#[tokio::test]
+async fn a_storage_that_fails_at_any_point_loses_nothing_that_was_acknowledged() {
+    for allowed in 0..12 {
+        let inner = MemoryStorage::default();
+        let left = Arc::new(AtomicUsize::new(allowed));
+        let failing = Failing {
+            inner: inner.clone(),
+            left,
+        };
+        let store = Open::new(failing).await.expect("it opens");
+        let mut acknowledged = Vec::new();
+        for n in 0..20_u8 {
+            let key = format!("{n}");
+            match store.set(&key, &[n; 2_000]).await {
+                Ok(()) => acknowledged.push(key),
+                Err(StoreError::Command(CommandError::NotDurable { reason })) => {
+                    assert!(reason.contains("7 of 8 bytes"), "{reason}");
+                    assert_eq!(store.get(&key), Some(vec![n; 2_000]), "it is visible all the same");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(
+            acknowledged.len(),
+            allowed.min(20),
+            "one flush a write when each is waited for"
+        );
+        store.close().await;
+        let again = Open::new(inner).await.expect("it opens");
+        for key in &acknowledged {
+            assert!(again.get(key).is_some(), "{key} of {allowed}");
+        }
+        assert_eq!(again.handle.read(|replica| replica.len()), acknowledged.len());
+    }
+}
+
+#[tokio::test]
+async fn what_is_damaged_is_told_and_left_as_it_is() {
+    let mut storage = MemoryStorage::default();
+    let store = Open::new(storage.clone()).await.expect("it opens");
+    store.set("key", b"value").await.expect("it is written");
+    store.close().await;
+    let records = storage.read(None).await.expect("it is read");
+    let (key, mut record) = records.last().expect("there is a record").clone();
+    record[0] ^= 1;
+    let changes = [(key, Some(record))].into();
+    storage.write(Transaction { changes }).await.expect("it is written");
+    let damaged = storage.read(None).await.expect("it is read");
+    let error = Open::new(storage.clone()).await.map(|_| ()).expect_err("it is told");
+    assert!(
+        matches!(&error, OpenError::Unreadable { reason } if reason.contains("damaged")),
+        "{error}"
+    );
+    assert_eq!(storage.read(None).await, Ok(damaged));
+}
