@@ -15,6 +15,8 @@ mod convert;
 pub mod engine;
 pub mod error;
 mod event;
+#[cfg(target_arch = "wasm32")]
+pub mod indexed_db;
 mod page;
 mod panic;
 

@@ -35,7 +35,7 @@ pub async fn check<S: Storage>(mut open: impl AsyncFnMut() -> S) {
 
     // More than is read at a time, in one transaction; one record that is larger than that alone.
     let many = (0..300_u32).map(|n| (n.to_be_bytes().to_vec(), Some(vec![n as u8; 10_000])));
-    let large = (vec![1, 1], Some(vec![9; 3 * READ_BYTES]));
+    let large = (vec![255; 3], Some(vec![9; 3 * READ_BYTES]));
     write(&mut storage, &mut model, many.chain([large])).await;
     same(&mut storage, &model, "much is read in pieces").await;
     write(

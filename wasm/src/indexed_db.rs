@@ -1,0 +1,318 @@
+//! A storage in the browser's IndexedDB: one database a store, one object store in it, records under binary keys.
+//!
+//! Transactions that write are asked to be strict: they are done when the disk has them, not when the system promises to write them.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use futures::{channel::oneshot, future::try_join};
+use gossipstore_core::disk::Transaction;
+use gossipstore_net::{
+    StorageKind,
+    storage::{Pending, READ_BYTES, Record, Storage, StorageError},
+};
+use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    DomException, EventTarget, IdbDatabase, IdbFactory, IdbKeyRange, IdbObjectStore, IdbOpenDbRequest, IdbRequest,
+    IdbTransaction,
+};
+
+/// The version of the database's shape, which is one object store; that of what is in it is the records' own business.
+const VERSION: u32 = 1;
+const RECORDS: &str = "records";
+
+/// How many records are read in one call: at first, since nobody knows how long they are, and at most.
+const READ_FIRST: usize = 64;
+const READ_MAX: usize = 512;
+
+/// What web-sys has only behind a flag for unstable interfaces; all browsers have it since 2024, and older ones pass over the options.
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(extends = IdbDatabase)]
+    type Database;
+
+    #[wasm_bindgen(method, catch, js_name = transaction)]
+    fn transact(this: &Database, stores: &str, mode: &str, options: &JsValue) -> Result<IdbTransaction, JsValue>;
+
+    #[wasm_bindgen(extends = IdbTransaction)]
+    type Committing;
+
+    /// Ends a transaction without waiting for the last answer.
+    #[wasm_bindgen(method, catch)]
+    fn commit(this: &Committing) -> Result<(), JsValue>;
+}
+
+/// One store's database. While it is open the browser does not keep others from opening it: who writes is agreed on elsewhere.
+#[derive(Debug)]
+pub struct IndexedDb {
+    database: IdbDatabase,
+    /// How many records to read in the next call.
+    count: Rc<Cell<usize>>,
+    /// Why the browser has closed it, if it has.
+    gone: Rc<RefCell<Option<String>>>,
+    listeners: [Option<Closure<dyn FnMut()>>; 2],
+}
+
+impl IndexedDb {
+    /// The name of a store's database.
+    pub fn name_of(store: &str) -> String {
+        format!("gossipstore/{store}")
+    }
+
+    /// Opens the database of a store, or makes it.
+    ///
+    /// # Errors
+    /// When there is no IndexedDB here, or the browser refuses it.
+    pub async fn open(store: &str) -> Result<Self, StorageError> {
+        let request = factory()?
+            .open_with_u32(&Self::name_of(store), VERSION)
+            .map_err(|error| failed(&error))?;
+        let upgrade = {
+            let request = request.clone();
+            Closure::once(move || {
+                // It fails if the browser has taken the request back meanwhile, which the request says by itself.
+                if let Ok(database) = request.result() {
+                    let _ = database.unchecked_into::<IdbDatabase>().create_object_store(RECORDS);
+                }
+            })
+        };
+        request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
+        let database: IdbDatabase = outcome(&request).await?.unchecked_into();
+
+        let gone = Rc::new(RefCell::new(None));
+        let note = |why: &'static str| {
+            let (gone, database) = (Rc::clone(&gone), database.clone());
+            Closure::<dyn FnMut()>::new(move || {
+                gone.borrow_mut().get_or_insert_with(|| why.to_owned());
+                database.close();
+            })
+        };
+        let closed = note("the browser has closed the database; was the site's data deleted?");
+        let superseded = note("the database is being deleted or made anew elsewhere");
+        database.set_onclose(Some(closed.as_ref().unchecked_ref()));
+        // Who would delete it waits until nobody has it open.
+        database.set_onversionchange(Some(superseded.as_ref().unchecked_ref()));
+        Ok(Self {
+            database,
+            count: Rc::new(Cell::new(READ_FIRST)),
+            gone,
+            listeners: [Some(closed), Some(superseded)],
+        })
+    }
+
+    /// Deletes all that is kept of a store. Whoever has it open is told that it is gone.
+    ///
+    /// # Errors
+    /// When the browser refuses it.
+    pub async fn delete(store: &str) -> Result<(), StorageError> {
+        let request = factory()?.delete_database(&Self::name_of(store));
+        let request: IdbOpenDbRequest = request.map_err(|error| failed(&error))?;
+        outcome(&request).await.map(|_| ())
+    }
+
+    fn begin(&self, mode: &str) -> Result<(IdbTransaction, IdbObjectStore), StorageError> {
+        if let Some(reason) = &*self.gone.borrow() {
+            return Err(StorageError::Gone { reason: reason.clone() });
+        }
+        let options = js_sys::Object::new();
+        // Setting a property of a fresh object cannot fail.
+        let _ = Reflect::set(&options, &"durability".into(), &"strict".into());
+        let database: &Database = self.database.unchecked_ref();
+        let transaction = database
+            .transact(RECORDS, mode, &options)
+            .map_err(|error| failed(&error))?;
+        let records = transaction.object_store(RECORDS).map_err(|error| failed(&error))?;
+        Ok((transaction, records))
+    }
+
+    fn ask(&self, after: Option<&[u8]>) -> Result<[IdbRequest; 2], StorageError> {
+        let (_, records) = self.begin("readonly")?;
+        let count = u32::try_from(self.count.get()).unwrap_or(u32::MAX);
+        let range = match after {
+            Some(key) => IdbKeyRange::lower_bound_with_open(&bytes_to_js(key), true).map(JsValue::from),
+            None => Ok(JsValue::UNDEFINED),
+        };
+        let range = range.map_err(|error| failed(&error))?;
+        let keys = records.get_all_keys_with_key_and_limit(&range, count);
+        let values = records.get_all_with_key_and_limit(&range, count);
+        Ok([
+            keys.map_err(|error| failed(&error))?,
+            values.map_err(|error| failed(&error))?,
+        ])
+    }
+
+    fn put_all(&self, transaction: &Transaction) -> Result<IdbTransaction, StorageError> {
+        let (begun, records) = self.begin("readwrite")?;
+        for (key, change) in &transaction.changes {
+            let key = bytes_to_js(key);
+            let done = match change {
+                Some(record) => records.put_with_key(&bytes_to_js(record), &key),
+                None => records.delete(&key),
+            };
+            if let Err(error) = done {
+                // Ended already, if that fails.
+                let _ = begun.abort();
+                return Err(failed(&error));
+            }
+        }
+        Ok(begun)
+    }
+}
+
+impl Drop for IndexedDb {
+    fn drop(&mut self) {
+        self.database.set_onclose(None);
+        self.database.set_onversionchange(None);
+        self.listeners = [None, None];
+        self.database.close();
+    }
+}
+
+impl Storage for IndexedDb {
+    fn kind(&self) -> StorageKind {
+        StorageKind::IndexedDb
+    }
+
+    fn read(&mut self, after: Option<&[u8]>) -> Pending<Result<Vec<Record>, StorageError>> {
+        let asked = self.ask(after);
+        let count = Rc::clone(&self.count);
+        Box::pin(async move {
+            let [keys, values] = asked?;
+            let (keys, values) = try_join(outcome(&keys), outcome(&values)).await?;
+            let bytes = |value: JsValue| Uint8Array::new(&value).to_vec();
+            let records = Array::from(&keys).into_iter().zip(Array::from(&values));
+            let records: Vec<Record> = records.map(|(key, value)| (bytes(key), bytes(value))).collect();
+            // As many as these would have been, had they been as long as wanted; but short records may be followed by long ones.
+            let read: usize = records.iter().map(|(key, record)| key.len() + record.len()).sum();
+            let fitting = (records.len() * READ_BYTES).checked_div(read);
+            if let Some(fitting) = fitting.filter(|_| records.len() == count.get()) {
+                count.set(fitting.clamp(1, READ_MAX.min(2 * count.get())));
+            }
+            Ok(records)
+        })
+    }
+
+    fn write(&mut self, transaction: Transaction) -> Pending<Result<(), StorageError>> {
+        let begun = self.put_all(&transaction);
+        Box::pin(async move {
+            let begun = begun?;
+            // Older browsers end a transaction by themselves.
+            let _ = begun.unchecked_ref::<Committing>().commit();
+            let (ended, _listeners) = first_of(&begun, ["complete", "abort"]);
+            match ended.await {
+                Ok("complete") => Ok(()),
+                _ => Err(refused(begun.error()).await),
+            }
+        })
+    }
+}
+
+fn factory() -> Result<IdbFactory, StorageError> {
+    let here = Reflect::get(&js_sys::global(), &"indexedDB".into());
+    let factory = here.ok().and_then(|factory| factory.dyn_into::<IdbFactory>().ok());
+    factory.ok_or_else(|| StorageError::Failed {
+        reason: "there is no IndexedDB here".into(),
+    })
+}
+
+fn bytes_to_js(bytes: &[u8]) -> JsValue {
+    Uint8Array::from(bytes).into()
+}
+
+/// What a request gives in the end.
+async fn outcome(request: &IdbRequest) -> Result<JsValue, StorageError> {
+    let (ended, _listeners) = first_of(request, ["success", "error"]);
+    match ended.await {
+        Ok("success") => request.result().map_err(|error| failed(&error)),
+        _ => Err(refused(request.error().ok().flatten()).await),
+    }
+}
+
+/// Resolves with the first of two events.
+fn first_of<'a>(
+    target: &EventTarget,
+    names: [&'static str; 2],
+) -> (oneshot::Receiver<&'static str>, [Listener<'a>; 2]) {
+    let (tell, told) = oneshot::channel();
+    let tell = Rc::new(Cell::new(Some(tell)));
+    let listeners = names.map(|name| {
+        let tell = Rc::clone(&tell);
+        Listener::new(target, name, move || {
+            if let Some(tell) = tell.take() {
+                // Nobody waits any more, if that fails.
+                let _ = tell.send(name);
+            }
+        })
+    });
+    (told, listeners)
+}
+
+/// Hears an event until it is dropped.
+struct Listener<'a> {
+    target: EventTarget,
+    name: &'a str,
+    closure: Closure<dyn FnMut()>,
+}
+
+impl Listener<'_> {
+    fn new(target: &EventTarget, name: &'static str, hear: impl FnMut() + 'static) -> Self {
+        let closure = Closure::<dyn FnMut()>::new(hear);
+        // A listener that is a function is always taken.
+        let _ = target.add_event_listener_with_callback(name, closure.as_ref().unchecked_ref::<Function>());
+        Self {
+            target: target.clone(),
+            name,
+            closure,
+        }
+    }
+}
+
+impl Drop for Listener<'_> {
+    fn drop(&mut self) {
+        let function = self.closure.as_ref().unchecked_ref::<Function>();
+        // It was added, so it is there.
+        let _ = self.target.remove_event_listener_with_callback(self.name, function);
+    }
+}
+
+/// What the browser threw.
+fn failed(error: &JsValue) -> StorageError {
+    let words = match error.dyn_ref::<DomException>() {
+        Some(error) => format!("{}: {}", error.name(), error.message()),
+        None => format!("{error:?}"),
+    };
+    StorageError::Failed { reason: words }
+}
+
+/// Why a request or transaction was given up.
+async fn refused(error: Option<DomException>) -> StorageError {
+    match error {
+        Some(error) if error.name() == "QuotaExceededError" => {
+            let (used, quota) = estimate().await.unzip();
+            StorageError::Full { used, quota }
+        }
+        Some(error) => failed(&error),
+        None => StorageError::Failed {
+            reason: "the browser gave it up without a word".into(),
+        },
+    }
+}
+
+/// Bytes in use by this origin, and allowed to it, where the browser says so.
+pub(crate) async fn estimate() -> Option<(u64, u64)> {
+    let property = |object: &JsValue, name: &str| {
+        let value = Reflect::get(object, &name.into()).ok()?;
+        (!value.is_undefined()).then_some(value)
+    };
+    let navigator = property(&js_sys::global(), "navigator")?;
+    let storage = property(&navigator, "storage")?;
+    let ask: Function = property(&storage, "estimate")?.dyn_into().ok()?;
+    let asked: Promise = ask.call0(&storage).ok()?.dyn_into().ok()?;
+    let answer = JsFuture::from(asked).await.ok()?;
+    let number = |name| Some(property(&answer, name)?.as_f64()? as u64);
+    Some((number("usage")?, number("quota")?))
+}

@@ -1,0 +1,50 @@
+//! The storage in the browser keeps the contract of all storages, tells what the browser does to it, and takes nothing else's place.
+//!
+//! Run: `wasm-pack test --headless --chrome wasm`.
+
+#![cfg(target_arch = "wasm32")]
+
+use gossipstore_core::disk::Transaction;
+use gossipstore_net::storage::{Storage, StorageError, contract};
+use gossipstore_wasm::indexed_db::IndexedDb;
+use wasm_bindgen_test::*;
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+async fn open(store: &str) -> IndexedDb {
+    IndexedDb::open(store).await.expect("it opens")
+}
+
+fn one(key: &[u8], record: &[u8]) -> Transaction {
+    Transaction {
+        changes: [(key.to_vec(), Some(record.to_vec()))].into(),
+    }
+}
+
+#[wasm_bindgen_test]
+async fn it_keeps_the_contract() {
+    contract::check(async || open("contract").await).await;
+    IndexedDb::delete("contract").await.expect("it is deleted");
+}
+
+#[wasm_bindgen_test]
+async fn stores_do_not_meet() {
+    let (mut one_store, mut other) = (open("one").await, open("other").await);
+    one_store.write(one(b"key", b"record")).await.expect("it is written");
+    assert_eq!(other.read(None).await, Ok(Vec::new()));
+    assert_eq!(one_store.read(None).await.expect("it is read").len(), 1);
+}
+
+#[wasm_bindgen_test]
+async fn what_is_deleted_under_an_open_store_is_told_and_not_made_anew() {
+    let mut store = open("wiped").await;
+    store.write(one(b"key", b"record")).await.expect("it is written");
+    IndexedDb::delete("wiped")
+        .await
+        .expect("it does not wait for the one that has it open");
+    let written = store.write(one(b"key", b"again")).await;
+    assert!(matches!(written, Err(StorageError::Gone { .. })), "{written:?}");
+    assert!(matches!(store.read(None).await, Err(StorageError::Gone { .. })));
+    let mut again = open("wiped").await;
+    assert_eq!(again.read(None).await, Ok(Vec::new()));
+}
