@@ -10,7 +10,7 @@
 //! The way to a member: a relay is dialled and asked for a reservation (`relays`), the store's namespace is
 //! registered there and others are found (`discovery`), one of them is dialled through the relay's circuit, both open
 //! a `/gossipstore/sync/1` stream (`links`) and subscribe to the store's topic (`gossip`). When both stand, the
-//! replica is told `PeerUp`; from then on gossip carries what is new and a session what is old. Meanwhile two browsers
+//! replica is told `PeerUp` (`joining`); from then on gossip carries what is new and a session what is old. Meanwhile two browsers
 //! connect directly (`upgrades`); the direct connection becomes the link, and the circuit is closed. Each then holds a place with the
 //! other (`places`), which tells those that it is linked with whom they can reach through it (`introductions`).
 //!
@@ -37,6 +37,7 @@ mod framing;
 mod gossip;
 mod handle;
 mod introductions;
+mod joining;
 mod keeper;
 mod link;
 mod links;

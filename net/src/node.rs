@@ -1,12 +1,6 @@
 //! The loop that joins the replica, the swarm and the clock.
 
-use std::{
-    collections::{HashMap, HashSet},
-    future::poll_fn,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{collections::HashSet, future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use futures::StreamExt as _;
 use gossipstore_core::{
@@ -19,7 +13,7 @@ use libp2p::{
     PeerId, Swarm, relay,
     rendezvous::{self, Namespace},
     swarm::{
-        ConnectionId, SwarmEvent,
+        SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
     },
 };
@@ -38,6 +32,7 @@ use crate::{
     gossip::{self, GossipEvent},
     handle::Handle,
     introductions::Introduced,
+    joining::{Joining, Ready},
     keeper::{Keeper, Written},
     links::LinkEvent,
     liveness::{Liveness, LivenessAction},
@@ -53,14 +48,6 @@ use crate::{
     transport,
     upgrades::Upgrades,
 };
-
-/// How long a connected member may take until frames and gossip can be exchanged with it. One that takes longer is no
-/// member, or one that we are better off without.
-const LINK_PATIENCE: Duration = Duration::from_secs(15);
-
-/// After how many refused frames a peer is hung up on. One may be a misfortune, such as a session that it gave up; the
-/// replica copes with any number, but has better things to do.
-const FAULTS_MAX: u32 = 8;
 
 /// How many messages are gossiped in one turn, so that what a program has written in one go leaves the members' queues
 /// while more of it is put in.
@@ -168,7 +155,7 @@ fn start(
         keeper,
         engine: engine.clone(),
         swarm,
-        links: HashMap::new(),
+        joining: Joining::default(),
         numbers: Numbers::default(),
         random: SmallRng::seed_from_u64(u64::from_le_bytes(own_seed)),
         timer: Timer::default(),
@@ -190,52 +177,13 @@ pub struct Node {
     places: Places,
     liveness: Liveness,
     keeper: Option<Keeper>,
-    /// Connections to members.
-    links: HashMap<ConnectionId, Link>,
+    joining: Joining,
     numbers: Numbers,
     random: SmallRng,
     timer: Timer,
     breath: Breath,
     /// Whether something happened that relays or discovery may have to act on.
     attend: bool,
-}
-
-/// A connection to a member on its way to being a peer of the replica.
-#[derive(Debug)]
-struct Link {
-    member: PeerId,
-    state: LinkState,
-    /// The last ping's round trip.
-    rtt: Option<Duration>,
-    /// Frames that the replica refused.
-    faults: u32,
-}
-
-#[derive(Debug)]
-enum LinkState {
-    /// Connected; our stream does not stand yet.
-    Opening { until: Timestamp },
-    /// Our stream stands; the member has not said that it listens to our gossip.
-    Opened { path: Path, until: Timestamp },
-    /// The replica knows it.
-    Up(Peer),
-}
-
-impl Link {
-    /// As whom the replica knows the member.
-    fn peer(&self) -> Option<Peer> {
-        match self.state {
-            LinkState::Up(peer) => Some(peer),
-            LinkState::Opening { .. } | LinkState::Opened { .. } => None,
-        }
-    }
-
-    fn until(&self) -> Option<Timestamp> {
-        match self.state {
-            LinkState::Opening { until } | LinkState::Opened { until, .. } => Some(until),
-            LinkState::Up(_) => None,
-        }
-    }
 }
 
 /// What the loop was woken by.
@@ -325,7 +273,7 @@ impl Node {
             || due(self.discovery.timeout())
             || due(self.upgrades.timeout())
             || due(self.places.timeout())
-            || due(self.impatience())
+            || due(self.joining.timeout())
         {
             self.relays.tick(now, &mut self.random);
             while let Some(action) = self.relays.next_action() {
@@ -340,7 +288,7 @@ impl Node {
             for member in self.places.due(now) {
                 self.ask_for_place(member, now);
             }
-            self.give_up_links(now);
+            self.give_up_joining(now);
             self.show();
         }
         if due(self.liveness.timeout()) {
@@ -361,7 +309,7 @@ impl Node {
             self.upgrades.timeout(),
             self.places.timeout(),
             self.liveness.timeout(),
-            self.impatience(),
+            self.joining.timeout(),
             self.tidying_at(),
         ];
         self.timer.set(times.into_iter().flatten().min(), now);
@@ -413,7 +361,7 @@ impl Node {
         while let Some(outgoing) = self.engine.next_outgoing() {
             match outgoing {
                 Outgoing::Send { peer, frame } => {
-                    if let Some(connection) = self.connection_of(peer) {
+                    if let Some(connection) = self.joining.connection_of(peer) {
                         self.engine
                             .note_peer(peer, |linked| linked.bytes_out += frame.len() as u64);
                         self.swarm.behaviour_mut().links.send(connection, frame);
@@ -539,10 +487,8 @@ impl Node {
     /// Shows what is known of the relays, and why members are reached through them.
     fn show(&mut self) {
         self.engine.show_relays(self.relays.status());
-        for link in self.links.values() {
-            if let LinkState::Up(peer) = link.state {
-                self.engine.show_relayed(peer, self.upgrades.why(&link.member));
-            }
+        for (peer, member) in self.joining.peers() {
+            self.engine.show_relayed(peer, self.upgrades.why(&member));
         }
     }
 
@@ -567,18 +513,7 @@ impl Node {
                     }
                     self.discovery
                         .connected(peer_id, address::relay_of(transport::address_of(&endpoint)), now);
-                    let state = LinkState::Opening {
-                        until: now + LINK_PATIENCE,
-                    };
-                    self.links.insert(
-                        connection_id,
-                        Link {
-                            member: peer_id,
-                            state,
-                            rtt: None,
-                            faults: 0,
-                        },
-                    );
+                    self.joining.connected(connection_id, peer_id, now);
                 } else {
                     self.upgrades.circuit_stands(peer_id, now);
                     self.discovery.met(peer_id, now);
@@ -658,7 +593,7 @@ impl Node {
         match event {
             BehaviourEvent::Links(event) => self.on_link(event),
             BehaviourEvent::Gossip(GossipEvent::Message { from, id, message }) => {
-                let peer = self.peer_of(&from);
+                let peer = self.joining.peer_of(&from);
                 if let Some(peer) = peer {
                     self.engine
                         .note_peer(peer, |linked| linked.bytes_in += message.len() as u64);
@@ -671,11 +606,8 @@ impl Node {
             BehaviourEvent::Pings(PingEvent { connection, answer }) => match answer {
                 Answer::Pong { rtt } => {
                     self.liveness.answered(connection, now);
-                    if let Some(link) = self.links.get_mut(&connection) {
-                        link.rtt = Some(rtt);
-                        if let LinkState::Up(peer) = link.state {
-                            self.engine.note_rtt(peer, rtt);
-                        }
+                    if let Some(peer) = self.joining.measured(connection, rtt) {
+                        self.engine.note_rtt(peer, rtt);
                     }
                 }
                 Answer::Unsupported => self.liveness.unsupported(connection),
@@ -751,31 +683,26 @@ impl Node {
                 member,
                 path,
             } => {
-                if let Some(link) = self.links.get_mut(&connection)
-                    && let LinkState::Opening { until } = link.state
-                {
-                    link.state = LinkState::Opened { path, until };
+                if self.joining.opened(connection, path) {
                     self.on_subscription(&member);
                 }
             }
             LinkEvent::Received { connection, frame } => {
-                let Some(link) = self.links.get_mut(&connection) else {
+                let Some(peer) = self.joining.peer(connection) else {
                     return;
                 };
-                let LinkState::Up(peer) = link.state else { return };
                 self.engine
                     .note_peer(peer, |linked| linked.bytes_in += frame.len() as u64);
-                if self.engine.feed(Input::Received { peer, frame }) == Taken::Refused {
-                    link.faults += 1;
-                    if link.faults == FAULTS_MAX {
-                        tracing::debug!(member = %link.member, "a peer keeps sending what it should not");
-                        self.swarm.close_connection(connection);
-                    }
+                if self.engine.feed(Input::Received { peer, frame }) == Taken::Refused
+                    && let Some(member) = self.joining.at_fault(connection)
+                {
+                    tracing::debug!(%member, "a peer keeps sending what it should not");
+                    self.swarm.close_connection(connection);
                 }
             }
             LinkEvent::Drained { connection } => {
-                if let Some(LinkState::Up(peer)) = self.links.get(&connection).map(|link| &link.state) {
-                    self.engine.feed(Input::Drained { peer: *peer });
+                if let Some(peer) = self.joining.peer(connection) {
+                    self.engine.feed(Input::Drained { peer });
                 }
             }
             LinkEvent::Lost {
@@ -787,11 +714,7 @@ impl Node {
                 if let Some(error) = error {
                     tracing::debug!(%member, %error, "a link failed");
                 }
-                if let Some(Link {
-                    state: LinkState::Up(peer),
-                    ..
-                }) = self.links.remove(&connection)
-                {
+                if let Some(peer) = self.joining.lost(connection) {
                     self.engine.peer_down(peer);
                 }
             }
@@ -802,71 +725,38 @@ impl Node {
     /// before is in the session that `PeerUp` opens, what is written after is gossiped to it, and nothing falls
     /// between.
     fn on_subscription(&mut self, member: &PeerId) {
-        let up: Vec<Peer> = self.links.values().filter_map(Link::peer).collect();
-        let Some((&connection, link)) = self.links.iter_mut().find(|(_, link)| link.member == *member) else {
-            return;
-        };
         let subscribed = self.swarm.behaviour().gossip.is_subscribed(member);
-        match (&link.state, subscribed) {
-            (LinkState::Opened { path, .. }, true) => {
-                let peer = self.numbers.of(member, |peer| up.contains(&peer));
-                let linked = Linked {
-                    id: *member,
-                    path: *path,
-                    relayed_because: self.upgrades.why(member).map(Into::into),
-                    rtt: link.rtt,
-                    bytes_in: 0,
-                    bytes_out: 0,
-                };
-                if *path == Path::Direct {
-                    self.attend = true;
-                    self.places.linked(*member, self.engine.now());
-                }
-                link.state = LinkState::Up(peer);
-                self.engine.peer_up(peer, linked);
-                self.swarm.behaviour_mut().links.read(connection);
-            }
+        if let Some(peer) = self.joining.peer_of(member) {
             // It has left the store but not the network.
-            (LinkState::Up(_), false) => {
+            if !subscribed && let Some(connection) = self.joining.connection_of(peer) {
                 self.swarm.close_connection(connection);
             }
-            _ => {}
+        } else if let Some(Ready { connection, path, rtt }) = self.joining.ready(member).filter(|_| subscribed) {
+            let is_taken = |peer: Peer| self.joining.connection_of(peer).is_some();
+            let peer = self.numbers.of(member, is_taken);
+            let linked = Linked {
+                id: *member,
+                path,
+                relayed_because: self.upgrades.why(member).map(Into::into),
+                rtt,
+                bytes_in: 0,
+                bytes_out: 0,
+            };
+            if path == Path::Direct {
+                self.attend = true;
+                self.places.linked(*member, self.engine.now());
+            }
+            self.joining.joined(connection, peer);
+            self.engine.peer_up(peer, linked);
+            self.swarm.behaviour_mut().links.read(connection);
         }
     }
 
-    /// When the next connected member has taken too long.
-    fn impatience(&self) -> Option<Timestamp> {
-        self.links.values().filter_map(Link::until).min()
-    }
-
-    fn give_up_links(&mut self, now: Timestamp) {
-        for (&connection, link) in &mut self.links {
-            if link.until().is_some_and(|until| until <= now) {
-                tracing::debug!(member = %link.member, "a connected member did not become a peer");
-                // Asked for once more after the same time, should closing fail.
-                link.state = LinkState::Opening {
-                    until: now + LINK_PATIENCE,
-                };
-                self.swarm.close_connection(connection);
-            }
+    fn give_up_joining(&mut self, now: Timestamp) {
+        for (connection, member) in self.joining.overdue(now) {
+            tracing::debug!(%member, "a connected member did not become a peer");
+            self.swarm.close_connection(connection);
         }
-    }
-
-    fn connection_of(&self, peer: Peer) -> Option<ConnectionId> {
-        self.links
-            .iter()
-            .find(|(_, link)| matches!(link.state, LinkState::Up(up) if up == peer))
-            .map(|(connection, _)| *connection)
-    }
-
-    fn peer_of(&self, member: &PeerId) -> Option<Peer> {
-        self.links
-            .values()
-            .find(|link| link.member == *member)
-            .and_then(|link| match link.state {
-                LinkState::Up(peer) => Some(peer),
-                _ => None,
-            })
     }
 
     /// Says good-bye: carries what was written last, takes our name off the relays, closes the connections.

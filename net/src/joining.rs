@@ -1,0 +1,243 @@
+//! Connections to members on their way to being peers of the replica.
+//!
+//! ```text
+//! Opening --our stream stands--> Opened --it listens to our gossip--> Up
+//!    +------- takes too long -------+------> hung up on
+//! ```
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use gossipstore_core::{id::Peer, time::Timestamp};
+use libp2p::{PeerId, swarm::ConnectionId};
+
+use crate::status::Path;
+
+/// How long a connected member may take until frames and gossip can be exchanged with it. One that takes longer is no
+/// member, or one that we are better off without.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// After how many refused frames a peer is hung up on. One may be a misfortune, such as a session that it gave up; the
+/// replica copes with any number, but has better things to do.
+const FAULTS_MAX: u32 = 8;
+
+/// All connections to members that carry data.
+#[derive(Debug, Default)]
+pub(crate) struct Joining {
+    connections: HashMap<ConnectionId, Connection>,
+    /// The peers of the replica, by its numbers for them.
+    up: BTreeMap<Peer, ConnectionId>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    member: PeerId,
+    state: State,
+    /// The last ping's round trip.
+    rtt: Option<Duration>,
+    /// Frames that the replica refused.
+    faults: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Connected; our stream does not stand yet.
+    Opening { until: Timestamp },
+    /// Our stream stands; the member has not said that it listens to our gossip.
+    Opened { path: Path, until: Timestamp },
+    /// The replica knows it.
+    Up(Peer),
+}
+
+impl State {
+    fn until(self) -> Option<Timestamp> {
+        match self {
+            Self::Opening { until } | Self::Opened { until, .. } => Some(until),
+            Self::Up(_) => None,
+        }
+    }
+}
+
+/// A member whose stream stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Ready {
+    pub(crate) connection: ConnectionId,
+    pub(crate) path: Path,
+    pub(crate) rtt: Option<Duration>,
+}
+
+impl Joining {
+    /// A connection to a member stands.
+    pub(crate) fn connected(&mut self, connection: ConnectionId, member: PeerId, now: Timestamp) {
+        let state = State::Opening { until: now + PATIENCE };
+        let begun = Connection {
+            member,
+            state,
+            rtt: None,
+            faults: 0,
+        };
+        self.connections.insert(connection, begun);
+    }
+
+    /// Our stream on a connection stands. Says whether that is news.
+    pub(crate) fn opened(&mut self, connection: ConnectionId, path: Path) -> bool {
+        match self.connections.get_mut(&connection) {
+            Some(Connection { state, .. }) if matches!(state, State::Opening { .. }) => {
+                let until = state.until().unwrap_or_default();
+                *state = State::Opened { path, until };
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The member's connection, if its stream stands and the replica does not know it yet.
+    pub(crate) fn ready(&self, member: &PeerId) -> Option<Ready> {
+        let of_member = self.connections.iter().filter(|(_, found)| found.member == *member);
+        let mut ready = of_member.filter_map(|(&connection, found)| match found.state {
+            State::Opened { path, .. } => Some(Ready {
+                connection,
+                path,
+                rtt: found.rtt,
+            }),
+            State::Opening { .. } | State::Up(_) => None,
+        });
+        ready.next()
+    }
+
+    /// The replica knows the member under a number from now on.
+    pub(crate) fn joined(&mut self, connection: ConnectionId, peer: Peer) {
+        if let Some(found) = self.connections.get_mut(&connection) {
+            found.state = State::Up(peer);
+            self.up.insert(peer, connection);
+        }
+    }
+
+    /// A connection is no longer to be used. Gives the peer that it was.
+    pub(crate) fn lost(&mut self, connection: ConnectionId) -> Option<Peer> {
+        match self.connections.remove(&connection)?.state {
+            State::Up(peer) => {
+                self.up.remove(&peer);
+                Some(peer)
+            }
+            State::Opening { .. } | State::Opened { .. } => None,
+        }
+    }
+
+    /// A ping's round trip on a connection. Gives the peer that it is with, if the replica knows it.
+    pub(crate) fn measured(&mut self, connection: ConnectionId, rtt: Duration) -> Option<Peer> {
+        let found = self.connections.get_mut(&connection)?;
+        found.rtt = Some(rtt);
+        self.peer(connection)
+    }
+
+    /// The replica refused what came on a connection. Gives the member if it is to be hung up on.
+    pub(crate) fn at_fault(&mut self, connection: ConnectionId) -> Option<PeerId> {
+        let found = self.connections.get_mut(&connection)?;
+        found.faults += 1;
+        (found.faults == FAULTS_MAX).then_some(found.member)
+    }
+
+    /// As whom the replica knows the other end of a connection.
+    pub(crate) fn peer(&self, connection: ConnectionId) -> Option<Peer> {
+        match self.connections.get(&connection)?.state {
+            State::Up(peer) => Some(peer),
+            State::Opening { .. } | State::Opened { .. } => None,
+        }
+    }
+
+    /// As whom the replica knows a member.
+    pub(crate) fn peer_of(&self, member: &PeerId) -> Option<Peer> {
+        self.peers().find(|(_, known)| known == member).map(|(peer, _)| peer)
+    }
+
+    /// The connection of a peer.
+    pub(crate) fn connection_of(&self, peer: Peer) -> Option<ConnectionId> {
+        self.up.get(&peer).copied()
+    }
+
+    /// All whom the replica knows.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = (Peer, PeerId)> + '_ {
+        let member = |connection| self.connections.get(connection).map(|found| found.member);
+        self.up
+            .iter()
+            .filter_map(move |(peer, connection)| Some((*peer, member(connection)?)))
+    }
+
+    /// When the next connected member has taken too long.
+    pub(crate) fn timeout(&self) -> Option<Timestamp> {
+        self.connections.values().filter_map(|found| found.state.until()).min()
+    }
+
+    /// The connections that have taken too long: they are to be closed, and named again after the same time should that fail.
+    pub(crate) fn overdue(&mut self, now: Timestamp) -> Vec<(ConnectionId, PeerId)> {
+        let mut overdue = Vec::new();
+        for (&connection, found) in &mut self.connections {
+            if found.state.until().is_some_and(|until| until <= now) {
+                found.state = State::Opening { until: now + PATIENCE };
+                overdue.push((connection, found.member));
+            }
+        }
+        overdue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn connection(n: usize) -> ConnectionId {
+        ConnectionId::new_unchecked(n)
+    }
+
+    #[test]
+    fn a_member_is_a_peer_once_its_stream_stands_and_it_listens() {
+        let (mut joining, member, peer) = (Joining::default(), PeerId::random(), Peer(3));
+        joining.connected(connection(1), member, NOW);
+        assert_eq!((joining.ready(&member), joining.peer_of(&member)), (None, None));
+        assert_eq!(joining.measured(connection(1), Duration::from_millis(5)), None);
+        assert!(joining.opened(connection(1), Path::Direct));
+        assert!(!joining.opened(connection(1), Path::Direct), "once");
+        assert!(!joining.opened(connection(9), Path::Direct));
+        let ready = joining.ready(&member).expect("its stream stands");
+        assert_eq!(
+            (ready.connection, ready.rtt),
+            (connection(1), Some(Duration::from_millis(5)))
+        );
+        joining.joined(connection(1), peer);
+        assert_eq!(joining.ready(&member), None);
+        assert_eq!(joining.peer_of(&member), Some(peer));
+        assert_eq!(joining.connection_of(peer), Some(connection(1)));
+        assert_eq!(joining.measured(connection(1), Duration::from_millis(4)), Some(peer));
+        assert_eq!(joining.timeout(), None);
+        assert_eq!(joining.lost(connection(1)), Some(peer));
+        assert_eq!((joining.lost(connection(1)), joining.connection_of(peer)), (None, None));
+    }
+
+    #[test]
+    fn one_that_takes_too_long_is_named_until_it_is_gone() {
+        let (mut joining, member) = (Joining::default(), PeerId::random());
+        joining.connected(connection(1), member, NOW);
+        assert_eq!(joining.timeout(), Some(NOW + PATIENCE));
+        assert_eq!(joining.overdue(NOW), []);
+        joining.opened(connection(1), Path::Relayed);
+        let late = NOW + PATIENCE;
+        assert_eq!(joining.overdue(late), [(connection(1), member)]);
+        assert_eq!(joining.overdue(late), []);
+        assert_eq!(joining.overdue(late + PATIENCE), [(connection(1), member)]);
+        assert_eq!(joining.lost(connection(1)), None);
+        assert_eq!(joining.timeout(), None);
+    }
+
+    #[test]
+    fn one_that_keeps_sending_what_is_refused_is_named_once() {
+        let (mut joining, member) = (Joining::default(), PeerId::random());
+        joining.connected(connection(1), member, NOW);
+        let named = (0..2 * FAULTS_MAX).filter_map(|_| joining.at_fault(connection(1)));
+        assert_eq!(named.collect::<Vec<_>>(), [member]);
+    }
+}
