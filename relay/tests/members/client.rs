@@ -1,4 +1,4 @@
-//! What a relay refuses, as a member that asks for too much meets it: a plain libp2p swarm over a real socket.
+//! A member, as a relay meets it: a plain libp2p swarm.
 
 use std::time::Duration;
 
@@ -16,18 +16,18 @@ use libp2p::{
 };
 
 /// How long anything may take. Far longer than it does: only a failure reaches it.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// As long as members register for, in seconds.
-const USUAL_SECONDS: u64 = 300;
+pub(crate) const USUAL_SECONDS: u64 = 300;
 
 #[derive(NetworkBehaviour)]
-struct Behaviour {
+pub(crate) struct Behaviour {
     relay: relay::client::Behaviour,
     rendezvous: rendezvous::client::Behaviour,
 }
 
-async fn start(limits: Limits) -> (Multiaddr, PeerId) {
+pub(crate) async fn start(limits: Limits) -> (Multiaddr, PeerId) {
     let mut options = Options::new("127.0.0.1:0".parse().unwrap(), Identity::fresh());
     options.limits = limits;
     let relay = Relay::start(options).await.unwrap();
@@ -36,14 +36,14 @@ async fn start(limits: Limits) -> (Multiaddr, PeerId) {
     (address, peer)
 }
 
-struct Client {
+pub(crate) struct Client {
     swarm: Swarm<Behaviour>,
     relay: Multiaddr,
     relay_peer: PeerId,
 }
 
 impl Client {
-    fn new((relay, relay_peer): &(Multiaddr, PeerId)) -> Self {
+    pub(crate) fn new((relay, relay_peer): &(Multiaddr, PeerId)) -> Self {
         let keypair = Keypair::generate_ed25519();
         let peer = keypair.public().to_peer_id();
         let (circuits, behaviour) = relay::client::new(peer);
@@ -68,7 +68,11 @@ impl Client {
     }
 
     /// Waits for something.
-    async fn until<T>(&mut self, what: &str, mut seen: impl FnMut(SwarmEvent<BehaviourEvent>) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(
+        &mut self,
+        what: &str,
+        mut seen: impl FnMut(SwarmEvent<BehaviourEvent>) -> Option<T>,
+    ) -> T {
         let waited = tokio::time::timeout(PATIENCE, async {
             loop {
                 if let Some(found) = seen(self.swarm.select_next_some().await) {
@@ -79,7 +83,7 @@ impl Client {
         waited.await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
     }
 
-    async fn connect(&mut self) {
+    pub(crate) async fn connect(&mut self) {
         self.swarm.dial(self.relay.clone()).unwrap();
         self.until("a connection", |event| {
             matches!(
@@ -95,7 +99,7 @@ impl Client {
     }
 
     /// Registers; nothing when the relay hangs up.
-    async fn register(&mut self, seconds: u64) -> Option<Result<u64, ErrorCode>> {
+    pub(crate) async fn register(&mut self, seconds: u64) -> Option<Result<u64, ErrorCode>> {
         use rendezvous::client::Event;
         let namespace = Namespace::from_static("store");
         let rendezvous = &mut self.swarm.behaviour_mut().rendezvous;
@@ -112,7 +116,7 @@ impl Client {
     }
 
     /// Asks for a reservation. Says whether it was given, and if so whether it renewed another.
-    async fn reserve(&mut self) -> Option<bool> {
+    pub(crate) async fn reserve(&mut self) -> Option<bool> {
         use relay::client::Event;
         self.swarm
             .listen_on(self.relay.clone().with(Protocol::P2pCircuit))
@@ -126,57 +130,4 @@ impl Client {
         })
         .await
     }
-}
-
-#[tokio::test]
-async fn nobody_registers_for_longer_than_is_kept() {
-    let relay = start(Limits::default()).await;
-    let mut client = Client::new(&relay);
-    client.connect().await;
-    assert_eq!(client.register(60 * 60).await, Some(Err(ErrorCode::InvalidTtl)));
-    assert_eq!(client.register(USUAL_SECONDS).await, Some(Ok(USUAL_SECONDS)));
-}
-
-#[tokio::test]
-async fn who_registers_without_end_is_hung_up_on_and_stays_out() {
-    let relay = start(Limits::default()).await;
-    let mut client = Client::new(&relay);
-    client.connect().await;
-    let mut registered = 0;
-    while client.register(USUAL_SECONDS).await.is_some() {
-        registered += 1;
-        assert!(registered < 1_000, "without end");
-    }
-    assert!(registered >= 16, "as often as a member has to");
-
-    client.connect().await;
-    client
-        .until("being hung up on again", |event| {
-            matches!(event, SwarmEvent::ConnectionClosed { .. }).then_some(())
-        })
-        .await;
-
-    let mut other = Client::new(&relay);
-    other.connect().await;
-    assert_eq!(other.register(USUAL_SECONDS).await, Some(Ok(USUAL_SECONDS)));
-}
-
-#[tokio::test]
-async fn a_full_relay_renews_for_those_it_has_and_takes_another_when_one_goes() {
-    let relay = start(Limits {
-        reservations: 1,
-        ..Limits::default()
-    })
-    .await;
-    let mut member = Client::new(&relay);
-    assert_eq!(member.reserve().await, Some(false));
-    assert!(member.reserve().await.is_some(), "a renewal");
-
-    let mut another = Client::new(&relay);
-    assert_eq!(another.reserve().await, None, "full");
-    drop(member);
-    // The relay notices the end of the first's connection when it gets to it.
-    tokio::time::timeout(PATIENCE, async { while another.reserve().await.is_none() {} })
-        .await
-        .expect("a place is free again");
 }
