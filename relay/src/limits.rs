@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use libp2p::{connection_limits::ConnectionLimits, relay, rendezvous};
+use libp2p::{connection_limits::ConnectionLimits, relay};
 
 use crate::places::Places;
 
@@ -54,21 +54,34 @@ const REFILL_PER_ADDRESS: Duration = Duration::from_millis(50);
 const BURST_PER_PEER: NonZeroU32 = NonZeroU32::new(128).unwrap();
 const REFILL_PER_PEER: Duration = Duration::from_secs(1);
 
-/// For how long a member may register, in seconds. Short ones are welcome: they are how the living are told from the
-/// dead. Members ask for five minutes; what is registered again in the meantime is kept for as long as this.
-const REGISTRATION_SECONDS_MIN: u64 = 60;
-const REGISTRATION_SECONDS_MAX: u64 = 10 * 60;
+/// For how long a member may register, in seconds. A member that says nothing of it gets the most. Short times are
+/// welcome: they are how those who are connected but of no use any more come to be forgotten. Members ask for five
+/// minutes.
+pub(crate) const REGISTRATION_SECONDS_MIN: u64 = 60;
+pub(crate) const REGISTRATION_SECONDS_MAX: u64 = 10 * 60;
 
 /// Namespaces of one member: one for each of its open stores.
-const REGISTRATIONS_PER_PEER: usize = 16;
+pub(crate) const REGISTRATIONS_PER_PEER: usize = 16;
 
-/// How often one member may register in a minute. It does so once for each store every few minutes, and once more for
-/// each after it has lost its connection.
-pub(crate) const REGISTRATIONS_PER_MINUTE: u32 = 32;
-
-/// How many bytes the addresses of one member may take. It has one for each of its relays, about 100 bytes each; what
-/// libp2p takes is a message of up to 1 MiB.
+/// How many bytes the signed record of one member may take. It names one address for each of its relays, about 100 bytes
+/// each, and needs about 200 for keys and signature.
 pub(crate) const RECORD_BYTES_MAX: usize = 4 * 1024;
+
+/// How often one member may register or ask who is there, in a minute. For each store it does the one every few minutes
+/// and the other twice a minute, and three times more when it connects: 16 stores make about 90.
+pub(crate) const REQUESTS_PER_MINUTE: u32 = 128;
+
+/// Requests that may be under way on one connection: for each store one to register and one to ask, when both are due at
+/// once. Each costs 8 KiB until it is read, and [`DISCOVERED_BYTES_MAX`] until the answer is read.
+pub(crate) const REQUESTS_AT_ONCE: usize = 2 * REGISTRATIONS_PER_PEER;
+
+/// How many members one answer names: as many as members ask for, and far more than the few that they will connect to.
+/// Who wants to know the others asks again with the cookie.
+pub(crate) const DISCOVERED_MAX: usize = 256;
+
+/// How many bytes one answer takes. Such a member takes about 400, so that more than 150 fit; an asker that does not read
+/// holds no more than this back, and libp2p's client would take 1 MiB.
+pub(crate) const DISCOVERED_BYTES_MAX: usize = 64 * 1024;
 
 /// How many bytes of a WebSocket message a relay waits for at once: room for them is made when a message's first 14
 /// bytes announce them, before anybody has said who they are. Members write what noise has gathered, 128 KiB and one
@@ -105,13 +118,10 @@ impl Limits {
         config
     }
 
-    pub(crate) fn rendezvous(&self) -> rendezvous::server::Config {
-        rendezvous::server::Config::default()
-            .with_min_ttl(REGISTRATION_SECONDS_MIN)
-            .with_max_ttl(REGISTRATION_SECONDS_MAX)
-            .with_max_registration_per_peer(REGISTRATIONS_PER_PEER)
-            .with_max_registration_total(self.reservations.saturating_mul(8))
-            .with_max_stored_cookies(self.reservations.saturating_mul(8))
+    /// Registrations at the same time: half of what members could make if each had as many stores open as it may. Most
+    /// have one.
+    pub(crate) fn registrations(&self) -> usize {
+        self.reservations.saturating_mul(REGISTRATIONS_PER_PEER / 2)
     }
 
     pub(crate) fn connections(&self) -> ConnectionLimits {

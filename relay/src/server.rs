@@ -14,7 +14,7 @@ use libp2p::{
     identify,
     identity::Keypair,
     multiaddr::Protocol,
-    noise, ping, relay, rendezvous,
+    noise, ping, relay, request_response,
     swarm::{Config, NetworkBehaviour, SwarmEvent},
     tcp, websocket, yamux,
 };
@@ -23,7 +23,7 @@ use crate::{
     identity::Identity,
     limits::{Limits, WEBSOCKET_MESSAGE_BYTES_MAX},
     places::Places,
-    registrations::Registrations,
+    rendezvous::{self, Rendezvous},
 };
 
 /// How often and how patiently members are pinged. One that vanished without a word keeps its place until the second
@@ -109,7 +109,7 @@ struct Behaviour {
     /// First, so that a connection over the limit leaves no trace in the others.
     limits: connection_limits::Behaviour,
     relay: relay::Behaviour,
-    rendezvous: rendezvous::server::Behaviour,
+    rendezvous: rendezvous::Behaviour,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
 }
@@ -119,7 +119,7 @@ pub struct Relay {
     swarm: Swarm<Behaviour>,
     addresses: Vec<Multiaddr>,
     places: Places,
-    registrations: Registrations,
+    rendezvous: Rendezvous,
 }
 
 impl fmt::Debug for Relay {
@@ -155,7 +155,7 @@ impl Relay {
             swarm,
             addresses: Vec::new(),
             places,
-            registrations: Registrations::new(Instant::now()),
+            rendezvous: Rendezvous::new(options.limits.registrations()),
         };
         // Reservations carry these addresses; without any, members could not use them.
         options
@@ -239,29 +239,26 @@ impl Relay {
                 tracing::debug!(%peer, %error, "a connection is dead");
                 self.swarm.close_connection(connection);
             }
-            SwarmEvent::ConnectionEstablished {
-                peer_id, connection_id, ..
-            } if self.registrations.is_refused(&peer_id, Instant::now()) => {
-                self.swarm.close_connection(connection_id);
-            }
+            SwarmEvent::ConnectionEstablished { peer_id, .. } => self.rendezvous.connected(peer_id, Instant::now()),
             SwarmEvent::ConnectionClosed {
                 peer_id,
                 num_established: 0,
                 ..
-            } => self.places.free(&peer_id),
-            SwarmEvent::Behaviour(BehaviourEvent::Rendezvous(rendezvous::server::Event::PeerRegistered {
+            } => {
+                self.places.free(&peer_id);
+                self.rendezvous.disconnected(&peer_id);
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Rendezvous(request_response::Event::Message {
                 peer,
-                registration,
+                message: request_response::Message::Request { request, channel, .. },
+                ..
             })) => {
-                tracing::debug!(%peer, namespace = %registration.namespace, "registered");
-                if self.registrations.count(peer, &registration.record, Instant::now()) {
-                    tracing::info!(%peer, "a member registers too often or too much; hanging up");
-                    // Having gone by itself is as good.
-                    let _ = self.swarm.disconnect_peer_id(peer);
+                if let Some(response) = self.rendezvous.answer(peer, request, Instant::now()) {
+                    // Who has gone in the meantime needs none.
+                    let _ = self.swarm.behaviour_mut().rendezvous.send_response(channel, response);
                 }
             }
             SwarmEvent::Behaviour(BehaviourEvent::Relay(event)) => tracing::debug!(?event, "circuits"),
-            SwarmEvent::Behaviour(BehaviourEvent::Rendezvous(event)) => tracing::debug!(?event, "rendezvous"),
             event => tracing::trace!(?event, "network"),
         }
     }
@@ -282,7 +279,7 @@ fn build(keypair: &Keypair, limits: &Limits, places: &Places) -> io::Result<Swar
     let behaviour = Behaviour {
         limits: connection_limits::Behaviour::new(limits.connections()),
         relay: relay::Behaviour::new(peer, limits.relay(places)),
-        rendezvous: rendezvous::server::Behaviour::new(limits.rendezvous()),
+        rendezvous: rendezvous::behaviour(),
         identify: identify::Behaviour::new(identify),
         ping: ping::Behaviour::new(
             ping::Config::new()

@@ -10,8 +10,8 @@ use libp2p::{
     identity::Keypair,
     multiaddr::Protocol,
     noise, relay,
-    rendezvous::{self, ErrorCode, Namespace},
-    swarm::{Config, NetworkBehaviour, SwarmEvent},
+    rendezvous::{self, Cookie, ErrorCode, Namespace},
+    swarm::{Config, ConnectionId, NetworkBehaviour, SwarmEvent},
     tcp, websocket, yamux,
 };
 
@@ -83,36 +83,84 @@ impl Client {
         waited.await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
     }
 
-    pub(crate) async fn connect(&mut self) {
+    /// Connects, maybe once more.
+    pub(crate) async fn connect(&mut self) -> ConnectionId {
         self.swarm.dial(self.relay.clone()).unwrap();
-        self.until("a connection", |event| {
-            matches!(
-                event,
-                SwarmEvent::ConnectionEstablished {
-                    endpoint: ConnectedPoint::Dialer { .. },
-                    ..
-                }
-            )
-            .then_some(())
+        self.until("a connection", |event| match event {
+            SwarmEvent::ConnectionEstablished {
+                endpoint: ConnectedPoint::Dialer { .. },
+                connection_id,
+                ..
+            } => Some(connection_id),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Closes one connection.
+    pub(crate) async fn close(&mut self, connection: ConnectionId) {
+        assert!(self.swarm.close_connection(connection));
+        self.until("the end of a connection", |event| match event {
+            SwarmEvent::ConnectionClosed { connection_id, .. } if connection_id == connection => Some(()),
+            _ => None,
         })
         .await;
     }
 
-    /// Registers; nothing when the relay hangs up.
-    pub(crate) async fn register(&mut self, seconds: u64) -> Option<Result<u64, ErrorCode>> {
+    pub(crate) fn peer(&self) -> PeerId {
+        *self.swarm.local_peer_id()
+    }
+
+    /// Registers. Gives the seconds for which it is registered.
+    pub(crate) async fn register(&mut self, namespace: &str, seconds: Option<u64>) -> Result<u64, ErrorCode> {
         use rendezvous::client::Event;
-        let namespace = Namespace::from_static("store");
         let rendezvous = &mut self.swarm.behaviour_mut().rendezvous;
-        rendezvous.register(namespace, self.relay_peer, Some(seconds)).unwrap();
+        rendezvous.register(named(namespace), self.relay_peer, seconds).unwrap();
         self.until("an answer", |event| match event {
-            SwarmEvent::Behaviour(BehaviourEvent::Rendezvous(Event::Registered { ttl, .. })) => Some(Some(Ok(ttl))),
-            SwarmEvent::Behaviour(BehaviourEvent::Rendezvous(Event::RegisterFailed { error, .. })) => {
-                Some(Some(Err(error)))
-            }
-            SwarmEvent::ConnectionClosed { .. } => Some(None),
+            SwarmEvent::Behaviour(BehaviourEvent::Rendezvous(Event::Registered { ttl, .. })) => Some(Ok(ttl)),
+            SwarmEvent::Behaviour(BehaviourEvent::Rendezvous(Event::RegisterFailed { error, .. })) => Some(Err(error)),
             _ => None,
         })
         .await
+    }
+
+    /// Registers as members do, which is not refused.
+    pub(crate) async fn register_as_usual(&mut self, namespace: &str) {
+        assert_eq!(self.register(namespace, Some(USUAL_SECONDS)).await, Ok(USUAL_SECONDS));
+    }
+
+    /// Ends a registration, which is not answered.
+    pub(crate) fn unregister(&mut self, namespace: &str) {
+        let rendezvous = &mut self.swarm.behaviour_mut().rendezvous;
+        rendezvous.unregister(named(namespace), self.relay_peer);
+    }
+
+    /// Asks who is registered in a namespace, or in any. Gives those who are, and the cookie.
+    pub(crate) async fn discover(
+        &mut self,
+        namespace: Option<&str>,
+        cookie: Option<&Cookie>,
+        limit: Option<u64>,
+    ) -> Result<(Vec<PeerId>, Cookie), ErrorCode> {
+        use rendezvous::client::Event;
+        let rendezvous = &mut self.swarm.behaviour_mut().rendezvous;
+        rendezvous.discover(namespace.map(named), cookie.cloned(), limit, self.relay_peer);
+        self.until("an answer", |event| match event {
+            SwarmEvent::Behaviour(BehaviourEvent::Rendezvous(Event::Discovered {
+                registrations, cookie, ..
+            })) => {
+                let peers = registrations.iter().map(|registration| registration.record.peer_id());
+                Some(Ok((peers.collect(), cookie)))
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Rendezvous(Event::DiscoverFailed { error, .. })) => Some(Err(error)),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Who is registered in a namespace.
+    pub(crate) async fn find(&mut self, namespace: &str) -> Vec<PeerId> {
+        self.discover(Some(namespace), None, None).await.unwrap().0
     }
 
     /// Asks for a reservation. Says whether it was given, and if so whether it renewed another.
@@ -130,4 +178,27 @@ impl Client {
         })
         .await
     }
+}
+
+/// Newcomers ask until they find these in a namespace, and nobody else: a relay notices that somebody has gone when it
+/// gets to it. Members register for longer than this has patience.
+pub(crate) async fn until_found(relay: &(Multiaddr, PeerId), namespace: &str, expected: &[PeerId]) {
+    let asked = async {
+        loop {
+            // One each time, as nobody may ask so often.
+            let mut newcomer = Client::new(relay);
+            newcomer.connect().await;
+            let found = newcomer.discover(Some(namespace), None, None).await;
+            if found.is_ok_and(|(found, _)| found == expected) {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked)
+        .await
+        .expect("those who are there are found, and they alone");
+}
+
+fn named(namespace: &str) -> Namespace {
+    Namespace::new(namespace.to_owned()).unwrap()
 }

@@ -3,4 +3,5 @@
 //! Each test has a relay of its own. Nothing sleeps: a test waits for an event, and fails when [`client::PATIENCE`] is over.
 
 mod client;
+mod discovery;
 mod limits;
