@@ -42,8 +42,8 @@ pub(crate) const MEMBERS_ASKED: u64 = 256;
 /// Through how many members one is dialled at once. The first circuit wins; one of them may just have gone.
 const INTRODUCERS_ASKED: usize = 3;
 
-/// For how long we register, in seconds. Short, because it is also how long others take us for present after we
-/// vanished; not shorter, because the timers of a hidden tab come late by a minute.
+/// For how long we register, in seconds. Short, because it is also how long a relay that is not ours takes us for present after we
+/// vanished, and who has heard of us anyway; not shorter, because the timers of a hidden tab come late by a minute.
 const REGISTERED_FOR_SECONDS: u64 = 5 * 60;
 
 /// How often to ask who is there.
