@@ -130,7 +130,7 @@ fn open(records: &Records, sizes: Sizes) -> Result<(Replica, Disk), String> {
         return Err(format!("lost {lost:?}"));
     }
     let now = Driver::new(2).now;
-    let replica = Replica::restore(config(2), now, [batch]).map_err(|error| error.to_string())?;
+    let replica = Replica::load(config(2), now, batch).map_err(|error| error.to_string())?;
     Ok((replica, disk))
 }
 

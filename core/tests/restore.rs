@@ -5,11 +5,11 @@ mod support;
 use gossipstore_core::{
     causality::Frontier,
     id::{AuthorId, Dot},
-    replica::{Key, Replica, RestoreError},
-    store::{Batch, Removed},
+    replica::{Key, Replica, RestoreError, Scan, Write},
+    store::{Batch, Removed, StoredEntry},
     wire::DOT_NUMBER_MAX,
 };
-use support::{Driver, config};
+use support::{Driver, config, join, settle};
 
 /// A key written, another written, the first overwritten.
 fn stored() -> (Driver, Vec<Batch>) {
@@ -101,5 +101,99 @@ fn damage_is_named() {
         damage(&mut disk);
         let opened = Replica::restore(config(2), driver.now, disk).map(|replica| replica.len());
         assert_eq!(opened, Err(error), "{name}");
+    }
+}
+
+/// All that a replica holds, as one batch.
+fn kept(replica: &Replica) -> Batch {
+    let all = Scan::default();
+    let store = replica.store();
+    let entries = store.entries(&all).map(|entry| StoredEntry {
+        dot: entry.dot,
+        key: entry.key.clone(),
+        value: entry.value.clone(),
+        kind: entry.kind,
+        hlc: entry.hlc,
+        removes: entry.removes,
+    });
+    Batch {
+        entries: entries.collect(),
+        removed: Vec::new(),
+        records: store.records_since(0).collect(),
+        vector: store.vector().iter().collect(),
+        frontier: store.frontier().clone(),
+    }
+}
+
+#[test]
+fn what_is_loaded_at_once_is_the_replica_again() {
+    let [mut a, mut b] = [Driver::new(1), Driver::new(2)];
+    for n in 0..200 {
+        let key = format!("key {}", n % 70);
+        a.set(&key, &n.to_string());
+        b.set(&format!("key {}", n % 50), &n.to_string());
+        if n % 7 == 0 {
+            a.delete(&key);
+        }
+    }
+    for driver in [&mut a, &mut b] {
+        let add = Write::Add {
+            key: Key::from("counter"),
+            amount: 5,
+        };
+        driver.transact([add]).expect("a counter");
+    }
+    join(&mut a, &mut b);
+    settle(&mut a, &mut b);
+    let loaded = Replica::load(config(3), a.now, kept(&a.replica)).expect("as it is");
+    let restored = Replica::restore(config(3), a.now, [kept(&a.replica)]).expect("as it is");
+    for replica in [&loaded, &restored] {
+        assert_eq!(replica.digest(), a.replica.digest());
+        assert_eq!(replica.len(), a.replica.len());
+        assert_eq!(kept(replica).entries, kept(&a.replica).entries);
+        assert_eq!(replica.get("counter"), a.replica.get("counter"));
+        assert!(replica.store().records_pushed() > 20);
+    }
+    let conflicts = |replica: &Replica| {
+        let all = Scan::default();
+        replica.scan(&all).filter(|item| item.siblings > 1).count()
+    };
+    assert!(conflicts(&loaded) > 20);
+    assert_eq!(conflicts(&loaded), conflicts(&a.replica));
+}
+
+#[test]
+fn what_is_no_replica_is_not_loaded() {
+    let (driver, _) = stored();
+    let author = driver.replica.author().expect("it has written");
+    let dot = |n| Dot::new(author, n);
+    type Case = (&'static str, fn(&mut Batch), RestoreError);
+    let cases: [Case; 4] = [
+        (
+            "an entry twice",
+            |kept| kept.entries.push(kept.entries[0].clone()),
+            RestoreError::StoredBefore(dot(3)),
+        ),
+        (
+            "no vector",
+            |kept| kept.vector.clear(),
+            RestoreError::NotCovered(dot(3)),
+        ),
+        (
+            "an entry that another removes",
+            |kept| kept.entries[0].removes = [kept.entries[1].dot].into(),
+            RestoreError::NotRemoved(dot(2)),
+        ),
+        (
+            "a key that is none",
+            |kept| kept.entries[0].key = Key::from(""),
+            RestoreError::KeyEmpty(dot(3)),
+        ),
+    ];
+    for (name, damage, error) in cases {
+        let mut batch = kept(&driver.replica);
+        damage(&mut batch);
+        let loaded = Replica::load(config(2), driver.now, batch).map(|replica| replica.len());
+        assert_eq!(loaded, Err(error), "{name}");
     }
 }

@@ -69,7 +69,7 @@ impl World<'_> {
         for (at, node) in self.nodes.iter().enumerate() {
             let (shown, config) = (&node.replica, self.profile.config([0; 32]));
             let kept = node.disk.clone().open(self.profile.disk).map_err(|flaw| flaw.of(at))?;
-            let kept = Replica::restore(config, self.now, [kept])
+            let kept = Replica::load(config, self.now, kept)
                 .map_err(|error| Flaw::from(format!("replica {at} could not be opened again: {error}")))?;
             if kept.vector() != shown.vector()
                 || kept.frontier() != shown.frontier()

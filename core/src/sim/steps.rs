@@ -296,7 +296,7 @@ impl World<'_> {
         node.clock.reopen();
         let author = node.replica.author();
         let kept = node.disk.open(self.profile.disk).map_err(|flaw| flaw.of(at))?;
-        let mut replica = Replica::restore(config, node.clock.read(self.now), [kept])
+        let mut replica = Replica::load(config, node.clock.read(self.now), kept)
             .map_err(|error| Flaw::from(format!("replica {at} cannot be opened again: {error}")))?;
         if self.profile.is(Mutation::AuthorResumed) {
             replica.resume_author(author);

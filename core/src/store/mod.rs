@@ -16,6 +16,7 @@ mod cell;
 mod edit;
 mod index;
 mod keys;
+mod loading;
 mod log;
 mod order;
 mod pages;
@@ -26,6 +27,7 @@ mod stack;
 pub use batch::{Batch, BatchId, Removed, StoredEntry};
 pub use edit::{Change, Edit, Origin};
 pub use keys::Scan;
+pub use loading::Loading;
 pub use log::{BLOCK_DOTS_MAX, Bitmap};
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
@@ -150,6 +152,11 @@ impl Store {
     /// Begins a step, or goes on with the one that is under way.
     pub fn edit(&mut self) -> Edit<'_> {
         Edit::new(self)
+    }
+
+    /// Begins to fill a new store with what was kept.
+    pub fn load(&mut self) -> Loading<'_> {
+        Loading::new(self)
     }
 
     /// A hash of a key that those who choose keys cannot foresee.
