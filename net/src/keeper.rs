@@ -97,7 +97,7 @@ impl Keeper {
         if !self.is_free() {
             return;
         }
-        let idle = self.written_at + TIDY_AFTER <= now;
+        let idle = self.idle_at().is_some_and(|at| at <= now);
         if let Some((last, transaction)) = next(idle) {
             if last.is_some() {
                 self.written_at = now;
@@ -107,9 +107,9 @@ impl Keeper {
         }
     }
 
-    /// When there is time to tidy up, if nobody writes until then.
-    pub(crate) fn idle_at(&self) -> Timestamp {
-        self.written_at + TIDY_AFTER
+    /// When there is time to tidy up, if nobody writes until then and nothing is under way.
+    pub(crate) fn idle_at(&self) -> Option<Timestamp> {
+        self.is_free().then(|| self.written_at + TIDY_AFTER)
     }
 
     /// Ready when the transaction under way is over.
@@ -124,5 +124,76 @@ impl Keeper {
         self.under_way = None;
         self.failed |= result.is_err();
         Poll::Ready(Written { last, result })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::task::noop_waker;
+
+    use super::*;
+    use crate::{status::StorageKind, storage::Record};
+
+    /// Writes, or does not.
+    #[derive(Debug)]
+    struct Scripted(Result<(), StorageError>);
+
+    impl Storage for Scripted {
+        fn kind(&self) -> StorageKind {
+            StorageKind::Memory
+        }
+
+        fn read(&mut self, _: Option<&[u8]>) -> Pending<Result<Vec<Record>, StorageError>> {
+            std::future::ready(Ok(Vec::new())).boxed()
+        }
+
+        fn write(&mut self, _: Transaction) -> Pending<Result<(), StorageError>> {
+            std::future::ready(self.0.clone()).boxed()
+        }
+    }
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    /// Hands one transaction over. Gives whether it was taken, and whether there was time to tidy up.
+    fn begin(keeper: &mut Keeper, now: Timestamp, last: Option<BatchId>) -> Option<bool> {
+        let mut told = None;
+        keeper.begin(now, |idle| {
+            told = Some(idle);
+            Some((last, Transaction::default()))
+        });
+        told
+    }
+
+    fn poll(keeper: &mut Keeper) -> Poll<Result<(), StorageError>> {
+        let polled = keeper.poll(&mut Context::from_waker(&noop_waker()));
+        polled.map(|written| written.result)
+    }
+
+    #[test]
+    fn one_transaction_is_under_way_and_there_is_time_to_tidy_up_when_nobody_has_written_for_a_while() {
+        let mut keeper = Keeper::new(Box::new(Scripted(Ok(()))));
+        assert_eq!(begin(&mut keeper, NOW, Some(BatchId(1))), Some(true));
+        assert_eq!(begin(&mut keeper, NOW, Some(BatchId(2))), None);
+        assert_eq!(keeper.idle_at(), None);
+        assert_eq!(poll(&mut keeper), Poll::Ready(Ok(())));
+        assert!(poll(&mut keeper).is_pending());
+        assert_eq!(keeper.idle_at(), Some(NOW + TIDY_AFTER));
+        assert_eq!(begin(&mut keeper, NOW, Some(BatchId(2))), Some(false));
+        assert_eq!(poll(&mut keeper), Poll::Ready(Ok(())));
+        // What is tidied up does not put off the rest of it.
+        for _ in 0..2 {
+            assert_eq!(begin(&mut keeper, NOW + TIDY_AFTER, None), Some(true));
+            assert_eq!(poll(&mut keeper), Poll::Ready(Ok(())));
+        }
+    }
+
+    #[test]
+    fn after_a_failure_nothing_is_written_and_nobody_is_woken_to_try() {
+        let error = StorageError::Gone { reason: "wiped".into() };
+        let mut keeper = Keeper::new(Box::new(Scripted(Err(error.clone()))));
+        begin(&mut keeper, NOW, Some(BatchId(1)));
+        assert_eq!(poll(&mut keeper), Poll::Ready(Err(error)));
+        assert_eq!(begin(&mut keeper, NOW + TIDY_AFTER, Some(BatchId(2))), None);
+        assert_eq!((keeper.idle_at(), keeper.is_free()), (None, false));
     }
 }

@@ -324,8 +324,7 @@ impl Node {
 
     /// When the storage is to be tidied up.
     fn tidying_at(&self) -> Option<Timestamp> {
-        let keeper = self.keeper.as_ref().filter(|keeper| !keeper.is_writing())?;
-        self.engine.is_untidy().then(|| keeper.idle_at())
+        self.keeper.as_ref()?.idle_at().filter(|_| self.engine.is_untidy())
     }
 
     fn on_written(&mut self, Written { last, result }: Written) {
