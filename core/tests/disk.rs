@@ -74,12 +74,7 @@ impl Kept {
         };
         self.written += transaction.bytes();
         self.largest = self.largest.max(transaction.bytes());
-        for (key, record) in transaction.changes {
-            match record {
-                Some(record) => self.records.insert(key, record),
-                None => self.records.remove(&key),
-            };
-        }
+        transaction.carry_out(&mut self.records);
         true
     }
 

@@ -4,6 +4,7 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
+use core::mem;
 
 use super::{
     Disk, DiskError, Sizes, commit, page,
@@ -24,6 +25,7 @@ use crate::{
 pub struct Opening {
     store: StoreId,
     sizes: Sizes,
+    /// Without the vector and the frontier, which go on below.
     state: Option<State>,
     found: Found,
     vector: VersionVector,
@@ -148,12 +150,12 @@ impl Opening {
     }
 
     fn state(&mut self, payload: &[u8]) -> Result<(), DiskError> {
-        let state = State::decode(payload)?;
+        let mut state = State::decode(payload)?;
         if state.store != self.store {
             return Err(DiskError::Store(state.store));
         }
-        self.vector = state.vector.clone();
-        self.frontier = state.frontier.clone();
+        self.vector = mem::take(&mut state.vector);
+        self.frontier = mem::take(&mut state.frontier);
         self.state = Some(state);
         Ok(())
     }
@@ -234,7 +236,7 @@ impl Opening {
             self.expect_page(None)?;
             self.past_pages = true;
             self.close_page(None);
-            for (_, event) in core::mem::take(&mut self.added) {
+            for (_, event) in mem::take(&mut self.added) {
                 self.add(event);
             }
         }

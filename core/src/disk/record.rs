@@ -27,6 +27,16 @@ impl Transaction {
         self.changes.iter().map(bytes).sum()
     }
 
+    /// Carries it out on a map of records.
+    pub fn carry_out(self, records: &mut BTreeMap<Vec<u8>, Vec<u8>>) {
+        for (key, change) in self.changes {
+            match change {
+                Some(record) => records.insert(key, record),
+                None => records.remove(&key),
+            };
+        }
+    }
+
     pub(super) fn put(&mut self, key: Key<'_>, payload: Vec<u8>) {
         let key = key.bytes();
         let record = seal(&key, payload);

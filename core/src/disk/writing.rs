@@ -27,9 +27,10 @@ pub(super) const FIRST_COMMIT: u64 = 1;
 pub struct Disk {
     store: StoreId,
     sizes: Sizes,
-    /// By the first text that belongs to them. The first begins with the empty text.
-    pages: BTreeMap<Key, Page>,
-    /// The pages that are older than the journal, by the commit that concerned them first.
+    /// By the first text that belongs to each, the commit that concerned it first since it was written. The first page begins with
+    /// the empty text, and is the only one that may have no record yet.
+    pages: BTreeMap<Key, Option<u64>>,
+    /// The pages that are older than the journal, the longest outdated first.
     stale: BTreeSet<(u64, Key)>,
     /// The commits that the journal holds: number and length.
     journal: VecDeque<(u64, usize)>,
@@ -46,14 +47,6 @@ pub struct Disk {
     ring_written: u64,
     /// Whether there is a state record.
     begun: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Page {
-    /// Whether it has a record.
-    written: bool,
-    /// The commit that concerned it first since it was written.
-    stale: Option<u64>,
 }
 
 /// What [`super::Opening`] found on a disk.
@@ -83,7 +76,7 @@ impl Disk {
         Self {
             store,
             sizes,
-            pages: BTreeMap::from([(Key::new(), Page::default())]),
+            pages: BTreeMap::from([(Key::new(), None)]),
             stale: BTreeSet::new(),
             journal: VecDeque::new(),
             journal_bytes: 0,
@@ -100,18 +93,13 @@ impl Disk {
 
     pub(super) fn found(store: StoreId, sizes: Sizes, found: Found) -> Self {
         let mut disk = Self::without_pages(store, sizes);
-        for first in found.pages {
-            let page = Page {
-                written: true,
-                stale: None,
-            };
-            disk.pages.insert(first, page);
-        }
+        let begins = found.pages.first().is_some_and(|first| first.is_empty());
+        disk.pages.extend(found.pages.into_iter().map(|first| (first, None)));
         disk.next_commit = found.journal.first().map_or(found.next_commit, |(number, ..)| *number);
         for key in &found.outdated {
             disk.outdate(key);
         }
-        if disk.pages.first_key_value().is_some_and(|(_, page)| !page.written) {
+        if !begins {
             disk.outdate(&Key::new());
         }
         for (number, length, keys) in found.journal {
@@ -286,21 +274,13 @@ impl Disk {
         let next = self.after(&first);
         let payload = page::encode(next.as_deref(), chunk.entries.iter().cloned());
         transaction.put(RecordKey::Page(&first), payload);
-        let page = Page {
-            written: true,
-            stale: None,
-        };
-        self.pages.insert(first, page);
+        self.pages.insert(first, None);
     }
 
     fn drop_page(&mut self, first: &Key, transaction: &mut Transaction) {
-        if let Some(page) = self.pages.remove(first) {
-            if page.written {
-                transaction.delete(RecordKey::Page(first));
-            }
-            if let Some(since) = page.stale {
-                self.stale.remove(&(since, first.clone()));
-            }
+        transaction.delete(RecordKey::Page(first));
+        if let Some(since) = self.pages.remove(first).flatten() {
+            self.stale.remove(&(since, first.clone()));
         }
     }
 
@@ -314,9 +294,9 @@ impl Disk {
     /// Notes that the next commit concerns a key.
     fn outdate(&mut self, key: &Key) {
         let page = self.pages.range_mut::<Key, _>(..=key).next_back();
-        let (first, page) = page.expect("the first page begins with the empty text");
-        if page.stale.is_none() {
-            page.stale = Some(self.next_commit);
+        let (first, since) = page.expect("the first page begins with the empty text");
+        if since.is_none() {
+            *since = Some(self.next_commit);
             self.stale.insert((self.next_commit, first.clone()));
         }
     }

@@ -79,16 +79,13 @@ impl Disk {
     /// Reads it all again, as after a restart.
     pub(super) fn open(&mut self, sizes: disk::Sizes) -> Result<Batch, Flaw> {
         let mut records = BTreeMap::new();
-        for (key, change) in self.flushed.iter().flat_map(|transaction| &transaction.changes) {
-            match change {
-                Some(record) => records.insert(key, record),
-                None => records.remove(key),
-            };
+        for transaction in &self.flushed {
+            transaction.clone().carry_out(&mut records);
         }
         let unreadable = |error| Flaw::from(format!("a disk cannot be read: {error}"));
         let mut opening = Opening::new(store(), sizes);
         for (key, record) in records {
-            opening.take(key, record).map_err(unreadable)?;
+            opening.take(&key, &record).map_err(unreadable)?;
         }
         let Some(Opened { batch, disk, lost }) = opening.finish().map_err(unreadable)? else {
             *self = Self::new(sizes);

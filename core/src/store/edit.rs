@@ -1,6 +1,6 @@
 //! One step of a store.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, vec::Vec};
 use core::mem;
 
 use super::{
@@ -157,9 +157,7 @@ impl<'a> Edit<'a> {
 
     /// Notes what a dead event, never live here, had removed.
     pub fn record(&mut self, dot: Dot, removes: Dots) {
-        let Store { authors, ring, .. } = &mut *self.store;
-        let event = authors.compact(&dot);
-        ring.push(event, removes.iter().map(|dot| authors.compact(dot)));
+        self.store.remember(&dot, &removes);
         self.store.step.batch.records.push((dot, removes));
     }
 
@@ -335,20 +333,7 @@ impl<'a> Edit<'a> {
         if !store.is_touched(key) {
             store.step.touched.push(key);
         }
-        let dot = store.authors.compact(&stored.dot);
-        let removed = stored.removes.iter().map(|dot| store.authors.compact(dot));
-        let removes = store.removals.keep(dot, removed);
-        let slot = store.link(Cell {
-            value: Arc::clone(&stored.value),
-            removes,
-            hlc: stored.hlc,
-            n: dot.n,
-            author: dot.author,
-            key,
-            next: NO_SLOT,
-            state: State::Born,
-            kind: stored.kind,
-        });
+        let slot = store.insert(key, &stored, State::Born);
         store.step.born.push(slot);
         let entries = &mut store.step.batch.entries;
         entries.push(stored);

@@ -435,6 +435,31 @@ impl Store {
         self.chain(key).any(|slot| self.cells[slot].state != State::Live)
     }
 
+    /// Puts an entry under its key into the indexes.
+    fn insert(&mut self, key: KeyNumber, entry: &StoredEntry, state: State) -> Slot {
+        let dot = self.authors.compact(&entry.dot);
+        let removed = entry.removes.iter().map(|dot| self.authors.compact(dot));
+        let removes = self.removals.keep(dot, removed);
+        self.link(Cell {
+            value: Arc::clone(&entry.value),
+            removes,
+            hlc: entry.hlc,
+            n: dot.n,
+            author: dot.author,
+            key,
+            next: NO_SLOT,
+            state,
+            kind: entry.kind,
+        })
+    }
+
+    /// Keeps the record of an event that was never live here.
+    fn remember(&mut self, dot: &Dot, removes: &Dots) {
+        let Self { authors, ring, .. } = self;
+        let event = authors.compact(dot);
+        ring.push(event, removes.iter().map(|dot| authors.compact(dot)));
+    }
+
     /// Puts an entry into the indexes.
     fn link(&mut self, mut cell: Cell) -> Slot {
         let dot = cell.dot();
