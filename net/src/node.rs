@@ -20,7 +20,7 @@ use libp2p::{
 use rand::{SeedableRng as _, rngs::SmallRng};
 
 use crate::{
-    address,
+    address::{self, RelayAddress},
     behaviour::{Behaviour, BehaviourEvent},
     breath::Breath,
     cause::{explain_attempt, explain_dial, root_cause},
@@ -37,7 +37,7 @@ use crate::{
     links::LinkEvent,
     liveness::{Liveness, LivenessAction},
     numbers::Numbers,
-    options::Options,
+    options::{IceServer, Options},
     pings::{Answer, PingEvent},
     places::Places,
     relays::{RelayAction, Relays},
@@ -71,11 +71,10 @@ const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
 /// When an option cannot be used, or the system gives no random bytes. Relays that cannot be reached are no error: the
 /// status says so, and they are tried for ever.
 pub fn open(options: Options) -> Result<(Node, Handle), OpenError> {
-    let seed = check(&options)?;
+    let checked = Checked::new(options)?;
     let mut clock = Clock::new();
-    let config = Config::new(StoreId::from_name(&options.name), seed);
-    let replica = Replica::new(config, clock.now());
-    start(options, replica, clock, None)
+    let replica = Replica::new(Config::new(checked.store, checked.seed), clock.now());
+    start(checked, replica, clock, None)
 }
 
 /// As [`open`], with what `storage` keeps and will keep.
@@ -83,12 +82,12 @@ pub fn open(options: Options) -> Result<(Node, Handle), OpenError> {
 /// # Errors
 /// As [`open`], and when what is stored cannot be read.
 pub async fn open_stored(options: Options, storage: impl Storage) -> Result<(Node, Handle), OpenError> {
-    let seed = check(&options)?;
-    let store = StoreId::from_name(&options.name);
+    let checked = Checked::new(options)?;
+    let store = checked.store;
     let kind = storage.kind();
     let mut keeper = Keeper::new(Box::new(storage));
     let mut clock = Clock::new();
-    let config = Config::new(store, seed);
+    let config = Config::new(store, checked.seed);
     let (replica, disk) = match keeper.read(store).await? {
         Some(Opened { batch, disk, lost }) => {
             if !lost.is_empty() {
@@ -102,38 +101,53 @@ pub async fn open_stored(options: Options, storage: impl Storage) -> Result<(Nod
         }
         None => (Replica::new(config, clock.now()), Disk::new(store, Sizes::default())),
     };
-    start(options, replica, clock, Some((keeper, disk, kind)))
+    start(checked, replica, clock, Some((keeper, disk, kind)))
 }
 
-/// Looks at what can be wrong before anything is done, and draws a seed.
-fn check(options: &Options) -> Result<[u8; 32], OpenError> {
-    if options.name.is_empty() {
-        return Err(OpenError::EmptyName);
+/// Options in which nothing can be wrong any more, and what the system had to give for them.
+struct Checked {
+    store: StoreId,
+    relays: Vec<RelayAddress>,
+    ice: Vec<IceServer>,
+    seed: [u8; 32],
+}
+
+impl Checked {
+    fn new(options: Options) -> Result<Self, OpenError> {
+        if options.name.is_empty() {
+            return Err(OpenError::EmptyName);
+        }
+        let relays = address::parse(&options.relays)?;
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| refused(&error))?;
+        Ok(Self {
+            store: StoreId::from_name(&options.name),
+            relays,
+            ice: options.ice,
+            seed,
+        })
     }
-    address::parse(&options.relays)?;
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| OpenError::System {
-        reason: error.to_string(),
-    })?;
-    Ok(seed)
+}
+
+/// The system does not give what is needed.
+fn refused(error: &impl ToString) -> OpenError {
+    let reason = error.to_string();
+    OpenError::System { reason }
 }
 
 fn start(
-    options: Options,
+    options: Checked,
     replica: Replica,
     clock: Clock,
     kept: Option<(Keeper, Disk, StorageKind)>,
 ) -> Result<(Node, Handle), OpenError> {
-    let addresses = address::parse(&options.relays)?;
-    let system = |reason: String| OpenError::System { reason };
+    let (store, addresses) = (options.store, options.relays);
     let mut own_seed = [0; 8];
-    getrandom::fill(&mut own_seed).map_err(|error| system(error.to_string()))?;
-
-    let store = StoreId::from_name(&options.name);
+    getrandom::fill(&mut own_seed).map_err(|error| refused(&error))?;
     let relay_ids = addresses.iter().map(|address| address.peer).collect::<HashSet<_>>();
-    let mut swarm = swarm::build(store, relay_ids, options.ice).map_err(|error| system(error.to_string()))?;
+    let mut swarm = swarm::build(store, relay_ids, options.ice).map_err(|error| refused(&error))?;
     let unable = direct::listen(&mut swarm).err();
-    let shown = |address: &address::RelayAddress| RelayStatus {
+    let shown = |address: &RelayAddress| RelayStatus {
         address: address.given.clone(),
         state: RelayState::Connecting,
         error: None,

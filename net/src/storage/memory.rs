@@ -40,12 +40,7 @@ impl Storage for MemoryStorage {
 
     fn write(&mut self, transaction: Transaction) -> Pending<Result<(), StorageError>> {
         let mut records = self.records.lock().expect("nothing panics while it is locked");
-        for (key, change) in transaction.changes {
-            match change {
-                Some(record) => records.insert(key, record),
-                None => records.remove(&key),
-            };
-        }
+        transaction.carry_out(&mut records);
         Box::pin(ready(Ok(())))
     }
 }
