@@ -10,6 +10,8 @@ import type * as Core from '@gossipstore/core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 // @ts-expect-error a plain script, without types
+import { CHROMIUM_FLAGS } from '../../scripts/chromium.mjs';
+// @ts-expect-error a plain script, without types
 import { findChromium } from '../../scripts/paths.mjs';
 
 const TYPES: Record<string, string> = { js: 'text/javascript', wasm: 'application/wasm' };
@@ -42,8 +44,7 @@ let page: Page;
 
 beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
-  browser = await chromium.launch({ executablePath: findChromium(), args });
+  browser = await chromium.launch({ executablePath: findChromium(), args: CHROMIUM_FLAGS });
 }, 30_000);
 afterAll(async () => {
   await browser.close();

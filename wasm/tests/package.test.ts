@@ -39,7 +39,7 @@ it('has the cache as an entry that reaches none of the rest', () => {
   const follow = (file: string) => {
     if (reached.has(file)) return;
     reached.add(file);
-    for (const [, next] of readFileSync(join(built, file), 'utf8').matchAll(/from '\.\/([^']+)'/g))
+    for (const [, next] of readFileSync(join(built, file), 'utf8').matchAll(/from ['"]\.\/([^'"]+)['"]/g))
       follow(next as string);
   };
   const { exports } = JSON.parse(readFileSync(join(built, 'package.json'), 'utf8'));
