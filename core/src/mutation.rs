@@ -24,11 +24,15 @@ pub enum Mutation {
     RingOfDeletes,
     /// An author without live entries is dropped from the vector.
     AuthorForgotten,
+    /// Which calls were carried out is forgotten when a replica is opened again.
+    CallForgotten,
+    /// A call is gossiped before it is durable.
+    CallAtOnce,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::ContextAtHello,
         Self::VisibleBeforeEnd,
         Self::VectorOverGaps,
@@ -38,6 +42,8 @@ impl Mutation {
         Self::DotEvicted,
         Self::RingOfDeletes,
         Self::AuthorForgotten,
+        Self::CallForgotten,
+        Self::CallAtOnce,
     ];
 }
 

@@ -5,10 +5,13 @@ mod support;
 use std::sync::Arc;
 
 use gossipstore_core::{
-    replica::{Command, CommandError, CommandId, Context, Input, Key, Origin, Replica, Scan, Value, Write},
+    replica::{
+        BatchId, Call, Command, CommandError, CommandId, Context, Input, Key, Origin, Replica, Scan, Value, Write,
+    },
+    store::Caller,
     wire,
 };
-use support::{Driver, config, put, put_in};
+use support::{Driver, PEER, config, put, put_in};
 
 #[test]
 fn what_is_set_is_read_and_what_is_deleted_is_gone() {
@@ -297,4 +300,85 @@ fn to_clear_a_store_of_more_keys_than_a_transaction_holds_takes_several() {
         (cleared, one.replica.len()),
         (vec![wire::TXN_EVENTS_MAX, wire::TXN_EVENTS_MAX, 1], 0)
     );
+}
+
+fn call(n: u64, write: Write) -> Input {
+    Input::Call {
+        id: CommandId(n),
+        call: Call { caller: Caller(1), n },
+        command: Command::Transact(vec![write]),
+    }
+}
+
+#[test]
+fn a_call_that_comes_again_is_answered_and_not_carried_out() {
+    let mut one = Driver::new(1);
+    let add = || Write::Add {
+        key: Key::from("likes"),
+        amount: 3,
+    };
+    for n in [1, 2, 1, 2, 3] {
+        one.feed(call(n, add()));
+    }
+    assert_eq!(one.replies, vec![Ok(()); 5]);
+    assert_eq!(one.batches.len(), 3);
+    let named: Vec<_> = one.batches.iter().map(|batch| batch.call.map(|call| call.n)).collect();
+    assert_eq!(named, [Some(1), Some(2), Some(3)]);
+
+    let mut next = Driver::new(2);
+    next.replica = Replica::restore(config(2), next.now, one.batches).expect("as they were handed out");
+    next.feed(call(3, add()));
+    next.feed(call(4, add()));
+    assert_eq!(next.replies, vec![Ok(()); 2]);
+    assert_eq!(next.batches.len(), 1);
+}
+
+#[test]
+fn a_call_that_comes_again_before_it_is_durable_waits_for_that() {
+    let mut one = Driver::new(1);
+    one.durable = false;
+    one.feed(call(1, put("a", "1")));
+    one.feed(call(1, put("a", "1")));
+    assert_eq!((one.replies.len(), one.batches.len()), (0, 1));
+    one.feed(Input::Persisted { id: BatchId(0) });
+    assert_eq!(one.replies, vec![Ok(()); 2]);
+}
+
+#[test]
+fn nothing_leaves_before_a_call_is_durable() {
+    let mut one = Driver::new(1);
+    one.durable = false;
+    one.set_soon("before");
+    assert_eq!(one.gossip.len(), 1, "a command is gossiped at once");
+    one.feed(call(1, put("a", "1")));
+    one.set_soon("after");
+    one.feed(Input::PeerUp { peer: PEER });
+    assert_eq!((one.gossip.len(), one.sent.len()), (1, 0));
+    one.feed(Input::Persisted { id: BatchId(0) });
+    assert_eq!((one.gossip.len(), one.sent.len()), (1, 0));
+    one.feed(call(2, put("a", "2")));
+    one.feed(Input::Persisted { id: BatchId(1) });
+    assert_eq!(
+        (one.gossip.len(), one.sent.len()),
+        (3, 1),
+        "in order, as far as it is durable"
+    );
+    one.feed(Input::Persisted { id: BatchId(3) });
+    assert_eq!(one.gossip.len(), 4);
+    one.set_soon("last");
+    assert_eq!(one.gossip.len(), 5);
+}
+
+#[test]
+fn when_storage_has_failed_what_was_held_back_leaves() {
+    let mut one = Driver::new(1);
+    one.durable = false;
+    one.feed(call(1, put("a", "1")));
+    one.feed(Input::PersistFailed {
+        id: BatchId(0),
+        reason: "full".into(),
+    });
+    assert!(matches!(one.replies[..], [Err(CommandError::NotDurable { .. })]));
+    one.feed(call(2, put("a", "2")));
+    assert_eq!(one.gossip.len(), 2);
 }

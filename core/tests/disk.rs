@@ -15,7 +15,8 @@ use std::{
 use gossipstore_core::{
     disk::{Disk, DiskError, INLINE_BYTES_MAX, Opened, Opening, Sizes},
     id::{Dot, StoreId},
-    replica::{BatchId, Command, Key, Replica, Scan, Value, Write},
+    replica::{BatchId, Call, Command, CommandId, Input, Key, Replica, Scan, Value, Write},
+    store::Caller,
     wire::VALUE_BYTES_MAX,
 };
 use support::{Driver, config};
@@ -43,6 +44,10 @@ const SMALL: Sizes = Sizes {
     journal_bytes_max: 8_000,
 };
 
+fn call(n: u64) -> Call {
+    Call { caller: Caller(5), n }
+}
+
 fn store() -> StoreId {
     StoreId::from_name("test")
 }
@@ -61,6 +66,16 @@ impl Kept {
 
     fn transact(&mut self, writes: impl IntoIterator<Item = Write>) {
         self.driver.transact(writes).expect("valid writes");
+    }
+
+    /// Writes as one who calls again when there is no answer.
+    fn call(&mut self, n: u64, writes: impl IntoIterator<Item = Write>) {
+        self.driver.feed(Input::Call {
+            id: CommandId(0),
+            call: call(n),
+            command: Command::Transact(writes.into_iter().collect()),
+        });
+        self.driver.replies.pop().expect("an answer").expect("valid writes");
     }
 
     /// Gives the disk what the replica has put out, and carries out one transaction. Returns whether there was one.
@@ -125,7 +140,7 @@ fn open(records: &Records, sizes: Sizes) -> Result<(Replica, Disk), String> {
         return Err(format!("lost {lost:?}"));
     }
     let now = Driver::new(2).now;
-    let replica = Replica::load(config(2), now, batch).map_err(|error| error.to_string())?;
+    let replica = Replica::load(config(2), now, batch, disk.calls().clone()).map_err(|error| error.to_string())?;
     Ok((replica, disk))
 }
 
@@ -336,9 +351,10 @@ fn every_kind() -> Kept {
         key: Key::from("likes"),
         amount: 3,
     }]);
+    kept.call(1, [put("called", vec![1])]);
     kept.settle();
     kept.transact([put("list/00", vec![1, 2, 3]), put("new", vec![])]);
-    kept.transact([delete("list/05")]);
+    kept.call(3, [delete("list/05")]);
     kept.flush(false);
     kept
 }
@@ -378,7 +394,9 @@ fn the_records_are_those_of_the_golden_vectors() {
 
 #[test]
 fn what_this_format_has_written_is_read() {
-    let (replica, _) = open(&golden(), SMALL).expect("an undamaged disk");
+    let (replica, disk) = open(&golden(), SMALL).expect("an undamaged disk");
     assert_eq!(reading(&replica), reading(&every_kind().driver.replica));
-    assert_eq!(replica.len(), 13);
+    assert_eq!(replica.len(), 14);
+    let known = [1, 2, 3].map(|n| disk.calls().contains(&call(n)));
+    assert_eq!(known, [true, false, true]);
 }

@@ -6,7 +6,7 @@ use gossipstore_core::{
     causality::Frontier,
     id::{AuthorId, Dot},
     replica::{Key, Replica, RestoreError, Scan, Write},
-    store::{Batch, Removed, StoredEntry},
+    store::{Batch, Calls, Removed, StoredEntry},
     wire::DOT_NUMBER_MAX,
 };
 use support::{Driver, config, join, settle};
@@ -122,6 +122,7 @@ fn kept(replica: &Replica) -> Batch {
         records: store.records_since(0).collect(),
         vector: store.vector().iter().collect(),
         frontier: store.frontier().clone(),
+        call: None,
     }
 }
 
@@ -145,7 +146,7 @@ fn what_is_loaded_at_once_is_the_replica_again() {
     }
     join(&mut a, &mut b);
     settle(&mut a, &mut b);
-    let loaded = Replica::load(config(3), a.now, kept(&a.replica)).expect("as it is");
+    let loaded = Replica::load(config(3), a.now, kept(&a.replica), Calls::default()).expect("as it is");
     let restored = Replica::restore(config(3), a.now, [kept(&a.replica)]).expect("as it is");
     for replica in [&loaded, &restored] {
         assert_eq!(replica.digest(), a.replica.digest());
@@ -193,7 +194,7 @@ fn what_is_no_replica_is_not_loaded() {
     for (name, damage, error) in cases {
         let mut batch = kept(&driver.replica);
         damage(&mut batch);
-        let loaded = Replica::load(config(2), driver.now, batch).map(|replica| replica.len());
+        let loaded = Replica::load(config(2), driver.now, batch, Calls::default()).map(|replica| replica.len());
         assert_eq!(loaded, Err(error), "{name}");
     }
 }

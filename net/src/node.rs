@@ -93,7 +93,7 @@ pub async fn open_stored(options: Options, storage: impl Storage) -> Result<(Nod
             if !lost.is_empty() {
                 tracing::warn!(values = lost.len(), "some large values are lost");
             }
-            let replica = Replica::load(config, clock.now(), batch);
+            let replica = Replica::load(config, clock.now(), batch, disk.calls().clone());
             let unreadable = |error: RestoreError| OpenError::Unreadable {
                 reason: error.to_string(),
             };

@@ -138,7 +138,7 @@ impl Node {
 
 fn name(input: &Input) -> &'static str {
     match input {
-        Input::Command { .. } => "command",
+        Input::Command { .. } | Input::Call { .. } => "command",
         Input::PeerUp { .. } => "peer up",
         Input::PeerDown { .. } => "peer down",
         Input::Received { frame, .. } => match frame.first() {

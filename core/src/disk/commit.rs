@@ -4,6 +4,7 @@
 //! commit = batches
 //! batch  = varint count, the counts of the vector that rose: 16 bytes of author and varint n each
 //!          frontier
+//!          the call that was carried out: 1, its caller (8 bytes) and varint number; 0 if there was none that may come again
 //!          varint count, removed dots that no event of the batch names
 //!          varint length, the events: those that became live, and those that were never live here
 //! ```
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     causality::Frontier,
     id::{AuthorId, Dot},
-    store::Batch,
+    store::{Batch, Call, Caller},
     wire::{
         AUTHORS_MAX, AuthorTable, Described, EventReader, EventWriter, LiveEvent, STAMP_ORIGIN, WireError,
         bytes::{Reader, Writer as _},
@@ -42,6 +43,14 @@ pub(super) fn encode(batch: &Batch, out: &mut Vec<u8>) {
         write_dot(Dot::new(*author, *n), out);
     }
     write_frontier(&batch.frontier, out);
+    match batch.call {
+        Some(Call { caller, n }) => {
+            out.push(1);
+            out.extend(caller.0.to_le_bytes());
+            out.varint(n);
+        }
+        None => out.push(0),
+    }
 
     let live = batch.entries.iter().flat_map(|entry| &entry.removes);
     let dead = batch.records.iter().flat_map(|(_, removes)| removes);
@@ -87,6 +96,7 @@ pub(super) fn encode(batch: &Batch, out: &mut Vec<u8>) {
 pub(super) struct Committed {
     pub(super) vector: Vec<(AuthorId, u64)>,
     pub(super) frontier: Frontier,
+    pub(super) call: Option<Call>,
     /// All that died, whether an event names it or not.
     pub(super) removed: BTreeSet<Dot>,
     pub(super) events: Vec<Described>,
@@ -102,6 +112,14 @@ pub(super) fn decode(payload: &[u8], mut take: impl FnMut(Committed)) -> Result<
             committed.vector.push((author, n));
         }
         committed.frontier = read_frontier(&mut from)?;
+        committed.call = match from.byte()? {
+            0 => None,
+            1 => Some(Call {
+                caller: Caller(u64::from_le_bytes(from.array()?)),
+                n: from.varint()?,
+            }),
+            _ => return Err(WireError::OutOfRange("mark of a call")),
+        };
         // Collected one by one: each takes bytes, so the record's end bounds them.
         for _ in 0..from.length("removed dots", usize::MAX)? {
             committed.removed.insert(read_dot(&mut from)?);

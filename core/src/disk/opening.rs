@@ -25,7 +25,7 @@ use crate::{
 pub struct Opening {
     store: StoreId,
     sizes: Sizes,
-    /// Without the vector and the frontier, which go on below.
+    /// Without what goes on below: vector, frontier and calls.
     state: Option<State>,
     found: Found,
     vector: VersionVector,
@@ -141,6 +141,7 @@ impl Opening {
             records: self.records,
             vector: self.vector.iter().collect(),
             frontier: self.frontier,
+            call: None,
         };
         Ok(Some(Opened {
             batch,
@@ -156,6 +157,7 @@ impl Opening {
         }
         self.vector = mem::take(&mut state.vector);
         self.frontier = mem::take(&mut state.frontier);
+        self.found.calls = mem::take(&mut state.calls);
         self.state = Some(state);
         Ok(())
     }
@@ -171,6 +173,9 @@ impl Opening {
         commit::decode(payload, |committed| {
             self.vector.raise(&committed.vector);
             self.frontier = committed.frontier;
+            if let Some(call) = committed.call {
+                self.found.calls.insert(call);
+            }
             for event in committed.events {
                 match event {
                     Described::Live { dot, ref key, .. } => {

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! format (1 byte), store (16 bytes), varint number of the first commit that counts, varint number of the commit after the last
-//! that this knows of, vector, frontier
+//! that this knows of, vector, frontier, calls
 //! vector   = varint count, then per author 16 bytes and varint n
 //! frontier = varint count, then per dot 16 bytes and varint n
+//! calls    = varint count, then per caller, who called last comes last: 8 bytes, varint number of the last call that was carried out,
+//!            8 bytes in which the bit 2^(k-1) says that so was the call k numbers before
 //! ```
 
 use alloc::vec::Vec;
@@ -13,6 +15,7 @@ use super::{DiskError, FORMAT, record::Key};
 use crate::{
     causality::{Frontier, VersionVector},
     id::{AuthorId, Dot, StoreId},
+    store::{CALLERS_MAX, Caller, Calls, Carried},
     wire::{
         AUTHORS_MAX, FRONTIER_MAX, WireError,
         bytes::{Reader, Writer as _},
@@ -28,6 +31,7 @@ pub(super) struct State {
     pub(super) known: u64,
     pub(super) vector: VersionVector,
     pub(super) frontier: Frontier,
+    pub(super) calls: Calls,
 }
 
 impl State {
@@ -41,6 +45,12 @@ impl State {
             write_dot(Dot::new(author, n), &mut out);
         }
         write_frontier(&self.frontier, &mut out);
+        out.varint(self.calls.callers().len() as u64);
+        for Carried { caller, last, earlier } in self.calls.callers() {
+            out.extend(caller.0.to_le_bytes());
+            out.varint(*last);
+            out.extend(earlier.to_le_bytes());
+        }
         out
     }
 
@@ -61,6 +71,14 @@ impl State {
             vector.advance(dot.author, dot.n);
         }
         let frontier = read_frontier(from)?;
+        let mut calls = Calls::default();
+        for _ in 0..from.length("callers", CALLERS_MAX)? {
+            calls.push(Carried {
+                caller: Caller(u64::from_le_bytes(from.array()?)),
+                last: from.varint()?,
+                earlier: u64::from_le_bytes(from.array()?),
+            });
+        }
         from.clone().finish()?;
         Ok(Self {
             store,
@@ -68,6 +86,7 @@ impl State {
             known,
             vector,
             frontier,
+            calls,
         })
     }
 }

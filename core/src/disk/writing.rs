@@ -15,7 +15,7 @@ use super::{
 use crate::{
     causality::{Frontier, Key, Value, VersionVector},
     id::{Dot, StoreId},
-    store::{Batch, BatchId, Entry, Scan, Store},
+    store::{Batch, BatchId, Calls, Entry, Scan, Store},
 };
 
 /// The number of the first commit ever.
@@ -45,6 +45,8 @@ pub struct Disk {
     /// The segments of the ring, and how much of the replica's ring they hold.
     segments: VecDeque<u64>,
     ring_written: u64,
+    /// What was carried out for callers that may come again, with what waits.
+    calls: Calls,
     /// Whether there is a state record.
     begun: bool,
 }
@@ -61,6 +63,7 @@ pub(super) struct Found {
     pub(super) next_commit: u64,
     pub(super) segments: Vec<u64>,
     pub(super) ring_written: u64,
+    pub(super) calls: Calls,
 }
 
 impl Disk {
@@ -87,6 +90,7 @@ impl Disk {
             dead_bodies: Vec::new(),
             segments: VecDeque::new(),
             ring_written: 0,
+            calls: Calls::default(),
             begun: false,
         }
     }
@@ -113,6 +117,7 @@ impl Disk {
         disk.next_commit = found.next_commit;
         disk.segments = found.segments.into();
         disk.ring_written = found.ring_written;
+        disk.calls = found.calls;
         disk.begun = true;
         disk
     }
@@ -121,6 +126,9 @@ impl Disk {
     pub fn take(&mut self, id: BatchId, batch: &Batch) {
         commit::encode(batch, &mut self.waiting);
         self.last_waiting = Some(id);
+        if let Some(call) = batch.call {
+            self.calls.insert(call);
+        }
         for entry in &batch.entries {
             self.outdate(&entry.key);
             if entry.value.len() > INLINE_BYTES_MAX {
@@ -154,6 +162,11 @@ impl Disk {
         (!transaction.is_empty()).then_some((last, transaction))
     }
 
+    /// What was carried out for callers that may come again.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
     /// Whether a batch waits to be handed out.
     pub fn is_waiting(&self) -> bool {
         self.last_waiting.is_some()
@@ -175,6 +188,7 @@ impl Disk {
                 known: self.next_commit,
                 vector: VersionVector::new(),
                 frontier: Frontier::default(),
+                calls: Calls::default(),
             };
             transaction.put(RecordKey::State, nothing.encode());
         }
@@ -216,6 +230,7 @@ impl Disk {
             known: self.next_commit,
             vector: store.vector().clone(),
             frontier: store.frontier().clone(),
+            calls: self.calls.clone(),
         };
         transaction.put(RecordKey::State, state.encode());
     }

@@ -3,7 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use super::{
-    BatchId, Command, CommandError, CommandId, MERGED_FOR_COMMAND_MAX, Output, Replica, Write, writing::Writing,
+    BatchId, Call, Command, CommandError, CommandId, MERGED_FOR_COMMAND_MAX, Output, Replica, Write, writing::Writing,
 };
 use crate::{
     causality::{Key, VersionVector},
@@ -20,6 +20,8 @@ const WRITTEN_AT_ONCE_MAX: usize = 1_000;
 pub(super) struct Wish {
     /// Whom to answer; none for what the replica does by itself.
     pub(super) id: Option<CommandId>,
+    /// Its name, if it may come again.
+    pub(super) call: Option<Call>,
     pub(super) what: What,
     pub(super) seen: Seen,
 }
@@ -42,8 +44,8 @@ pub(super) struct Seen {
 impl Replica {
     /// Takes a command: carries it out, or has it wait for the merge under way. A caller reads what it wrote, so a merge of which
     /// little is left is ended first.
-    pub(super) fn command(&mut self, id: CommandId, command: Command, now: Timestamp) {
-        let wish = match self.wish(id, command) {
+    pub(super) fn command(&mut self, id: CommandId, call: Option<Call>, command: Command, now: Timestamp) {
+        let wish = match self.wish(id, call, command) {
             Ok(wish) => wish,
             Err(error) => {
                 self.outputs.push_back(Output::Reply { id, result: Err(error) });
@@ -59,7 +61,7 @@ impl Replica {
         }
     }
 
-    fn wish(&self, id: CommandId, command: Command) -> Result<Wish, CommandError> {
+    fn wish(&self, id: CommandId, call: Option<Call>, command: Command) -> Result<Wish, CommandError> {
         let what = match command {
             Command::Transact(writes) if writes.len() > TXN_EVENTS_MAX => {
                 return Err(CommandError::TransactionTooLarge { events: writes.len() });
@@ -75,7 +77,7 @@ impl Replica {
             made: self.author.map_or(0, |author| self.store.vector().get(&author)),
         };
         let id = Some(id);
-        Ok(Wish { id, what, seen })
+        Ok(Wish { id, call, what, seen })
     }
 
     /// Carries out the command that has waited longest.
@@ -89,6 +91,11 @@ impl Replica {
 
     /// Carries a command out, or begins to; takes what it does from `left`.
     fn carry_out(&mut self, wish: Wish, left: &mut usize, now: Timestamp) {
+        if wish.call.is_some_and(|call| self.calls.contains(&call)) {
+            // It may be among what is not durable yet.
+            self.carried_out(wish.id, self.next_batch.checked_sub(1).map(BatchId));
+            return;
+        }
         let writes = match &wish.what {
             What::Transact(writes) => writes.len(),
             What::Clear => self.store.len(),

@@ -80,6 +80,7 @@ impl Replica {
             }
             let context = Some(Context::new(surplus));
             let wish = Wish {
+                call: None,
                 id: None,
                 what: What::Transact([Write::Delete { key, context }].into()),
                 seen: Seen {

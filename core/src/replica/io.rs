@@ -6,7 +6,7 @@ use core::fmt;
 use crate::{
     causality::{Context, Key, Value},
     id::{AuthorId, Peer},
-    store::{Batch, BatchId, Change},
+    store::{Batch, BatchId, Call, Change},
     sync::SessionError,
     time::Hlc,
 };
@@ -66,6 +66,18 @@ pub enum Input {
     Command {
         /// Comes back in the reply.
         id: CommandId,
+        /// The wish.
+        command: Command,
+    },
+    /// The wish of a caller that makes it again, under the same name, when it is not answered by this process: to another that has
+    /// opened what this one stored. It is carried out once in all. For that nothing leaves for the peers until it is durable; a
+    /// command is gossiped at once.
+    Call {
+        /// Comes back in the reply.
+        id: CommandId,
+        /// Its name. The caller may be [`CALLS_WAITING_MAX`](crate::store::CALLS_WAITING_MAX) numbers ahead of its oldest call that is
+        /// not answered, and makes those again in their order.
+        call: Call,
         /// The wish.
         command: Command,
     },

@@ -19,6 +19,7 @@ mod config;
 mod crowded;
 mod early;
 mod gossip;
+mod held;
 mod io;
 mod link;
 mod merge;
@@ -36,12 +37,12 @@ use alloc::{
 use core::cell::OnceCell;
 
 use self::{
-    bases::Bases, commands::Wish, crowded::Crowded, early::Early, link::Link, merge::Merge, random::Random,
+    bases::Bases, commands::Wish, crowded::Crowded, early::Early, held::Held, link::Link, merge::Merge, random::Random,
     writing::Writing,
 };
 use crate::{
     id::{AuthorId, Digest, Dot, Peer},
-    store::{Batch, Store},
+    store::{Batch, Calls, Store},
     sync::Staged,
     time::{Clock, Timestamp},
     wire::{Tag, TxnWriter},
@@ -50,7 +51,7 @@ use crate::{
 pub use self::{config::Config, io::*, restore::RestoreError};
 pub use crate::{
     causality::{Context, Key, Kind, Value, VersionVector},
-    store::{BatchId, Change, Origin, Scan},
+    store::{BatchId, Call, Change, Origin, Scan},
 };
 
 /// What waits is taken up to so much work a turn, counted in events of a merge: an input counts as some by itself, and as one more
@@ -100,6 +101,9 @@ pub struct Replica {
     /// What a session that was cut has staged, and since when it is kept.
     staged: Option<(Staged, Timestamp)>,
     outputs: VecDeque<Output>,
+    held: Held,
+    /// What was carried out for callers that may come again.
+    calls: Calls,
     /// What a session brought, on its way into the store. Until it is there, inputs wait.
     merge: Option<Merge>,
     inputs: VecDeque<Input>,
@@ -154,6 +158,8 @@ impl Replica {
             next_tag: Tag(random.number() as u16),
             staged: None,
             outputs: VecDeque::new(),
+            held: Held::default(),
+            calls: Calls::default(),
             merge: None,
             inputs: VecDeque::new(),
             input_bytes: 0,
@@ -196,7 +202,8 @@ impl Replica {
         match input {
             Input::Persisted { id } => self.persisted(id),
             Input::PersistFailed { reason, .. } => self.persist_failed(&reason),
-            Input::Command { id, command } => self.command(id, command, now),
+            Input::Command { id, command } => self.command(id, None, command, now),
+            Input::Call { id, call, command } => self.command(id, Some(call), command, now),
             // The time is looked at when the work is done; the driver comes again at once.
             Input::Tick if self.has_work() => self.work(now),
             input => {
@@ -256,7 +263,7 @@ impl Replica {
                 }
                 Input::Tick => self.tick(now),
                 // These do not wait here.
-                Input::Command { .. } | Input::Persisted { .. } | Input::PersistFailed { .. } => {}
+                Input::Command { .. } | Input::Call { .. } | Input::Persisted { .. } | Input::PersistFailed { .. } => {}
             }
         }
     }
@@ -282,7 +289,15 @@ impl Replica {
 
     /// The next thing for the driver to do.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        loop {
+            if let Some(output) = self.held.next() {
+                return Some(output);
+            }
+            let output = self.outputs.pop_front()?;
+            if let Some(output) = self.held.sift(output) {
+                return Some(output);
+            }
+        }
     }
 
     /// When the engine wants [`Input::Tick`], if nothing comes before. A time that has passed asks for it at once: there is work
@@ -457,6 +472,7 @@ impl Replica {
 
     fn persisted(&mut self, id: BatchId) {
         self.durable = self.durable.max(Some(id));
+        self.held.release(id);
         // Storage works in order, so those that wait for these batches are mostly the first.
         while let Some(at) = self.waiting.iter().position(|(batch, _)| *batch <= id) {
             if let Some((_, id)) = self.waiting.remove(at) {
@@ -468,6 +484,8 @@ impl Replica {
     /// Storage has refused a batch, and will not be given any that follow it.
     fn persist_failed(&mut self, reason: &Arc<str>) {
         self.refused.get_or_insert_with(|| Arc::clone(reason));
+        // Nothing will be durable any more, and nobody be asked again.
+        self.held.release(BatchId(u64::MAX));
         for (_, id) in self.waiting.drain(..) {
             let result = Err(CommandError::NotDurable {
                 reason: Arc::clone(reason),

@@ -11,7 +11,8 @@ use super::{Config, Origin, Replica};
 use crate::{
     causality::{Kind, VersionVector, counter},
     id::Dot,
-    store::{Batch, Status, Store, StoredEntry},
+    mutation::Mutation,
+    store::{Batch, Calls, Status, Store, StoredEntry},
     time::Timestamp,
     wire::{AUTHORS_MAX, DOT_NUMBER_MAX, FRONTIER_MAX, KEY_BYTES_MAX, REMOVES_MAX, VALUE_BYTES_MAX},
 };
@@ -62,6 +63,9 @@ impl Replica {
                 replica.clock.observe(entry.hlc, now);
             }
             let removed: Vec<Dot> = removes(&batch).copied().collect();
+            if let Some(call) = batch.call {
+                replica.calls.insert(call);
+            }
             let mut edit = replica.store.edit();
             edit.restore(batch);
             edit.finish(Origin::Remote);
@@ -74,13 +78,16 @@ impl Replica {
 }
 
 impl Replica {
-    /// A replica as a disk kept it, which is one batch with all that lives. As [`Self::restore`], and as that of one batch, in less
-    /// time.
+    /// A replica as a disk kept it: one batch with all that lives, and the calls that were carried out. As [`Self::restore`], and as that
+    /// of one batch, in less time.
     ///
     /// # Errors
     /// When that is not a replica.
-    pub fn load(config: Config, now: Timestamp, kept: Batch) -> Result<Self, RestoreError> {
+    pub fn load(config: Config, now: Timestamp, kept: Batch, calls: Calls) -> Result<Self, RestoreError> {
         let mut replica = Self::new(config, now);
+        if !replica.config.mutated.is(Mutation::CallForgotten) {
+            replica.calls = calls;
+        }
         check(&kept, &replica.store)?;
         let removes: Vec<Dot> = removes(&kept)
             .chain(kept.removed.iter().map(|removed| &removed.dot))

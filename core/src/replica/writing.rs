@@ -9,12 +9,13 @@ use alloc::vec::Vec;
 use hashbrown::HashTable;
 
 use super::{
-    BatchId, CommandError, CommandId, Origin, Output, Replica, Write,
+    BatchId, Call, CommandError, CommandId, Origin, Output, Replica, Write,
     commands::{Seen, What, Wish},
 };
 use crate::{
     causality::{Context, Dots, Key, Kind, counter},
     id::{AuthorId, Dot},
+    mutation::Mutation,
     store::{Scan, Store},
     time::{Hlc, Timestamp},
     wire::{REMOVES_MAX, TXN_EVENTS_MAX},
@@ -24,6 +25,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Writing {
     id: Option<CommandId>,
+    call: Option<Call>,
     seen: Seen,
     source: Source,
     txn: Option<Begun>,
@@ -104,7 +106,7 @@ impl Replica {
                 }
                 &mut Phase::Compare { is_last } => {
                     if self.store.edit().compare(Origin::Local, left) {
-                        self.publish(&mut writing, now);
+                        self.publish(&mut writing, is_last, now);
                         writing.phase = Phase::Clean { is_last };
                     }
                 }
@@ -213,14 +215,23 @@ impl Replica {
     }
 
     /// Makes the transaction visible.
-    fn publish(&mut self, writing: &mut Writing, now: Timestamp) {
+    fn publish(&mut self, writing: &mut Writing, is_last: bool, now: Timestamp) {
         let Some(txn) = writing.txn.take() else { return };
         let mut edit = self.store.edit();
         edit.conclude(Dot::new(txn.next.author, txn.next.n - 1));
-        let (batch, changes) = edit.publish();
-        writing.batch = Some(self.settle(batch, changes, now));
-        // Gossip need not wait for the flush: after a crash the author is another, so no dot is used twice, and a peer can hand
-        // the write back.
+        let (mut batch, changes) = edit.publish();
+        if is_last && let Some(call) = writing.call {
+            self.calls.insert(call);
+            batch.call = Some(call);
+        }
+        let id = self.settle(batch, changes, now);
+        writing.batch = Some(id);
+        let is_held = writing.call.is_some() && self.refused.is_none();
+        if is_held && !self.config.mutated.is(Mutation::CallAtOnce) {
+            self.held.until(id);
+        }
+        // Gossip of a command need not wait for the flush: after a crash the author is another, so no dot is used twice, and a peer
+        // can hand the write back.
         let message = self.message.finish();
         self.outputs.push_back(Output::Broadcast { message });
     }
@@ -239,6 +250,7 @@ impl Writing {
         };
         Self {
             id: wish.id,
+            call: wish.call,
             seen: wish.seen,
             source,
             txn: None,

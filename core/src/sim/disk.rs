@@ -7,7 +7,7 @@ use super::{oracle::Flaw, profile::store};
 use crate::{
     disk::{self, Opened, Opening, Transaction},
     replica::BatchId,
-    store::{Batch, Store},
+    store::{Batch, Call, Calls, Store},
 };
 
 /// A disk and the book that is kept of it.
@@ -76,8 +76,13 @@ impl Disk {
         }
     }
 
-    /// Reads it all again, as after a restart.
-    pub(super) fn open(&mut self, sizes: disk::Sizes) -> Result<Batch, Flaw> {
+    /// Whether a call is known to have been carried out.
+    pub(super) fn knows(&self, call: &Call) -> bool {
+        self.book.calls().contains(call)
+    }
+
+    /// Reads it all again, as after a restart. Gives what was carried out for callers as well.
+    pub(super) fn open(&mut self, sizes: disk::Sizes) -> Result<(Batch, Calls), Flaw> {
         let mut records = BTreeMap::new();
         for transaction in &self.flushed {
             transaction.clone().carry_out(&mut records);
@@ -89,11 +94,11 @@ impl Disk {
         }
         let Some(Opened { batch, disk, lost }) = opening.finish().map_err(unreadable)? else {
             *self = Self::new(sizes);
-            return Ok(Batch::default());
+            return Ok(Default::default());
         };
         self.book = disk;
         if lost.is_empty() {
-            Ok(batch)
+            Ok((batch, self.book.calls().clone()))
         } else {
             Err(format!("a disk has lost the values of {lost:?}").into())
         }

@@ -5,9 +5,9 @@ use alloc::{
     sync::Arc,
 };
 
-use super::{disk::Disk, oracle::Sight, random::Random};
+use super::{client::Client, disk::Disk, oracle::Sight, random::Random};
 use crate::{
-    id::Peer,
+    id::{AuthorId, Peer},
     replica::{Change, Context, Key, Replica, Scan, Value, VersionVector},
     time::Timestamp,
 };
@@ -18,6 +18,9 @@ pub(super) struct Node {
     pub(super) replica: Replica,
     pub(super) disk: Disk,
     pub(super) clock: WallClock,
+    pub(super) client: Client,
+    /// All that it has ever written as.
+    pub(super) authors: BTreeSet<AuthorId>,
     /// A context that was read some time ago.
     pub(super) stale: Option<(Key, Context)>,
     /// What its batches say it has seen.
@@ -31,11 +34,13 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(replica: Replica, clock: WallClock, disk: Disk) -> Self {
+    pub(super) fn new(replica: Replica, clock: WallClock, disk: Disk, client: Client) -> Self {
         Self {
             replica,
             clock,
             disk,
+            client,
+            authors: BTreeSet::new(),
             stale: None,
             seen: VersionVector::new(),
             sight: Sight::default(),

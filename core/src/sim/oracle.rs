@@ -15,7 +15,7 @@ use crate::{
     causality::{Dots, Key, Kind, counter},
     id::{AuthorId, Dot},
     replica::{Replica, Value, VersionVector},
-    store::Batch,
+    store::{Batch, Call},
 };
 
 /// What is wrong with a replica.
@@ -105,6 +105,10 @@ type Told = Vec<(Dot, Moment, &'static str)>;
 #[derive(Clone, Debug, Default)]
 pub struct Oracle {
     events: BTreeMap<Dot, Made>,
+    /// The last dots of the transactions that calls became, each time that they were carried out.
+    calls: BTreeMap<Call, Vec<Dot>>,
+    /// Those that were carried out again, as they must be when the first time was lost.
+    repeated: BTreeSet<Call>,
     /// What became of them where, if somebody wants to be told.
     told: Option<Told>,
 }
@@ -114,6 +118,8 @@ impl Oracle {
     pub(super) fn new(telling: bool) -> Self {
         Self {
             events: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            repeated: BTreeSet::new(),
             told: telling.then(Told::new),
         }
     }
@@ -133,6 +139,13 @@ impl Oracle {
             first,
             past.get(&author) + (batch.entries.len() + batch.records.len()) as u64,
         );
+        if let Some(call) = batch.call {
+            let dots = self.calls.entry(call).or_default();
+            dots.push(Dot::new(author, txn.1));
+            if dots.len() > 1 {
+                self.repeated.insert(call);
+            }
+        }
         let past = Arc::new(past.clone());
         for (dot, put, removes) in puts.chain(deletes) {
             if dot.author != author {
@@ -200,11 +213,36 @@ impl Oracle {
             let looked = self.look(sight, seen, at, told.as_mut());
             self.told = told;
             looked?;
+            self.judge_calls(seen)?;
         }
         if sight.live.iter().copied().eq(replica.live_dots()) {
             return Ok(());
         }
         Self::compare(sight, &replica.live_dots().collect())
+    }
+
+    /// Whether no call is seen to have been carried out twice.
+    fn judge_calls(&self, seen: &VersionVector) -> Result<(), Flaw> {
+        for (call, dots) in self
+            .repeated
+            .iter()
+            .filter_map(|call| Some((call, self.calls.get(call)?)))
+        {
+            let shown: Vec<Dot> = dots.iter().filter(|dot| seen.covers(dot)).copied().collect();
+            if shown.len() > 1 {
+                return Err(Flaw {
+                    what: format!("shows {call:?} carried out as each of {shown:?}"),
+                    dots: shown,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what a call became is seen.
+    pub(super) fn is_carried_out(&self, call: &Call, seen: &VersionVector) -> bool {
+        let dots = self.calls.get(call);
+        dots.is_some_and(|dots| dots.iter().any(|dot| seen.covers(dot)))
     }
 
     /// Whether what is live is what it must be when this was seen.

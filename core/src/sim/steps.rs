@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     mutation::Mutation,
-    replica::{Command, CommandId, Input, Key, Replica, Value, Write},
+    replica::{Call, Command, CommandId, Input, Key, Replica, Value, Write},
 };
 
 impl World<'_> {
@@ -94,7 +94,13 @@ impl World<'_> {
         };
         say!(self, Some(at), "is told to {}", told(&command));
         let id = CommandId(self.step as u64);
-        self.feed(at, Input::Command { id, command })
+        let input = if self.random.percent(50) {
+            self.tally.calls += 1;
+            self.nodes[at].client.call(id, command)
+        } else {
+            Input::Command { id, command }
+        };
+        self.feed(at, input)
     }
 
     fn value(&mut self) -> Value {
@@ -250,7 +256,27 @@ impl World<'_> {
         let fate = if kept { "kept" } else { "lost" };
         say!(self, Some(at), "crashes; what was on its way to the disk is {fate}");
         self.nodes[at].disk.crash(kept);
-        self.reopen(at)
+        self.reopen(at)?;
+        self.call_again(at)
+    }
+
+    /// The client asks again for what the replica that died has not answered.
+    fn call_again(&mut self, at: usize) -> Result<(), Flaw> {
+        let node = &self.nodes[at];
+        let lost = |call: &&Call| !self.oracle.is_carried_out(call, node.replica.vector());
+        if self.is_judged()
+            && let Some(call) = node.client.done.iter().find(lost)
+        {
+            return Err(format!("replica {at} has lost {call:?}, which was answered").into());
+        }
+        for input in node.client.again() {
+            if let Input::Call { call, .. } = &input {
+                self.tally.calls_repeated += 1;
+                self.tally.calls_known += u64::from(self.nodes[at].disk.knows(call));
+            }
+            self.feed(at, input)?;
+        }
+        Ok(())
     }
 
     /// An old image of the disk is put back.
@@ -281,6 +307,7 @@ impl World<'_> {
 
     fn replace_disk(&mut self, at: usize, disk: Disk) -> Result<(), Flaw> {
         self.nodes[at].disk = disk;
+        self.nodes[at].client.forget();
         self.reopen(at)
     }
 
@@ -295,8 +322,8 @@ impl World<'_> {
         let node = &mut self.nodes[at];
         node.clock.reopen();
         let author = node.replica.author();
-        let kept = node.disk.open(self.profile.disk).map_err(|flaw| flaw.of(at))?;
-        let mut replica = Replica::load(config, node.clock.read(self.now), kept)
+        let (kept, calls) = node.disk.open(self.profile.disk).map_err(|flaw| flaw.of(at))?;
+        let mut replica = Replica::load(config, node.clock.read(self.now), kept, calls)
             .map_err(|error| Flaw::from(format!("replica {at} cannot be opened again: {error}")))?;
         if self.profile.is(Mutation::AuthorResumed) {
             replica.resume_author(author);

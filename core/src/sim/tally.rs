@@ -38,6 +38,12 @@ counts! {
     additions_refused,
     /// Those under a key that several authors had counted under.
     additions_shared,
+    /// Commands that are asked for again when the replica dies before it has answered.
+    calls,
+    /// Those that were.
+    calls_repeated,
+    /// Those of them that had been carried out.
+    calls_known,
     /// Writes with a context that was read some time before.
     stale_contexts,
     /// Values that do not travel inside their event.

@@ -9,6 +9,7 @@ use core::iter;
 
 use super::{
     Hostility, Profile, Tally,
+    client::Client,
     disk::Disk,
     hostile::{Act, Hostile},
     network::{InFlight, Network},
@@ -19,11 +20,10 @@ use super::{
 };
 use crate::{
     id::{Dot, Peer},
-    replica::{CommandError, Event, Input, Output, Replica},
+    replica::{Call, CommandError, Event, Input, Output, Replica},
     store::Batch,
     sync::SessionError,
     time::Timestamp,
-    wire::Gossip,
 };
 
 /// When the simulated clocks of all runs begin.
@@ -63,7 +63,7 @@ impl<'w> World<'w> {
         let nodes = (0..profile.replicas).map(|_| {
             let clock = WallClock::draw(&mut random);
             let replica = Replica::new(profile.config(random.bytes()), clock.read(BEGIN));
-            Node::new(replica, clock, Disk::new(profile.disk))
+            Node::new(replica, clock, Disk::new(profile.disk), Client::new(&mut random))
         });
         let nodes = nodes.collect();
         let hostile = profile
@@ -128,18 +128,10 @@ impl<'w> World<'w> {
     /// Feeds one input and drains the outputs, as a driver does.
     pub(super) fn feed(&mut self, at: usize, input: Input) -> Result<(), Flaw> {
         let now = self.nodes[at].clock.read(self.now);
-        let replica = &mut self.nodes[at].replica;
+        let Node { replica, authors, .. } = &mut self.nodes[at];
         replica.handle(input, now);
+        authors.extend(replica.author());
         let outputs: Vec<_> = iter::from_fn(|| replica.poll_output()).collect();
-        // What a replica gossips, it has just made.
-        let gossiped = outputs.iter().filter_map(|output| match output {
-            Output::Broadcast { message } => match Gossip::decode(message).ok()? {
-                Gossip::Txn(txn) => Some(txn.last()),
-                Gossip::Announce(last) => Some(last),
-            },
-            _ => None,
-        });
-        let made: Vec<Dot> = gossiped.collect();
         for output in outputs {
             self.note(at, &output);
             match output {
@@ -149,7 +141,7 @@ impl<'w> World<'w> {
                     self.network.gossip(at, &message);
                 }
                 Output::Persist { id, batch } => {
-                    self.persist(at, &batch, &made)?;
+                    self.persist(at, &batch)?;
                     self.nodes[at].disk.take(id, &batch);
                 }
                 Output::Emit(Event::Changed(changes)) => {
@@ -186,11 +178,20 @@ impl<'w> World<'w> {
                     }
                 }
                 Output::Emit(_) => {}
-                Output::Reply { result: Ok(()), .. } => {}
+                Output::Reply { id, result: Ok(()) } => {
+                    let Node { client, replica, .. } = &mut self.nodes[at];
+                    let call = client.answered(id);
+                    // What had nothing to do has left nothing that could be lost.
+                    let has_become = |call: &Call| self.oracle.is_carried_out(call, replica.vector());
+                    client.done.extend(call.filter(has_become));
+                }
                 Output::Reply {
+                    id,
                     result: Err(CommandError::NotACounter { .. } | CommandError::CounterWritten { .. }),
-                    ..
-                } => self.tally.additions_refused += 1,
+                } => {
+                    self.nodes[at].client.answered(id);
+                    self.tally.additions_refused += 1;
+                }
                 Output::Reply { result: Err(error), .. } => return Err(error.to_string().into()),
             }
         }
@@ -282,7 +283,7 @@ impl<'w> World<'w> {
         self.network.send(at, peer, frame);
     }
 
-    fn persist(&mut self, at: usize, batch: &Batch, made: &[Dot]) -> Result<(), Flaw> {
+    fn persist(&mut self, at: usize, batch: &Batch) -> Result<(), Flaw> {
         let node = &mut self.nodes[at];
         let past = node.seen.clone();
         node.seen.merge(&batch.vector.iter().copied().collect());
@@ -297,7 +298,7 @@ impl<'w> World<'w> {
         );
         if self.is_judged()
             && let [(author, n)] = batch.vector[..]
-            && made.contains(&Dot::new(author, n))
+            && self.nodes[at].authors.contains(&author)
             && !self.oracle.knows(&Dot::new(author, n))
         {
             let moment = Moment {

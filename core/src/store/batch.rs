@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::Call;
 use crate::{
     causality::{Dots, Frontier, Key, Kind, Value},
     id::{AuthorId, Dot},
@@ -26,6 +27,8 @@ pub struct Batch {
     pub vector: Vec<(AuthorId, u64)>,
     /// The frontier afterwards.
     pub frontier: Frontier,
+    /// The call that is carried out with it, if it may come again.
+    pub call: Option<Call>,
 }
 
 impl Batch {

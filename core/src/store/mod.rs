@@ -12,6 +12,7 @@
 
 mod authors;
 mod batch;
+mod calls;
 mod cell;
 mod edit;
 mod index;
@@ -25,6 +26,8 @@ mod ring;
 mod stack;
 
 pub use batch::{Batch, BatchId, Removed, StoredEntry};
+pub(crate) use calls::Carried;
+pub use calls::{CALLERS_MAX, CALLS_WAITING_MAX, Call, Caller, Calls};
 pub use edit::{Change, Edit, Origin};
 pub use keys::Scan;
 pub use loading::Loading;

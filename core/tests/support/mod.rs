@@ -118,6 +118,14 @@ impl Driver {
         self.transact([put(key, value)]).expect("a valid write");
     }
 
+    /// Writes, and does not wait for it to be durable.
+    pub fn set_soon(&mut self, key: &str) {
+        self.feed(Input::Command {
+            id: CommandId(0),
+            command: Command::Transact(vec![put(key, "soon")]),
+        });
+    }
+
     pub fn delete(&mut self, key: &str) {
         self.transact([Write::Delete {
             key: Key::from(key),
