@@ -15,7 +15,7 @@ use futures::{channel::oneshot, task::AtomicWaker};
 use gossipstore_core::{
     disk::{Disk, Transaction},
     id::Peer,
-    replica::{BatchId, Change, Command, CommandId, Event, Input, Output, Replica, Scan},
+    replica::{BatchId, Call, Change, Command, CommandId, Event, Input, Output, Replica, Scan},
     sync::SessionError,
     time::Timestamp,
 };
@@ -66,6 +66,8 @@ enum Phase {
     Open,
     /// A caller wants it closed; the node is leaving the network.
     Closing,
+    /// Another process has the store now: nothing may leave or be stored any more.
+    Superseded,
     Closed,
 }
 
@@ -129,7 +131,11 @@ impl Engine {
 
     // For callers.
 
-    pub(crate) fn command(&self, command: Command) -> impl Future<Output = Result<(), StoreError>> + 'static {
+    pub(crate) fn command(
+        &self,
+        command: Command,
+        call: Option<Call>,
+    ) -> impl Future<Output = Result<(), StoreError>> + 'static {
         let (reply, answer) = oneshot::channel();
         {
             let mut state = self.lock();
@@ -138,7 +144,10 @@ impl Engine {
                 let id = CommandId(state.next_command);
                 state.next_command += 1;
                 state.replies.insert(id, reply);
-                state.feed(Input::Command { id, command });
+                state.feed(match call {
+                    Some(call) => Input::Call { id, call, command },
+                    None => Input::Command { id, command },
+                });
             }
         }
         self.node.wake();
@@ -171,8 +180,10 @@ impl Engine {
         let (closer, closed) = oneshot::channel();
         {
             let mut state = self.lock();
-            if state.phase != Phase::Closed {
+            if state.phase == Phase::Open {
                 state.phase = Phase::Closing;
+            }
+            if state.phase != Phase::Closed {
                 state.closers.push(closer);
             }
         }
@@ -181,6 +192,24 @@ impl Engine {
             // An error says that nobody will answer any more: it is closed.
             let _ = closed.await;
         }
+    }
+
+    /// Another process has the store now: answers all that wait and ends the node without a word.
+    pub(crate) fn supersede(&self) {
+        {
+            let mut state = self.lock();
+            if state.phase == Phase::Closed {
+                return;
+            }
+            state.phase = Phase::Superseded;
+            state.outgoing.clear();
+            state.broadcast_bytes_waiting = 0;
+            for (_, reply) in state.replies.drain() {
+                // A caller that has dropped its future does not want the answer.
+                let _ = reply.send(Err(StoreError::Superseded));
+            }
+        }
+        self.node.wake();
     }
 
     // For the node.
@@ -236,6 +265,11 @@ impl Engine {
     /// Whether a caller wants the store closed.
     pub(crate) fn is_closing(&self) -> bool {
         self.lock().phase != Phase::Open
+    }
+
+    /// Whether another process has the store.
+    pub(crate) fn is_superseded(&self) -> bool {
+        self.lock().phase == Phase::Superseded
     }
 
     /// Whether a caller has said so since this was asked last.
@@ -496,7 +530,7 @@ mod tests {
             context: None,
         };
         // Fed eagerly; in memory it is durable at once, so nobody has to wait.
-        drop(engine.command(Command::Transact(vec![write])));
+        drop(engine.command(Command::Transact(vec![write]), None));
     }
 
     /// The bytes of the messages that wait, which are taken.

@@ -68,6 +68,9 @@ pub enum StoreError {
     Command(CommandError),
     /// The store was closed, or its node has ended. Nothing was changed.
     Closed,
+    /// Another process has taken the store over before this was durable. Whoever made a call makes it again there; a command may be known
+    /// to peers.
+    Superseded,
 }
 
 impl From<CommandError> for StoreError {
@@ -81,6 +84,10 @@ impl fmt::Display for StoreError {
         match self {
             Self::Command(error) => error.fmt(f),
             Self::Closed => write!(f, "the store is closed; open it again to write"),
+            Self::Superseded => write!(
+                f,
+                "another process has taken the store over; what was asked for here is not stored"
+            ),
         }
     }
 }
@@ -89,7 +96,7 @@ impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Command(error) => Some(error),
-            Self::Closed => None,
+            Self::Closed | Self::Superseded => None,
         }
     }
 }

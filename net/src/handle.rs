@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc};
 
 use futures::Stream;
-use gossipstore_core::replica::{Command, Replica, Write};
+use gossipstore_core::replica::{Call, Command, Replica, Write};
 
 use crate::{engine::Engine, error::StoreError, events::NodeEvent, status::Status};
 
@@ -26,12 +26,30 @@ impl Handle {
     /// The command is carried out before this returns: [`Handle::read`] sees it at once. The future resolves when it is
     /// durable and need not be awaited for that.
     pub fn transact(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), StoreError>> + 'static {
-        self.engine.command(Command::Transact(writes))
+        self.command(Command::Transact(writes))
     }
 
     /// Deletes every key. As [`Handle::transact`] in everything else.
     pub fn clear(&self) -> impl Future<Output = Result<(), StoreError>> + 'static {
-        self.engine.command(Command::Clear)
+        self.command(Command::Clear)
+    }
+
+    /// As [`Handle::transact`] and [`Handle::clear`].
+    pub fn command(&self, command: Command) -> impl Future<Output = Result<(), StoreError>> + 'static {
+        self.engine.command(command, None)
+    }
+
+    /// As [`Handle::command`], for a caller that makes the call again, with the same name, to whoever opens what
+    /// this store keeps, should it not be answered: it is carried out once in all. For that it is gossiped when it is durable, and not at
+    /// once.
+    pub fn call(&self, call: Call, command: Command) -> impl Future<Output = Result<(), StoreError>> + 'static {
+        self.engine.command(command, Some(call))
+    }
+
+    /// Another process has taken the store over: ends the [`crate::Node`] at once. What waits to be durable fails with
+    /// [`StoreError::Superseded`], and later writes with [`StoreError::Closed`].
+    pub fn supersede(&self) {
+        self.engine.supersede();
     }
 
     /// Reads from the replica: what `read` returns is one consistent moment.

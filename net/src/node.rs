@@ -42,7 +42,7 @@ use crate::{
     places::Places,
     relays::{RelayAction, Relays},
     status::{Path, RelayState, RelayStatus, StorageKind},
-    storage::Storage,
+    storage::{Storage, StorageError},
     swarm,
     timer::Timer,
     transport,
@@ -236,6 +236,9 @@ impl Node {
             }
             self.act();
         }
+        if self.engine.is_superseded() {
+            return;
+        }
         self.leave().await;
         self.keep_all().await;
     }
@@ -345,6 +348,7 @@ impl Node {
         match (last, result) {
             (Some(id), Ok(())) => drop(self.engine.feed(Input::Persisted { id })),
             (None, Ok(())) => {}
+            (_, Err(StorageError::Superseded)) => self.engine.supersede(),
             (last, Err(error)) => {
                 tracing::warn!(%error, "the storage failed");
                 let (id, reason) = (last.unwrap_or(BatchId(0)), error.to_string().into());

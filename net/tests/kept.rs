@@ -11,7 +11,8 @@ use std::{
 
 use gossipstore_core::{
     disk::Transaction,
-    replica::{CommandError, Key, Write},
+    replica::{Call, Command, CommandError, Key, Write},
+    store::Caller,
 };
 use gossipstore_net::{
     Handle, OpenError, Options, StorageKind, StoreError, open_stored,
@@ -60,11 +61,19 @@ fn put(key: &str, value: &[u8]) -> Write {
     }
 }
 
-/// A storage whose writes fail from the nth on.
+/// A storage whose writes fail from the nth on, with this error.
 #[derive(Clone, Debug)]
 struct Failing {
     inner: MemoryStorage,
     left: Arc<AtomicUsize>,
+    error: StorageError,
+}
+
+impl Failing {
+    fn after(writes: usize, inner: MemoryStorage, error: StorageError) -> Self {
+        let left = Arc::new(AtomicUsize::new(writes));
+        Self { inner, left, error }
+    }
 }
 
 impl Storage for Failing {
@@ -80,10 +89,7 @@ impl Storage for Failing {
         let spend = |left: usize| left.checked_sub(1);
         match self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend) {
             Ok(_) => self.inner.write(transaction),
-            Err(_) => Box::pin(ready(Err(StorageError::Full {
-                used: Some(7),
-                quota: Some(8),
-            }))),
+            Err(_) => Box::pin(ready(Err(self.error.clone()))),
         }
     }
 }
@@ -157,11 +163,11 @@ async fn closing_keeps_what_nobody_waited_for() {
 async fn a_storage_that_fails_at_any_point_loses_nothing_that_was_acknowledged() {
     for allowed in 0..12 {
         let inner = MemoryStorage::default();
-        let left = Arc::new(AtomicUsize::new(allowed));
-        let failing = Failing {
-            inner: inner.clone(),
-            left,
+        let full = StorageError::Full {
+            used: Some(7),
+            quota: Some(8),
         };
+        let failing = Failing::after(allowed, inner.clone(), full);
         let store = Open::new(failing).await.expect("it opens");
         let mut acknowledged = Vec::new();
         for n in 0..20_u8 {
@@ -207,4 +213,46 @@ async fn what_is_damaged_is_told_and_left_as_it_is() {
         "{error}"
     );
     assert_eq!(storage.read(None).await, Ok(damaged));
+}
+
+#[tokio::test]
+async fn what_is_called_for_again_after_another_has_taken_over_is_done_once() {
+    let name = |n| Call { caller: Caller(1), n };
+    let add = || {
+        let (key, amount) = (Key::from("likes"), 1);
+        Command::Transact(vec![Write::Add { key, amount }])
+    };
+    let storage = MemoryStorage::default();
+    let first = Open::new(storage.clone()).await.expect("nothing is there yet");
+    first.handle.call(name(1), add()).await.expect("it is stored");
+    let (second, third) = (first.handle.call(name(2), add()), first.handle.call(name(3), add()));
+    first.handle.supersede();
+    assert_eq!(
+        (second.await, third.await),
+        (Err(StoreError::Superseded), Err(StoreError::Superseded))
+    );
+    first.node.await.expect("the node does not panic");
+    assert_eq!(first.handle.call(name(4), add()).await, Err(StoreError::Closed));
+
+    let next = Open::new(storage).await.expect("what is there can be read");
+    for n in 1..=4 {
+        next.handle.call(name(n), add()).await.expect("it is stored");
+    }
+    assert_eq!(
+        next.handle.read(|replica| replica.get("likes").cloned()).as_deref(),
+        Some(&[4][..])
+    );
+    next.close().await;
+}
+
+#[tokio::test]
+async fn a_storage_that_another_has_taken_over_ends_the_store() {
+    let storage = Failing::after(0, MemoryStorage::default(), StorageError::Superseded);
+    let open = Open::new(storage).await.expect("nothing is there yet");
+    assert_eq!(open.set("a", b"1").await, Err(StoreError::Superseded));
+    open.node.await.expect("the node does not panic");
+    assert_eq!(
+        open.handle.transact(vec![put("b", b"2")]).await,
+        Err(StoreError::Closed)
+    );
 }

@@ -4,10 +4,11 @@ use std::{cell::RefCell, rc::Rc};
 
 use futures::StreamExt;
 use gossipstore_core::{
-    replica::{Item, Replica, Scan},
+    replica::{Call, Command, Item, Replica, Scan},
+    store::Caller,
     wire,
 };
-use gossipstore_net::{Handle, IceServer, Options, StoreError};
+use gossipstore_net::{Handle, IceServer, Node, Options, StoreError};
 use js_sys::{Array, Function, Promise};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -31,6 +32,13 @@ struct OpenOptions {
     /// Servers that help browsers to find a direct path.
     #[serde(default)]
     ice: Vec<IceServer>,
+}
+
+impl OpenOptions {
+    fn read(options: JsValue) -> Result<Options, Failure> {
+        let Self { name, relays, ice } = serde_wasm_bindgen::from_value(options)?;
+        Ok(Options::new(name).relays(relays).ice(ice))
+    }
 }
 
 /// A range of keys and what of it should cross.
@@ -84,10 +92,13 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Opens a store and starts its node. `listener` is called with each event; see `ts/host.ts` for their shapes.
+    /// Opens a store that keeps nothing and starts its node. `listener` is called with each event; see `ts/host.ts` for their shapes.
     pub fn open(options: JsValue, listener: Function) -> Result<Engine, Failure> {
-        let OpenOptions { name, relays, ice } = serde_wasm_bindgen::from_value(options)?;
-        let (node, handle) = gossipstore_net::open(Options::new(name).relays(relays).ice(ice))?;
+        let (node, handle) = gossipstore_net::open(OpenOptions::read(options)?)?;
+        Ok(Self::start(node, handle, listener))
+    }
+
+    fn start(node: Node, handle: Handle, listener: Function) -> Self {
         let engine = Self {
             handle,
             watched: Rc::default(),
@@ -95,7 +106,7 @@ impl Engine {
         // Before the node, so that its first event is heard.
         engine.tell(listener);
         spawn_local(node.run());
-        Ok(engine)
+        engine
     }
 
     fn tell(&self, listener: Function) {
@@ -118,14 +129,34 @@ impl Engine {
 
     /// Makes all the writes one transaction. Columns of one length: keys; values, `null` for a deletion, a number for an addition to a
     /// counter; contexts, `undefined` for what is there now.
-    pub fn transact(&self, keys: &Array, values: &Array, contexts: Option<Array>) -> Result<Promise, Failure> {
+    ///
+    /// A caller that is to make the same call again, should this page end before it has answered, gives its number and that of the call.
+    pub fn transact(
+        &self,
+        keys: &Array,
+        values: &Array,
+        contexts: Option<Array>,
+        caller: Option<f64>,
+        n: Option<f64>,
+    ) -> Result<Promise, Failure> {
         let writes = convert::writes(keys, values, contexts.as_ref())?;
-        Ok(settle(self.handle.transact(writes)))
+        Ok(self.command(Command::Transact(writes), caller, n))
     }
 
-    /// Deletes every key.
-    pub fn clear(&self) -> Promise {
-        settle(self.handle.clear())
+    /// Deletes every key. As [`Engine::transact`] in everything else.
+    pub fn clear(&self, caller: Option<f64>, n: Option<f64>) -> Promise {
+        self.command(Command::Clear, caller, n)
+    }
+
+    fn command(&self, command: Command, caller: Option<f64>, n: Option<f64>) -> Promise {
+        // Both are integers that JavaScript holds exactly.
+        match caller.zip(n) {
+            Some((caller, n)) => {
+                let (caller, n) = (Caller(caller as u64), n as u64);
+                settle(self.handle.call(Call { caller, n }, command))
+            }
+            None => settle(self.handle.command(command)),
+        }
     }
 
     /// What a key reads: bytes, or `undefined`.
@@ -226,6 +257,11 @@ impl Engine {
         self.handle.network_changed();
     }
 
+    /// Another tab has taken the store over: ends at once, without a word. What waits fails with `Superseded`.
+    pub fn supersede(&self) {
+        self.handle.supersede();
+    }
+
     /// Leaves the network. Later writes fail with `Closed`; the listener hears nothing more.
     pub fn close(&self) -> Promise {
         let closed = self.handle.close();
@@ -233,6 +269,24 @@ impl Engine {
             closed.await;
             Ok(JsValue::UNDEFINED)
         })
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+#[wasm_bindgen]
+impl Engine {
+    /// Opens a store that is kept in IndexedDB, as [`Engine::open`]. Only one at a time may have it open; with `takesOver`, whoever had it
+    /// open before cannot write any more.
+    #[wasm_bindgen(js_name = openStored)]
+    pub async fn open_stored(
+        options: JsValue,
+        #[wasm_bindgen(js_name = takesOver)] takes_over: bool,
+        listener: Function,
+    ) -> Result<Engine, Failure> {
+        let options = OpenOptions::read(options)?;
+        let storage = crate::indexed_db::IndexedDb::open(&options.name, takes_over).await?;
+        let (node, handle) = gossipstore_net::open_stored(options, storage).await?;
+        Ok(Self::start(node, handle, listener))
     }
 }
 

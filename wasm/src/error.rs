@@ -6,7 +6,7 @@
 use std::fmt;
 
 use gossipstore_core::replica::CommandError;
-use gossipstore_net::{OpenError, StoreError};
+use gossipstore_net::{OpenError, StoreError, storage::StorageError};
 use wasm_bindgen::JsValue;
 
 /// Why a call was not carried out, ready to be thrown.
@@ -61,7 +61,21 @@ impl From<StoreError> for Failure {
                 code: "Closed",
                 message: error.to_string(),
             },
+            StoreError::Superseded => Self {
+                code: "Superseded",
+                message: error.to_string(),
+            },
             _ => Self::internal(error),
+        }
+    }
+}
+
+impl From<StorageError> for Failure {
+    /// The storage cannot be opened.
+    fn from(error: StorageError) -> Self {
+        Self {
+            code: "StorageRefused",
+            message: error.to_string(),
         }
     }
 }
@@ -71,6 +85,7 @@ impl From<OpenError> for Failure {
         let code = match error {
             OpenError::EmptyName | OpenError::TooManyRelays { .. } => "InvalidOptions",
             OpenError::InvalidRelayAddress { .. } => "InvalidRelayAddress",
+            OpenError::Unreadable { .. } => "StorageUnreadable",
             OpenError::System { .. } => "SystemRefused",
             _ => return Self::internal(error),
         };

@@ -1,4 +1,9 @@
-//! A storage in the browser's IndexedDB: one database a store, one object store in it, records under binary keys.
+//! A storage in the browser's IndexedDB: one database a store, with the records under binary keys in one object store.
+//!
+//! Tabs agree elsewhere on which of them has the store open. One that was taken for dead may come back, as a frozen tab does, and go on
+//! writing before it hears of that. So there is a second object store: a tab that takes over marks the term of the one before as over,
+//! and each transaction adds and deletes the mark of its own term, which fails, and the whole transaction with it, where it stands
+//! already. Nothing of a transaction waits for an answer, so a tab that is frozen leaves none open behind which others would wait.
 //!
 //! Transactions that write are asked to be strict: they are done when the disk has them, not when the system promises to write them.
 
@@ -21,9 +26,16 @@ use web_sys::{
     IdbTransaction,
 };
 
-/// The version of the database's shape, which is one object store; that of what is in it is the records' own business.
+/// The version of the database's shape, which is two object stores; that of what is in it is the records' own business.
 const VERSION: u32 = 1;
 const RECORDS: &str = "records";
+const TERMS: &str = "terms";
+
+/// Under which key of the terms the present one is noted. Those that are over are marked under their own numbers.
+const PRESENT: &str = "present";
+
+/// How many terms are remembered to be over: more tabs than these are not frozen and taken over from before the first is closed.
+const TERMS_OVER_MAX: u32 = 4_096;
 
 /// How many records are read in one call: at first, since nobody knows how long they are, and at most.
 const READ_FIRST: usize = 64;
@@ -36,7 +48,7 @@ extern "C" {
     type Database;
 
     #[wasm_bindgen(method, catch, js_name = transaction)]
-    fn transact(this: &Database, stores: &str, mode: &str, options: &JsValue) -> Result<IdbTransaction, JsValue>;
+    fn transact(this: &Database, stores: &Array, mode: &str, options: &JsValue) -> Result<IdbTransaction, JsValue>;
 
     #[wasm_bindgen(extends = IdbTransaction)]
     type Committing;
@@ -50,6 +62,7 @@ extern "C" {
 #[derive(Debug)]
 pub struct IndexedDb {
     database: IdbDatabase,
+    term: u32,
     /// How many records to read in the next call.
     count: Rc<Cell<usize>>,
     /// Why the browser has closed it, if it has.
@@ -63,11 +76,11 @@ impl IndexedDb {
         format!("gossipstore/{store}")
     }
 
-    /// Opens the database of a store, or makes it.
+    /// Opens the database of a store, or makes it. With `takes_over`, whoever had it open before cannot write any more.
     ///
     /// # Errors
     /// When there is no IndexedDB here, or the browser refuses it.
-    pub async fn open(store: &str) -> Result<Self, StorageError> {
+    pub async fn open(store: &str, takes_over: bool) -> Result<Self, StorageError> {
         let request = factory()?
             .open_with_u32(&Self::name_of(store), VERSION)
             .map_err(|error| failed(&error))?;
@@ -76,12 +89,15 @@ impl IndexedDb {
             Closure::once(move || {
                 // It fails if the browser has taken the request back meanwhile, which the request says by itself.
                 if let Ok(database) = request.result() {
-                    let _ = database.unchecked_into::<IdbDatabase>().create_object_store(RECORDS);
+                    let database = database.unchecked_into::<IdbDatabase>();
+                    for store in [RECORDS, TERMS] {
+                        let _ = database.create_object_store(store);
+                    }
                 }
             })
         };
         request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
-        let database: IdbDatabase = outcome(&request).await?.unchecked_into();
+        let database: IdbDatabase = outcome(request.into()).await?.unchecked_into();
 
         let gone = Rc::new(RefCell::new(None));
         let note = |why: &'static str| {
@@ -96,12 +112,19 @@ impl IndexedDb {
         database.set_onclose(Some(closed.as_ref().unchecked_ref()));
         // Who would delete it waits until nobody has it open.
         database.set_onversionchange(Some(superseded.as_ref().unchecked_ref()));
-        Ok(Self {
+        let mut opened = Self {
             database,
+            term: 0,
             count: Rc::new(Cell::new(READ_FIRST)),
             gone,
             listeners: [Some(closed), Some(superseded)],
-        })
+        };
+        opened.term = opened.present().await?;
+        // Another may be about to do the same: who comes second fails, and follows it.
+        while takes_over && !opened.end_term().await? {
+            opened.term = opened.present().await?;
+        }
+        Ok(opened)
     }
 
     /// Deletes all that is kept of a store. Whoever has it open is told that it is gone.
@@ -111,10 +134,40 @@ impl IndexedDb {
     pub async fn delete(store: &str) -> Result<(), StorageError> {
         let request = factory()?.delete_database(&Self::name_of(store));
         let request: IdbOpenDbRequest = request.map_err(|error| failed(&error))?;
-        outcome(&request).await.map(|_| ())
+        outcome(request.into()).await.map(|_| ())
     }
 
-    fn begin(&self, mode: &str) -> Result<(IdbTransaction, IdbObjectStore), StorageError> {
+    /// The number of the present term.
+    async fn present(&self) -> Result<u32, StorageError> {
+        let (_, terms) = self.begin(&[TERMS], "readonly")?;
+        let request = terms.get(&PRESENT.into()).map_err(|error| failed(&error))?;
+        Ok(outcome(request).await?.as_f64().unwrap_or_default() as u32)
+    }
+
+    /// Marks the present term as over and begins the next. Returns whether nobody else has.
+    async fn end_term(&mut self) -> Result<bool, StorageError> {
+        let (begun, terms) = self.begin(&[TERMS], "readwrite")?;
+        let (over, next) = (JsValue::from(self.term), JsValue::from(self.term + 1));
+        let ask = || {
+            if let Some(old) = self.term.checked_sub(TERMS_OVER_MAX) {
+                terms.delete(&old.into())?;
+            }
+            terms.add_with_key(&JsValue::TRUE, &over)?;
+            terms.put_with_key(&next, &PRESENT.into())
+        };
+        ask().map_err(|error| failed(&error))?;
+        match ended(begun).await {
+            Ok(()) => {
+                self.term += 1;
+                Ok(true)
+            }
+            Err(StorageError::Superseded) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Begins a transaction on some object stores; gives the first of them.
+    fn begin(&self, stores: &[&str], mode: &str) -> Result<(IdbTransaction, IdbObjectStore), StorageError> {
         if let Some(reason) = &*self.gone.borrow() {
             return Err(StorageError::Gone { reason: reason.clone() });
         }
@@ -123,14 +176,18 @@ impl IndexedDb {
         let _ = Reflect::set(&options, &"durability".into(), &"strict".into());
         let database: &Database = self.database.unchecked_ref();
         let transaction = database
-            .transact(RECORDS, mode, &options)
+            .transact(
+                &stores.iter().map(|store| JsValue::from_str(store)).collect(),
+                mode,
+                &options,
+            )
             .map_err(|error| failed(&error))?;
-        let records = transaction.object_store(RECORDS).map_err(|error| failed(&error))?;
-        Ok((transaction, records))
+        let first = transaction.object_store(stores[0]).map_err(|error| failed(&error))?;
+        Ok((transaction, first))
     }
 
     fn ask(&self, after: Option<&[u8]>) -> Result<[IdbRequest; 2], StorageError> {
-        let (_, records) = self.begin("readonly")?;
+        let (_, records) = self.begin(&[RECORDS], "readonly")?;
         let count = u32::try_from(self.count.get()).unwrap_or(u32::MAX);
         let range = match after {
             Some(key) => IdbKeyRange::lower_bound_with_open(&bytes_to_js(key), true).map(JsValue::from),
@@ -146,18 +203,24 @@ impl IndexedDb {
     }
 
     fn put_all(&self, transaction: &Transaction) -> Result<IdbTransaction, StorageError> {
-        let (begun, records) = self.begin("readwrite")?;
-        for (key, change) in &transaction.changes {
-            let key = bytes_to_js(key);
-            let done = match change {
-                Some(record) => records.put_with_key(&bytes_to_js(record), &key),
-                None => records.delete(&key),
-            };
-            if let Err(error) = done {
-                // Ended already, if that fails.
-                let _ = begun.abort();
-                return Err(failed(&error));
+        let (begun, records) = self.begin(&[RECORDS, TERMS], "readwrite")?;
+        let ask = || {
+            let (terms, term) = (begun.object_store(TERMS)?, JsValue::from(self.term));
+            terms.add_with_key(&JsValue::TRUE, &term)?;
+            terms.delete(&term)?;
+            for (key, change) in &transaction.changes {
+                let key = bytes_to_js(key);
+                match change {
+                    Some(record) => records.put_with_key(&bytes_to_js(record), &key)?,
+                    None => records.delete(&key)?,
+                };
             }
+            Ok(())
+        };
+        if let Err(error) = ask() {
+            // Ended already, if that fails.
+            let _ = begun.abort();
+            return Err(failed(&error));
         }
         Ok(begun)
     }
@@ -178,11 +241,12 @@ impl Storage for IndexedDb {
     }
 
     fn read(&mut self, after: Option<&[u8]>) -> Pending<Result<Vec<Record>, StorageError>> {
-        let asked = self.ask(after);
+        let asked = self
+            .ask(after)
+            .map(|[keys, values]| try_join(outcome(keys), outcome(values)));
         let count = Rc::clone(&self.count);
         Box::pin(async move {
-            let [keys, values] = asked?;
-            let (keys, values) = try_join(outcome(&keys), outcome(&values)).await?;
+            let (keys, values) = asked?.await?;
             let bytes = |value: JsValue| Uint8Array::new(&value).to_vec();
             let records = Array::from(&keys).into_iter().zip(Array::from(&values));
             let records: Vec<Record> = records.map(|(key, value)| (bytes(key), bytes(value))).collect();
@@ -198,16 +262,8 @@ impl Storage for IndexedDb {
 
     fn write(&mut self, transaction: Transaction) -> Pending<Result<(), StorageError>> {
         let begun = self.put_all(&transaction);
-        Box::pin(async move {
-            let begun = begun?;
-            // Older browsers end a transaction by themselves.
-            let _ = begun.unchecked_ref::<Committing>().commit();
-            let (ended, _listeners) = first_of(&begun, ["complete", "abort"]);
-            match ended.await {
-                Ok("complete") => Ok(()),
-                _ => Err(refused(begun.error()).await),
-            }
-        })
+        let ended = begun.map(ended);
+        Box::pin(async move { ended?.await })
     }
 }
 
@@ -223,20 +279,34 @@ fn bytes_to_js(bytes: &[u8]) -> JsValue {
     Uint8Array::from(bytes).into()
 }
 
-/// What a request gives in the end.
-async fn outcome(request: &IdbRequest) -> Result<JsValue, StorageError> {
-    let (ended, _listeners) = first_of(request, ["success", "error"]);
-    match ended.await {
-        Ok("success") => request.result().map_err(|error| failed(&error)),
-        _ => Err(refused(request.error().ok().flatten()).await),
+/// What a request gives in the end. It is listened to from now on, whenever the future is polled.
+fn outcome(request: IdbRequest) -> impl Future<Output = Result<JsValue, StorageError>> {
+    let (ended, listeners) = first_of(&request, ["success", "error"]);
+    async move {
+        let _listeners = listeners;
+        match ended.await {
+            Ok("success") => request.result().map_err(|error| failed(&error)),
+            _ => Err(refused(request.error().ok().flatten()).await),
+        }
+    }
+}
+
+/// What becomes of a transaction of which all is asked. It is listened to from now on, whenever the future is polled.
+fn ended(begun: IdbTransaction) -> impl Future<Output = Result<(), StorageError>> {
+    let (ended, listeners) = first_of(&begun, ["complete", "abort"]);
+    // Older browsers end a transaction by themselves.
+    let _ = begun.unchecked_ref::<Committing>().commit();
+    async move {
+        let _listeners = listeners;
+        match ended.await {
+            Ok("complete") => Ok(()),
+            _ => Err(refused(begun.error()).await),
+        }
     }
 }
 
 /// Resolves with the first of two events.
-fn first_of<'a>(
-    target: &EventTarget,
-    names: [&'static str; 2],
-) -> (oneshot::Receiver<&'static str>, [Listener<'a>; 2]) {
+fn first_of(target: &EventTarget, names: [&'static str; 2]) -> (oneshot::Receiver<&'static str>, [Listener; 2]) {
     let (tell, told) = oneshot::channel();
     let tell = Rc::new(Cell::new(Some(tell)));
     let listeners = names.map(|name| {
@@ -252,13 +322,13 @@ fn first_of<'a>(
 }
 
 /// Hears an event until it is dropped.
-struct Listener<'a> {
+struct Listener {
     target: EventTarget,
-    name: &'a str,
+    name: &'static str,
     closure: Closure<dyn FnMut()>,
 }
 
-impl Listener<'_> {
+impl Listener {
     fn new(target: &EventTarget, name: &'static str, hear: impl FnMut() + 'static) -> Self {
         let closure = Closure::<dyn FnMut()>::new(hear);
         // A listener that is a function is always taken.
@@ -271,7 +341,7 @@ impl Listener<'_> {
     }
 }
 
-impl Drop for Listener<'_> {
+impl Drop for Listener {
     fn drop(&mut self) {
         let function = self.closure.as_ref().unchecked_ref::<Function>();
         // It was added, so it is there.
@@ -295,6 +365,8 @@ async fn refused(error: Option<DomException>) -> StorageError {
             let (used, quota) = estimate().await.unzip();
             StorageError::Full { used, quota }
         }
+        // Nothing is added but the marks of terms.
+        Some(error) if error.name() == "ConstraintError" => StorageError::Superseded,
         Some(error) => failed(&error),
         None => StorageError::Failed {
             reason: "the browser gave it up without a word".into(),

@@ -79,7 +79,7 @@ impl Store {
     async fn write(&self, keys: &[&str], items: &[Option<&[u8]>]) {
         let promise = self
             .engine
-            .transact(&strings(keys), &values(items), None)
+            .transact(&strings(keys), &values(items), None, None, None)
             .expect("columns of one length");
         settled(promise).await.expect("stored");
     }
@@ -115,7 +115,13 @@ async fn what_is_written_is_read_at_once_and_when_it_is_durable() {
     let store = open("write");
     let promise = store
         .engine
-        .transact(&strings(&["a", "b"]), &values(&[Some(&[1, 2]), Some(&[])]), None)
+        .transact(
+            &strings(&["a", "b"]),
+            &values(&[Some(&[1, 2]), Some(&[])]),
+            None,
+            None,
+            None,
+        )
         .unwrap();
     assert_eq!(store.read(&["a", "b", "c"]), "[[1,2],[],null]");
     assert_eq!(store.engine.size(), 2);
@@ -131,7 +137,7 @@ async fn what_is_written_is_read_at_once_and_when_it_is_durable() {
     assert_eq!(store.read(&["a", "b"]), "[null,[]]");
     assert_eq!(store.engine.size(), 1);
 
-    settled(store.engine.clear()).await.unwrap();
+    settled(store.engine.clear(None, None)).await.unwrap();
     assert_eq!(store.engine.size(), 0);
 }
 
@@ -190,7 +196,13 @@ async fn a_stale_context_keeps_what_it_has_not_seen() {
     let write = |byte: u8, context: &JsValue| {
         store
             .engine
-            .transact(&strings(&["k"]), &values(&[Some(&[byte])]), Some(Array::of1(context)))
+            .transact(
+                &strings(&["k"]),
+                &values(&[Some(&[byte])]),
+                Some(Array::of1(context)),
+                None,
+                None,
+            )
             .unwrap()
     };
     settled(write(1, &before)).await.unwrap();
@@ -271,7 +283,10 @@ async fn what_cannot_be_stored_is_an_error_with_a_code_and_stores_nothing() {
         (vec!["good", "k"], vec![Some(small), Some(&huge[..])], "ValueTooLarge"),
         (vec!["good", "k"], vec![Some(small)], "Internal"),
     ] {
-        let error = match store.engine.transact(&strings(&keys), &values(&items), None) {
+        let error = match store
+            .engine
+            .transact(&strings(&keys), &values(&items), None, None, None)
+        {
             Ok(promise) => settled(promise).await.expect_err(expected),
             Err(failure) => failure.into(),
         };
@@ -283,7 +298,7 @@ async fn what_cannot_be_stored_is_an_error_with_a_code_and_stores_nothing() {
     let forged = Array::of1(&Uint8Array::from(&[0xff; 3][..]));
     let refused = store
         .engine
-        .transact(&strings(&["k"]), &values(&[Some(small)]), Some(forged));
+        .transact(&strings(&["k"]), &values(&[Some(small)]), Some(forged), None, None);
     assert_eq!(code(refused.unwrap_err()), "InvalidContext");
 }
 
@@ -316,9 +331,12 @@ async fn a_closed_store_refuses_writes() {
     settled(store.engine.close()).await.unwrap();
     let refused = store
         .engine
-        .transact(&strings(&["k"]), &values(&[Some(&[2])]), None)
+        .transact(&strings(&["k"]), &values(&[Some(&[2])]), None, None, None)
         .unwrap();
     assert_eq!(code(settled(refused).await.unwrap_err()), "Closed");
-    assert_eq!(code(settled(store.engine.clear()).await.unwrap_err()), "Closed");
+    assert_eq!(
+        code(settled(store.engine.clear(None, None)).await.unwrap_err()),
+        "Closed"
+    );
     settled(store.engine.close()).await.unwrap();
 }

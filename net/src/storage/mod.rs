@@ -72,6 +72,8 @@ pub enum StorageError {
         /// The system's own words.
         reason: String,
     },
+    /// Another process keeps the replica now.
+    Superseded,
     /// Anything else.
     Failed {
         /// The system's own words.
@@ -90,6 +92,7 @@ impl fmt::Display for StorageError {
                 "there is no room left: {used} of {quota} bytes are in use; free some, or delete what is not needed"
             ),
             Self::Full { .. } => write!(f, "there is no room left; free some, or delete what is not needed"),
+            Self::Superseded => write!(f, "another process has taken the store over"),
             Self::Gone { reason } => write!(f, "what was stored is gone: {reason}"),
             Self::Failed { reason } => write!(f, "{reason}"),
         }
