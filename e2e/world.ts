@@ -76,14 +76,16 @@ export class Person {
     /** Their own line to the relay; cutting it leaves the others connected. */
     readonly line: Line,
   ) {
-    const note = (text: string) => {
-      if (!this.expectedErrors.some((pattern) => pattern.test(text))) this.#unexpected.push(`${name}: ${text}`);
-    };
-    page.on('pageerror', (error) => note(`page error: ${error.stack ?? error.message}`));
+    page.on('pageerror', (error) => this.note(`page error: ${error.stack ?? error.message}`));
     page.on('console', (message) => {
-      if (message.type() === 'error') note(`console error: ${message.text()}`);
+      if (message.type() === 'error') this.note(`console error: ${message.text()}`);
     });
-    page.on('crash', () => note('the tab crashed'));
+    page.on('crash', () => this.note('the tab crashed'));
+  }
+
+  /** Something has gone wrong: a test fails by it unless it is expected. */
+  note(text: string): void {
+    if (!this.expectedErrors.some((pattern) => pattern.test(text))) this.#unexpected.push(`${this.name}: ${text}`);
   }
 
   get unexpected(): readonly string[] {

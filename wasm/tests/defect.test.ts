@@ -70,7 +70,7 @@ async function openHost() {
   const { LocalHost } = await import('../ts/local-host.js');
   const { reportDefect, loadEngine } = await import('../ts/engine.js');
   const host = new LocalHost(() => Promise.resolve(bindings));
-  await host.call({ call: 'open', name: 'x', relays: [], ice: [] });
+  await host.call({ call: 'open', name: 'x', relays: [], ice: [], storage: 'memory' });
   const events: HostEvent[] = [];
   host.subscribe((event) => events.push(event));
   return { host, events, reportDefect, loadEngine };
@@ -96,7 +96,7 @@ it('takes a trap for a defect, and fails the other stores of the page too', asyn
   const { host, events } = await openHost();
   const { LocalHost } = await import('../ts/local-host.js');
   const other = new LocalHost(() => Promise.resolve(bindings));
-  await other.call({ call: 'open', name: 'y', relays: [], ice: [] });
+  await other.call({ call: 'open', name: 'y', relays: [], ice: [], storage: 'memory' });
   const stuck = other.call({ call: 'transact', keys: ['k'], values: [null] });
 
   await expect(host.call({ call: 'get', keys: ['k'] })).rejects.toEqual(internal);

@@ -23,7 +23,7 @@ it('an engine is told that the network is back until its store is closed', async
   };
   const bindings = { Engine: { open: () => engine }, limits: () => ({}) } as unknown as Bindings;
   const host = new LocalHost(() => Promise.resolve(bindings));
-  await host.call({ call: 'open', name: 'x', relays: [], ice: [] });
+  await host.call({ call: 'open', name: 'x', relays: [], ice: [], storage: 'memory' });
   expect(told).toBe(0);
   page.dispatchEvent(new Event('online'));
   page.dispatchEvent(new Event('online'));

@@ -21,6 +21,11 @@ export type EngineEvent = Exclude<HostEvent, { event: 'status' }> | { readonly e
 export class Engine {
   private constructor();
   static open(options: Calls['open']['request'], listener: (event: EngineEvent) => void): Engine;
+  static openStored(
+    options: Calls['open']['request'],
+    takesOver: boolean,
+    listener: (event: EngineEvent) => void,
+  ): Promise<Engine>;
   readonly size: number;
   status(): Status;
   watch(prefixes: readonly string[]): void;
@@ -28,14 +33,17 @@ export class Engine {
     keys: readonly string[],
     values: readonly (Uint8Array | number | null)[],
     contexts: readonly (Context | undefined)[] | undefined,
+    caller: number | undefined,
+    n: number | undefined,
   ): Promise<undefined>;
-  clear(): Promise<undefined>;
+  clear(caller: number | undefined, n: number | undefined): Promise<undefined>;
   get(key: string): Uint8Array | undefined;
   has(key: string): boolean;
   getMany(keys: readonly string[]): (Uint8Array | undefined)[];
   siblings(key: string): { values: EncodedSibling[]; context: Context };
   scan(range: ScanRequest): Page;
   networkChanged(): void;
+  supersede(): void;
   close(): Promise<undefined>;
   free(): void;
 }

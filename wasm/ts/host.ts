@@ -36,7 +36,9 @@ export interface PeerStatus {
 
 export interface StorageStatus {
   /** `memory`: gone when the store is closed, unless a peer has it. */
-  readonly kind: 'memory';
+  readonly kind: 'memory' | 'indexeddb' | 'file';
+  /** Why it is in memory, where it was not asked for. */
+  readonly memoryBecause?: string;
   /** Whether the browser has promised not to throw the data away under pressure. */
   readonly persisted: boolean;
   /** Bytes of the keys and of the values they read as. */
@@ -87,6 +89,14 @@ export interface ScanRequest {
   readonly conflicts?: boolean;
 }
 
+/** Names a write that is asked for again, under the same name, where it may have been carried out and not answered: it is carried out once. */
+export interface CarriedCall {
+  /** Who asks: a number drawn at random. */
+  readonly caller: number;
+  /** Which of the caller's it is, from 1. */
+  readonly n: number;
+}
+
 /** As many keys of a range as cross in one call. All of them are of one moment. */
 export interface Page {
   readonly keys: readonly string[];
@@ -106,13 +116,22 @@ export interface EncodedSibling {
 export interface Calls {
   /** Comes first, once. Fails when an option is wrong or the engine cannot be loaded. */
   open: {
-    request: { name: string; relays: readonly string[]; ice: readonly CheckedIceServer[] };
+    request: {
+      name: string;
+      relays: readonly string[];
+      ice: readonly CheckedIceServer[];
+      storage: 'memory' | 'indexeddb';
+      /** Whether the store is taken from a tab that may still have it open; it cannot write any more then. */
+      takesOver?: boolean;
+      /** Why it is in memory, for the status. */
+      memoryBecause?: string | undefined;
+    };
     reply: { limits: Limits; status: Status; size: number };
   };
   /** One transaction; replied to when durable. Reads that are asked for later see it, even before the reply. */
-  transact: { request: Writes; reply: undefined };
+  transact: { request: Writes & { readonly carried?: CarriedCall | undefined }; reply: undefined };
   /** Deletes every key; as `transact`. */
-  clear: { request: object; reply: undefined };
+  clear: { request: { readonly carried?: CarriedCall | undefined }; reply: undefined };
   get: { request: { keys: readonly string[] }; reply: readonly (Uint8Array | undefined)[] };
   has: { request: { key: string }; reply: boolean };
   /** The winner first. */

@@ -2,7 +2,8 @@
 import { type Bindings, loadEngine, onDefect, reportDefect } from './engine.js';
 import type { ErrorCode } from './errors.js';
 import type { Engine, EngineEvent } from './gossipstore.js';
-import type { Calls, EngineHost, Failure, HostEvent, Reply, Request, Status } from './host.js';
+import type { Calls, EngineHost, Failure, HostEvent, Limits, Reply, Request, Status } from './host.js';
+import { leftStatus } from './left-status.js';
 
 /**
  * The status is told at once when it changes, then at most this often: during a sync it changes with every message, and a
@@ -23,6 +24,9 @@ export class LocalHost implements EngineHost {
   #gone: Failure = { code: 'Closed', message: 'the store is not open; open it first' };
   #forgetDefects: () => void = () => {};
   #size = 0;
+  #limits: Limits | undefined;
+  /** Why the store is in memory, where it was not asked for. */
+  #memoryBecause: string | undefined;
   /** Set while a status was told a short time ago. */
   #statusPause: ReturnType<typeof setTimeout> | undefined;
   #statusChanged = false;
@@ -67,9 +71,11 @@ export class LocalHost implements EngineHost {
     if (!engine) throw this.#gone;
     switch (request.call) {
       case 'transact':
-        return this.#write(engine.transact(request.keys, request.values, request.contexts));
+        return this.#write(
+          engine.transact(request.keys, request.values, request.contexts, request.carried?.caller, request.carried?.n),
+        );
       case 'clear':
-        return this.#write(engine.clear());
+        return this.#write(engine.clear(request.carried?.caller, request.carried?.n));
       case 'get': {
         const [key] = request.keys;
         return request.keys.length === 1 && key !== undefined ? [engine.get(key)] : engine.getMany(request.keys);
@@ -89,13 +95,35 @@ export class LocalHost implements EngineHost {
 
   async #open(request: Calls['open']['request']): Promise<Calls['open']['reply']> {
     const { Engine, limits } = await this.#load();
-    const engine = Engine.open(request, (event) => this.#hear(event));
+    const hear = (event: EngineEvent) => this.#hear(event);
+    const engine =
+      request.storage === 'memory'
+        ? Engine.open(request, hear)
+        : await Engine.openStored(request, request.takesOver ?? false, hear);
     this.#engine = engine;
     surroundings.addEventListener?.('online', this.#online);
     this.#size = engine.size;
     this.#forgetDefects = onDefect((failure) => this.#fail(failure));
-    this.#status = engine.status();
-    return { limits: limits(), status: this.#status, size: this.#size };
+    this.#limits = limits();
+    this.#memoryBecause = request.memoryBecause;
+    return this.opened();
+  }
+
+  /** What there is to know of the store that was opened. */
+  opened(): Calls['open']['reply'] {
+    if (!this.#engine || !this.#limits) throw this.#gone;
+    this.#status = this.#readStatus(this.#engine);
+    return { limits: this.#limits, status: this.#status, size: this.#size };
+  }
+
+  /** Another tab has the store: nothing leaves this one any more, and what waits fails with `Superseded`. */
+  supersede(): void {
+    const engine = this.#engine;
+    if (!engine) return;
+    this.#leave({ code: 'Superseded', message: 'another tab has taken the store over' });
+    this.#forgetDefects();
+    engine.supersede();
+    engine.free();
   }
 
   /** A write's own event may still be on its way when it is done; whoever was told that it is can count on the size. */
@@ -133,12 +161,18 @@ export class LocalHost implements EngineHost {
     this.#statusChanged = true;
     if (this.#statusPause !== undefined || !this.#engine) return;
     this.#statusChanged = false;
-    this.#status = this.#engine.status();
+    this.#status = this.#readStatus(this.#engine);
     this.#emit({ event: 'status', status: this.#status });
     this.#statusPause = setTimeout(() => {
       this.#statusPause = undefined;
       if (this.#statusChanged) this.#tellStatus();
     }, STATUS_INTERVAL_MS);
+  }
+
+  #readStatus(engine: Engine): Status {
+    const status = engine.status();
+    const memoryBecause = this.#memoryBecause;
+    return memoryBecause === undefined ? status : { ...status, storage: { ...status.storage, memoryBecause } };
   }
 
   /** There is no engine from now on. */
@@ -167,18 +201,6 @@ export class LocalHost implements EngineHost {
     this.#tellLeft('the engine stopped because of a defect; reload the page');
     this.#emit({ event: 'error', failure });
   }
-}
-
-/** The status of a store that has left the network and keeps nothing any more. */
-function leftStatus(last: Status, why: string): Status {
-  return {
-    ...last,
-    network: 'offline',
-    peers: [],
-    relays: last.relays.map(({ address }) => ({ address, state: 'waiting', error: why })),
-    storage: { ...last.storage, usedBytes: 0 },
-    pending: 0,
-  };
 }
 
 /** What the engine threw, as a plain value. */

@@ -23,9 +23,13 @@ export interface OpenOptions {
    */
   ice?: readonly IceServer[] | undefined;
   /**
-   * Limits on the values in memory. Checked, and without effect at present: where `status.storage.kind` is `'memory'`, as it
-   * always is now, memory is the only place a value has, so every value stays there. The limits are for values that can be
-   * read again from storage.
+   * Where the store is kept on this device. `indexeddb`, the default in a browser: it is there again when the page is, and all tabs of the
+   * browser share it. `memory`: it ends with this tab, which shares it with others over the network only.
+   */
+  storage?: 'indexeddb' | 'memory' | undefined;
+  /**
+   * Limits on the values in memory. Checked, and without effect at present: every value stays in memory, as the
+   * only place that it has where `status.storage.kind` is `'memory'`, and beside the disk elsewhere.
    */
   cache?: CacheOptions | undefined;
 }
@@ -43,6 +47,7 @@ export interface CheckedOptions {
   readonly name: string;
   readonly relays: readonly string[];
   readonly ice: readonly CheckedIceServer[];
+  readonly storage: 'memory' | 'indexeddb';
 }
 
 export interface CheckedIceServer {
@@ -55,14 +60,22 @@ export interface CheckedIceServer {
 export function checkOpen(name: unknown, options: OpenOptions | undefined): CheckedOptions {
   const checked = checkText('open', 'name', name);
   if (!checked) throw invalidOptions('open', 'the store has no name; pass one that all its members use');
-  const { relays = [], ice = [], cache } = checkOptions('open', options, ['relays', 'ice', 'cache']);
+  const {
+    relays = [],
+    ice = [],
+    storage = 'indexeddb',
+    cache,
+  } = checkOptions('open', options, ['relays', 'ice', 'storage', 'cache']);
+  if (storage !== 'indexeddb' && storage !== 'memory') {
+    throw invalidOptions('open', '`storage` is neither `indexeddb` nor `memory`');
+  }
   if (!Array.isArray(relays)) throw invalidOptions('open', '`relays` is not an array of multiaddresses');
   for (const relay of relays) {
     if (typeof relay !== 'string') throw invalidOptions('open', '`relays` holds something that is not a string');
   }
   if (!Array.isArray(ice)) throw invalidOptions('open', '`ice` is not an array of servers');
   checkCache(cache);
-  return { name: checked, relays: [...relays], ice: ice.map(checkIce) };
+  return { name: checked, storage, relays: [...relays], ice: ice.map(checkIce) };
 }
 
 /** What a browser takes; one that it refuses would otherwise be noticed when the first peer is met. */

@@ -11,9 +11,10 @@ import { ConflictEvent, StatusEvent, StoreErrorEvent, type StoreEventMap, SyncPr
 import type { Calls, Context, EngineHost, Failure, HostEvent, Limits, Reply, Request, Status, Writes } from './host.js';
 import { LocalHost } from './local-host.js';
 import { claim } from './open-stores.js';
-import { checkOpen, type OpenOptions } from './options.js';
+import { type CheckedOptions, checkOpen, type OpenOptions } from './options.js';
 import { fromBytes, toBytes } from './payload.js';
 import { type CheckedRange, checkRange, type Range, readRange } from './range.js';
+import { SharedHost } from './shared-host.js';
 import { Transaction } from './transaction.js';
 
 /** One of the concurrent values of a key. */
@@ -85,8 +86,8 @@ export class GossipStore<V = unknown> extends EventTarget {
     const checked = checkOpen(name, options);
     const release = claim(checked.name);
     try {
-      const host = new LocalHost();
-      const opened = await ask(host, { call: 'open', ...checked });
+      const { host, request } = hostFor(checked);
+      const opened = await ask(host, request);
       return new GossipStore<V>(checked.name, host, opened, release);
     } catch (error) {
       release();
@@ -380,6 +381,15 @@ export class GossipStore<V = unknown> extends EventTarget {
       this.#release();
     }
   }
+}
+
+/** Who has the store open: one for all tabs, where they can find each other and share what is kept. */
+function hostFor(options: CheckedOptions): { host: EngineHost; request: Extract<Request, { call: 'open' }> } {
+  const request = { call: 'open' as const, ...options };
+  if (options.storage === 'memory') return { host: new LocalHost(), request };
+  const missing = SharedHost.missing();
+  if (missing === undefined) return { host: new SharedHost(), request };
+  return { host: new LocalHost(), request: { ...request, storage: 'memory', memoryBecause: missing } };
 }
 
 /** The host's reply; its failure as an error whose stack leads to the caller. */

@@ -1,0 +1,129 @@
+/**
+ * Which tab has the store: the one that holds a Web Lock, which the browser gives to the next as soon as its holder is gone, however it
+ * went. A holder that only does not move any more, since the browser has frozen it, keeps its lock; it is taken away from that one.
+ */
+import type { TabId } from './tab-messages.js';
+
+export interface LeadershipEvents {
+  /** This tab has the lock; `takesOver`: it was taken from another, which may come back and not know yet. */
+  gained(takesOver: boolean): void;
+  /** Another tab has taken the lock away from this one. */
+  lost(): void;
+}
+
+export class Leadership {
+  readonly #name: string;
+  readonly #events: LeadershipEvents;
+  /** Ends this tab's being known to live. */
+  #die: () => void = () => {};
+  /** Waits for the lock until it is aborted. */
+  #standing: AbortController | undefined;
+  /** Gives the lock back. */
+  #release: (() => void) | undefined;
+  /** Who had the lock when it was looked at last. */
+  #suspect: string | undefined;
+
+  constructor(name: string, tab: TabId, events: LeadershipEvents) {
+    this.#name = name;
+    this.#events = events;
+    // Held as long as this tab lives.
+    const life = new Promise<void>((resolve) => {
+      this.#die = resolve;
+    });
+    quietly(navigator.locks.request(lifeLock(name, tab), () => life));
+  }
+
+  /** Takes the lock as soon as nobody else has it. */
+  stand(): void {
+    if (this.#standing || this.#release) return;
+    const standing = new AbortController();
+    this.#standing = standing;
+    this.#ask({ signal: standing.signal }, false);
+  }
+
+  /** Looks who has the lock, so that one who stays silent from now on is known to be the same. */
+  look(): void {
+    const looked = navigator.locks.query().then(({ held = [] }) => {
+      this.#suspect = held.find((lock) => lock.name === this.#name)?.clientId;
+    });
+    quietly(looked);
+  }
+
+  /** Takes the lock from the tab that has it, by agreement with that. */
+  succeed(): void {
+    this.#standing?.abort();
+    this.#ask({ steal: true }, false);
+  }
+
+  /**
+   * Takes the lock from a tab that does not answer: from `leader`, or from whoever has it if nobody has said so. Does nothing when
+   * somebody else was quicker.
+   * @param isSilent whether it still does not answer, asked last of all
+   */
+  async seize(leader: TabId | undefined, isSilent: () => boolean): Promise<void> {
+    const { locks } = navigator;
+    // One after the other: who comes second sees that another holds it.
+    await locks.request(`${this.#name}/succession`, async () => {
+      const { held = [] } = await locks.query();
+      const clientOf = (name: string) => held.find((lock) => lock.name === name)?.clientId;
+      const holder = clientOf(this.#name);
+      // Nobody: the next in the line gets it.
+      if (holder === undefined || this.#release) return;
+      const suspect = leader === undefined ? this.#suspect : clientOf(lifeLock(this.#name, leader));
+      this.#suspect = holder;
+      if (holder !== suspect || !isSilent()) return;
+      this.#suspect = undefined;
+      this.#standing?.abort();
+      await new Promise<void>((resolve) => this.#ask({ steal: true }, true, resolve));
+    });
+  }
+
+  /** Calls `gone` when a tab is: closed, crashed or thrown away. Until the returned function is called. */
+  mourn(tab: TabId, gone: () => void): () => void {
+    const watching = new AbortController();
+    quietly(navigator.locks.request(lifeLock(this.#name, tab), { signal: watching.signal }, gone));
+    return () => watching.abort();
+  }
+
+  /** Gives the lock back, if this tab has it. */
+  resign(): void {
+    const release = this.#release;
+    this.#release = undefined;
+    release?.();
+  }
+
+  /** This tab has no part in it any more. */
+  end(): void {
+    this.#standing?.abort();
+    this.#standing = undefined;
+    this.resign();
+    this.#die();
+  }
+
+  #ask(options: LockOptions, takesOver: boolean, granted: () => void = () => {}): void {
+    let own: (() => void) | undefined;
+    const hold = () =>
+      new Promise<void>((resolve) => {
+        own = resolve;
+        this.#release = resolve;
+        this.#standing = undefined;
+        granted();
+        this.#events.gained(takesOver);
+      });
+    navigator.locks.request(this.#name, options, hold).catch(() => {
+      // The request was taken back, or the lock taken away.
+      if (own === undefined || this.#release !== own) return;
+      this.#release = undefined;
+      this.#events.lost();
+    });
+  }
+}
+
+/** For a request that only ends with an error because it is taken back. */
+function quietly(request: Promise<unknown>): void {
+  request.catch(() => {});
+}
+
+function lifeLock(name: string, tab: TabId): string {
+  return `${name}/tab/${tab}`;
+}

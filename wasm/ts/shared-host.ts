@@ -1,0 +1,521 @@
+/**
+ * One store for all tabs of a browser: the tab that leads has it open, the others ask that one. To the facade it is always the same;
+ * which tab leads may change at any moment, and calls that are under way go on to the next.
+ *
+ * A leader that is closed or crashes loses its lock, and the next in the line has it at once. One that is frozen keeps its lock and falls
+ * silent: a follower that gets no answer takes the lock away, and with it the right to write to the disk. One that nobody sees for a
+ * while closes the store and hands it to a tab that somebody does see.
+ */
+import { loadEngine } from './engine.js';
+import type { Calls, EngineHost, Failure, HostEvent, Reply, Request, Status } from './host.js';
+import { Leadership } from './leadership.js';
+import { leftStatus } from './left-status.js';
+import { LocalHost } from './local-host.js';
+import { Outbox, type Outgoing } from './outbox.js';
+import {
+  type Announcement,
+  type Asked,
+  Mailbox,
+  TABS_VERSION,
+  type TabId,
+  type ToFollower,
+  type ToLeader,
+} from './tab-messages.js';
+import { TabServer } from './tab-server.js';
+
+/** How often a follower says that it is there, and whoever looks for the leader asks. */
+const PING_INTERVAL_MS = 200;
+
+/**
+ * A leader that has not answered for so long, and not to so many pings, does not move any more. Counted in pings as well, since a tab that
+ * was itself held up has not heard anything either.
+ */
+const SILENCE_MS = 1_000;
+const SILENT_PINGS = 4;
+
+/** How long a leader that nobody sees keeps the store while somebody sees another tab. */
+const HIDDEN_PATIENCE_MS = 10_000;
+
+/** When a follower gets the engine ready, to be quick should it have to lead: once the page has had time for what is more urgent. */
+const PREPARE_AFTER_MS = 1_000;
+
+/** How long a tab that was offered the store has to take it. */
+const OFFER_PATIENCE_MS = 1_000;
+
+type OpenRequest = Calls['open']['request'];
+
+interface Leading {
+  readonly is: 'leading';
+  readonly term: number;
+  readonly host: LocalHost;
+  /** Not before the store is open. */
+  server?: TabServer;
+}
+
+interface Following {
+  readonly is: 'following';
+  readonly leader: TabId;
+  readonly term: number;
+  joined: boolean;
+}
+
+type Role =
+  | { readonly is: 'seeking' }
+  | Following
+  | Leading
+  /** Without the others: they cannot be spoken to, or nothing is kept that could be shared. */
+  | { readonly is: 'alone'; readonly host: LocalHost }
+  | { readonly is: 'over'; readonly failure: Failure };
+
+export class SharedHost implements EngineHost {
+  readonly #listeners = new Set<(event: HostEvent) => void>();
+  readonly #tab: TabId = randomNumber();
+  readonly #outbox = new Outbox(this.#tab);
+  readonly #newHost: () => LocalHost;
+  #request: OpenRequest | undefined;
+  #mailbox: Mailbox | undefined;
+  #leadership: Leadership | undefined;
+  #role: Role = { is: 'over', failure: { code: 'Closed', message: 'the store is not open; open it first' } };
+  #watched: readonly string[] = [];
+  /** The last that was told. */
+  #status: Status | undefined;
+  /** When the leader was last heard, and how many pings have gone out since. */
+  #heardAt = 0;
+  #pings = 0;
+  #isSeizing = false;
+  #pinging: ReturnType<typeof setInterval> | undefined;
+  #hiddenTimer: ReturnType<typeof setTimeout> | undefined;
+  #preparing: ReturnType<typeof setTimeout> | undefined;
+  /** Whom the first opening waits for. */
+  #opening: { resolve: (opened: Calls['open']['reply']) => void; reject: (failure: Failure) => void } | undefined;
+
+  /** What is missing here for tabs to find each other and to share what is kept; `undefined`: nothing. */
+  static missing(): string | undefined {
+    const { navigator, BroadcastChannel, indexedDB, isSecureContext } = globalThis as {
+      navigator?: { locks?: unknown };
+      BroadcastChannel?: unknown;
+      indexedDB?: unknown;
+      isSecureContext?: boolean;
+    };
+    if (!indexedDB) return 'there is no IndexedDB here';
+    if (isSecureContext === false) return 'the page is not served over HTTPS, nor from this machine: serve it so';
+    if (!navigator?.locks || !BroadcastChannel) return 'this browser has no Web Locks or no BroadcastChannel';
+    return undefined;
+  }
+
+  /** @param newHost how to get a host of this tab's own; tests hand in one that fails. */
+  constructor(newHost: () => LocalHost = () => new LocalHost()) {
+    this.#newHost = newHost;
+  }
+
+  subscribe(listener: (event: HostEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  call<R extends Request>(request: R): Promise<Reply<R>> {
+    return this.#carryOut(request) as Promise<Reply<R>>;
+  }
+
+  #carryOut(request: Request): Promise<unknown> {
+    switch (request.call) {
+      case 'open':
+        return this.#open(request);
+      case 'close':
+        return this.#close();
+      case 'watch':
+        this.#watch(request.prefixes);
+        return Promise.resolve();
+      default:
+        if (this.#role.is === 'over') return Promise.reject(this.#role.failure);
+        return this.#outbox.ask(request satisfies Asked);
+    }
+  }
+
+  #open(request: OpenRequest): Promise<Calls['open']['reply']> {
+    this.#request = request;
+    const name = `gossipstore/${request.name}`;
+    this.#mailbox = new Mailbox(
+      name,
+      this.#tab,
+      (message) => this.#hear(message),
+      (message) => this.#receive(message),
+    );
+    this.#leadership = new Leadership(name, this.#tab, {
+      gained: (takesOver) => void this.#lead(takesOver),
+      lost: () => {
+        this.#superseded();
+        if (this.#role.is !== 'over') this.#leadership?.stand();
+      },
+    });
+    const opened = new Promise<Calls['open']['reply']>((resolve, reject) => {
+      this.#opening = { resolve, reject };
+    });
+    this.#pinging = setInterval(() => this.#ping(), PING_INTERVAL_MS);
+    globalThis.document?.addEventListener('visibilitychange', this.#visibilityChanged);
+    globalThis.document?.addEventListener('freeze', this.#freezing);
+    this.#seek();
+    return opened;
+  }
+
+  // ── Looking for a leader ──
+
+  #seek(): void {
+    this.#role = { is: 'seeking' };
+    this.#heard();
+    this.#leadership?.stand();
+    this.#leadership?.look();
+    this.#mailbox?.announce({ say: 'seeking' });
+  }
+
+  #heard(): void {
+    this.#heardAt = performance.now();
+    this.#pings = 0;
+  }
+
+  #isSilent(): boolean {
+    return this.#pings >= SILENT_PINGS && performance.now() - this.#heardAt >= SILENCE_MS;
+  }
+
+  #ping(): void {
+    const role = this.#role;
+    if (role.is === 'seeking') {
+      this.#mailbox?.announce({ say: 'seeking' });
+    } else if (role.is === 'following') {
+      const { leader: to, term, joined } = role;
+      if (joined) this.#mailbox?.send(to, { say: 'ping', tab: this.#tab, term, visible: isVisible(), heard: 0 });
+      else this.#join(role);
+    } else {
+      return;
+    }
+    this.#pings += 1;
+    if (!this.#isSilent() || this.#isSeizing) return;
+    this.#isSeizing = true;
+    const leader = role.is === 'following' ? role.leader : undefined;
+    const isSilent = () => this.#role === role && this.#isSilent();
+    const seized = this.#leadership?.seize(leader, isSilent).catch(() => {});
+    seized?.then(() => {
+      this.#isSeizing = false;
+      // If another was quicker, that one has its time to say so.
+      if (this.#role === role) this.#heard();
+    });
+  }
+
+  /** Something that all tabs were told. */
+  #hear(message: Announcement): void {
+    const role = this.#role;
+    if (message.say === 'seeking') {
+      if (role.is === 'leading') this.#announce(role);
+      return;
+    }
+    const { leader, term, version, ready } = message;
+    if (role.is !== 'seeking' && role.is !== 'following') return;
+    if (version !== TABS_VERSION) {
+      const whose = version > TABS_VERSION ? 'this one' : 'that one';
+      const remedy = `reload ${whose}, so that all use the newer`;
+      this.#end({
+        code: 'OtherVersion',
+        message: `another tab has the store open with another version of the package; ${remedy}`,
+      });
+      return;
+    }
+    const known = role.is === 'following' && role.term === term;
+    if (known) this.#heard();
+    else if (role.is === 'following') this.#outbox.sendAgain(lost);
+    const next: Following = known ? role : { is: 'following', leader, term, joined: false };
+    if (!known) {
+      this.#role = next;
+      this.#heard();
+      this.#leadership?.stand();
+    }
+    if (ready && !next.joined) this.#join(next);
+  }
+
+  // ── Following ──
+
+  #join({ leader, term }: Following): void {
+    this.#mailbox?.send(leader, { say: 'join', tab: this.#tab, term, watched: this.#watched, visible: isVisible() });
+  }
+
+  /** Something that only this tab was told. */
+  #receive(message: ToLeader | ToFollower): void {
+    const role = this.#role;
+    if ('tab' in message) {
+      if (role.is === 'leading') role.server?.hear(message);
+      return;
+    }
+    if (role.is !== 'following' || message.term !== role.term) return;
+    this.#heard();
+    switch (message.say) {
+      case 'joined':
+        if (role.joined) return;
+        role.joined = true;
+        this.#prepare();
+        this.#settle(message.opened);
+        this.#outbox.route({
+          named: () => true,
+          send: ({ id, request }) =>
+            this.#mailbox?.send(role.leader, { say: 'ask', tab: this.#tab, term: role.term, id, request }),
+        });
+        break;
+      case 'reply':
+        this.#outbox.replied(message.id, message.reply);
+        break;
+      case 'failure':
+        this.#outbox.failed(message.id, message.failure);
+        break;
+      case 'event':
+        this.#emit(message.event);
+        break;
+      case 'pong':
+        break;
+      case 'yours':
+        this.#role = { is: 'seeking' };
+        this.#outbox.sendAgain(lost);
+        this.#leadership?.succeed();
+        break;
+    }
+  }
+
+  /** Without the network later on, the engine could not be had any more. */
+  #prepare(): void {
+    this.#preparing ??= setTimeout(() => {
+      // What is wrong is told when it is needed.
+      loadEngine().catch(() => {});
+    }, PREPARE_AFTER_MS);
+  }
+
+  // ── Leading ──
+
+  async #lead(takesOver: boolean): Promise<void> {
+    const request = this.#request;
+    if (!request || this.#role.is === 'over') return;
+    this.#outbox.sendAgain(lost);
+    const role: Leading = { is: 'leading', term: randomNumber(), host: this.#newHost() };
+    this.#role = role;
+    this.#announce(role);
+    try {
+      await role.host.call({ ...request, call: 'open', takesOver });
+    } catch (error) {
+      if (this.#role !== role) return;
+      const failure = error as Failure;
+      if (failure.code === 'StorageRefused') await this.#keepInMemory(request, failure);
+      else this.#end(failure);
+      return;
+    }
+    if (this.#role !== role) {
+      role.host.supersede();
+      return;
+    }
+    const { host, term } = role;
+    host.subscribe((event) => {
+      if (this.#role === role) this.#emit(event);
+      if (event.event === 'error' && event.failure.code === 'Internal') this.#broken(role, event.failure);
+    });
+    const guestsChanged = () => this.#minded();
+    if (!this.#mailbox || !this.#leadership) return;
+    const server = new TabServer(host, this.#mailbox, this.#leadership, term, this.#watched, guestsChanged);
+    role.server = server;
+    this.#settle(host.opened());
+    this.#announce(role);
+    this.#minded();
+    this.#outbox.route({ named: () => server.size > 0, send: (call) => this.#hand(host, call) });
+  }
+
+  /** A call of this tab, to the host in this tab. */
+  #hand(host: LocalHost, { id, request }: Outgoing): void {
+    host.call(request).then(
+      (reply) => this.#outbox.replied(id, reply),
+      (failure: Failure) => {
+        if (failure.code === 'Superseded') this.#superseded();
+        // Left to the next leader, or failed, when this tab's part in it is over.
+        else if (failure.code !== 'Closed') this.#outbox.failed(id, failure);
+      },
+    );
+  }
+
+  #announce({ term, server }: Leading): void {
+    const ready = server !== undefined;
+    this.#mailbox?.announce({ say: 'leading', version: TABS_VERSION, leader: this.#tab, term, ready });
+  }
+
+  /** Another tab has taken the store. What peers may have been told of already cannot be asked for again. */
+  #superseded(): void {
+    const role = this.#role;
+    if (role.is !== 'leading') return;
+    this.#role = { is: 'seeking' };
+    role.host.supersede();
+    role.server?.end();
+    this.#outbox.sendAgain(lost);
+    this.#seek();
+  }
+
+  /** The engine has stopped because of a defect: this tab is of no use any more, but another may be. */
+  #broken(role: Leading, failure: Failure): void {
+    if (this.#role === role) this.#end(failure, true);
+  }
+
+  /** Closes the store and lets another tab have it. */
+  async #handOver(to: TabId): Promise<void> {
+    const role = this.#role;
+    if (role.is !== 'leading' || !role.server) return;
+    const { host, server } = role;
+    this.#outbox.route(undefined);
+    server.close();
+    await host.call({ call: 'close' }).catch(() => {});
+    if (this.#role !== role) return;
+    server.offer(to);
+    server.end();
+    this.#outbox.sendAgain(lost);
+    this.#role = { is: 'seeking' };
+    this.#heard();
+    // Taken by then, as a rule; if not, the next in the line gets it.
+    setTimeout(() => {
+      if (this.#role.is === 'seeking' || this.#role.is === 'following') {
+        this.#leadership?.resign();
+        this.#leadership?.stand();
+      }
+    }, OFFER_PATIENCE_MS);
+  }
+
+  /** Sees whether this tab, which leads, should hand the store to one that somebody sees. */
+  #minded(): void {
+    clearTimeout(this.#hiddenTimer);
+    this.#hiddenTimer = undefined;
+    if (isVisible() || this.#role.is !== 'leading') return;
+    this.#hiddenTimer = setTimeout(() => {
+      const role = this.#role;
+      if (isVisible() || role.is !== 'leading') return;
+      const to = role.server?.visibleGuest(performance.now() - 2 * PING_INTERVAL_MS - SILENCE_MS);
+      if (to === undefined) this.#minded();
+      else void this.#handOver(to);
+    }, HIDDEN_PATIENCE_MS);
+  }
+
+  readonly #visibilityChanged = (): void => this.#minded();
+
+  /** The browser is about to stop this tab: others need not find out by waiting. */
+  readonly #freezing = (): void => {
+    const role = this.#role;
+    if (role.is !== 'leading' || !role.server || role.server.size === 0) return;
+    this.#superseded();
+    this.#leadership?.resign();
+    this.#leadership?.stand();
+  };
+
+  // ── Without the others ──
+
+  async #keepInMemory(request: OpenRequest, { message }: Failure): Promise<void> {
+    this.#leave();
+    const host = this.#newHost();
+    this.#role = { is: 'alone', host };
+    try {
+      host.subscribe((event) => this.#emit(event));
+      const opened = await host.call({ ...request, call: 'open', storage: 'memory', memoryBecause: message });
+      this.#settle(opened);
+      await host.call({ call: 'watch', prefixes: this.#watched });
+      this.#outbox.route({ named: () => false, send: (call) => this.#hand(host, call) });
+    } catch (error) {
+      this.#end(error as Failure);
+    }
+  }
+
+  // ── All roles ──
+
+  #watch(prefixes: readonly string[]): void {
+    this.#watched = prefixes;
+    const role = this.#role;
+    if (role.is === 'leading') role.server?.watch(prefixes);
+    else if (role.is === 'alone') role.host.call({ call: 'watch', prefixes }).catch(() => {});
+    else if (role.is === 'following' && role.joined) {
+      this.#mailbox?.send(role.leader, { say: 'watch', tab: this.#tab, term: role.term, prefixes });
+    }
+  }
+
+  /** There is a store: tells whoever has waited for it, or what is different about it now. */
+  #settle(opened: Calls['open']['reply']): void {
+    const status = this.#own(opened.status);
+    const opening = this.#opening;
+    this.#opening = undefined;
+    this.#status = status;
+    if (opening) {
+      opening.resolve({ ...opened, status });
+      return;
+    }
+    this.#emit({ event: 'size', size: opened.size });
+    this.#emit({ event: 'status', status });
+  }
+
+  #own(status: Status): Status {
+    return this.#role.is === 'following' ? { ...status, role: 'follower' } : status;
+  }
+
+  #emit(event: HostEvent): void {
+    let told = event;
+    if (event.event === 'status') {
+      this.#status = this.#own(event.status);
+      told = { event: 'status', status: this.#status };
+    }
+    for (const listener of this.#listeners) listener(told);
+  }
+
+  async #close(): Promise<undefined> {
+    await this.#outbox.empty();
+    const role = this.#role;
+    const closed: Failure = { code: 'Closed', message: 'the store is closed; open it again' };
+    if (role.is === 'over') return;
+    if (role.is === 'leading' || role.is === 'alone') {
+      if (role.is === 'leading') role.server?.close();
+      await role.host.call({ call: 'close' }).catch(() => {});
+    }
+    this.#end(closed);
+  }
+
+  /** This tab has no part in it any more. */
+  #end(failure: Failure, isDefect = false): void {
+    const role = this.#role;
+    this.#role = { is: 'over', failure };
+    if (role.is === 'leading') role.server?.end();
+    if (role.is === 'following') {
+      this.#mailbox?.send(role.leader, { say: 'leave', tab: this.#tab, term: role.term });
+      const status = this.#status;
+      if (status) this.#emit({ event: 'status', status: leftStatus(status, failure.message) });
+    }
+    this.#leave();
+    this.#outbox.route(undefined);
+    this.#outbox.failAll(failure);
+    const opening = this.#opening;
+    this.#opening = undefined;
+    if (opening) opening.reject(failure);
+    else if (failure.code !== 'Closed' && !isDefect) this.#emit({ event: 'error', failure });
+  }
+
+  #leave(): void {
+    clearInterval(this.#pinging);
+    clearTimeout(this.#hiddenTimer);
+    clearTimeout(this.#preparing);
+    globalThis.document?.removeEventListener('visibilitychange', this.#visibilityChanged);
+    globalThis.document?.removeEventListener('freeze', this.#freezing);
+    this.#mailbox?.close();
+    this.#mailbox = undefined;
+    this.#leadership?.end();
+    this.#leadership = undefined;
+  }
+}
+
+/** For a write without a name that was under way when another tab took the store. */
+const lost: Failure = {
+  code: 'Superseded',
+  message:
+    'this tab was not answering, and another took the store over before the write was stored; peers may know of it: read, and write again',
+};
+
+function isVisible(): boolean {
+  return (globalThis.document?.visibilityState ?? 'visible') === 'visible';
+}
+
+/** A number that no other tab draws, and that JavaScript holds exactly. */
+function randomNumber(): number {
+  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
+  return (high % 0x20_0000) * 0x1_0000_0000 + low;
+}

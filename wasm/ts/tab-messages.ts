@@ -1,0 +1,102 @@
+/** What the tabs of a browser say to each other about one store. */
+import type { Calls, Failure, HostEvent, Request } from './host.js';
+
+/** Tabs that speak differently do not work together: of an application that was updated, old tabs have to be reloaded. */
+export const TABS_VERSION = 1;
+
+/** A tab, by a number drawn at random; its calls bear it. */
+export type TabId = number;
+
+/** To all tabs. */
+export type Announcement =
+  /** I have the store, or am opening it. */
+  | {
+      readonly say: 'leading';
+      readonly version: number;
+      readonly leader: TabId;
+      readonly term: number;
+      readonly ready: boolean;
+    }
+  /** Who has it? */
+  | { readonly say: 'seeking' };
+
+/** To the leader. */
+export type ToLeader =
+  | {
+      readonly say: 'join';
+      readonly tab: TabId;
+      readonly term: number;
+      readonly watched: readonly string[];
+      readonly visible: boolean;
+    }
+  | { readonly say: 'ask'; readonly tab: TabId; readonly term: number; readonly id: number; readonly request: Asked }
+  | { readonly say: 'watch'; readonly tab: TabId; readonly term: number; readonly prefixes: readonly string[] }
+  | {
+      readonly say: 'ping';
+      readonly tab: TabId;
+      readonly term: number;
+      readonly visible: boolean;
+      readonly heard: number;
+    }
+  | { readonly say: 'leave'; readonly tab: TabId; readonly term: number };
+
+/** To a tab that has joined. */
+export type ToFollower = { readonly term: number } & (
+  | { readonly say: 'joined'; readonly opened: Calls['open']['reply'] }
+  | { readonly say: 'reply'; readonly id: number; readonly reply: unknown }
+  | { readonly say: 'failure'; readonly id: number; readonly failure: Failure }
+  /** `number` counts the events for this tab, from 1. */
+  | { readonly say: 'event'; readonly number: number; readonly event: HostEvent }
+  | { readonly say: 'pong' }
+  /** The store is closed here and yours to open. */
+  | { readonly say: 'yours' }
+);
+
+/** What one tab asks of another. */
+export type Asked = Exclude<Request, { call: 'open' | 'watch' | 'close' }>;
+
+/** The ways of messages between the tabs: one that all hear, and each tab's own. */
+export class Mailbox {
+  readonly #name: string;
+  readonly #all: BroadcastChannel;
+  readonly #own: BroadcastChannel;
+  readonly #others = new Map<TabId, BroadcastChannel>();
+
+  constructor(
+    name: string,
+    tab: TabId,
+    hear: (message: Announcement) => void,
+    receive: (message: ToLeader | ToFollower) => void,
+  ) {
+    this.#name = name;
+    this.#all = new BroadcastChannel(name);
+    this.#all.onmessage = ({ data }) => hear(data);
+    this.#own = new BroadcastChannel(`${name}/${tab}`);
+    this.#own.onmessage = ({ data }) => receive(data);
+  }
+
+  announce(message: Announcement): void {
+    this.#all.postMessage(message);
+  }
+
+  send(tab: TabId, message: ToLeader | ToFollower): void {
+    let channel = this.#others.get(tab);
+    if (!channel) {
+      channel = new BroadcastChannel(`${this.#name}/${tab}`);
+      this.#others.set(tab, channel);
+    }
+    channel.postMessage(message);
+  }
+
+  /** Nothing more is sent to this tab. */
+  forget(tab: TabId): void {
+    this.#others.get(tab)?.close();
+    this.#others.delete(tab);
+  }
+
+  close(): void {
+    this.#all.close();
+    this.#own.close();
+    for (const tab of [...this.#others.keys()]) this.forget(tab);
+  }
+}
