@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use gossipstore_core::{
     replica::{
-        BatchId, Call, Command, CommandError, CommandId, Context, Input, Key, Origin, Replica, Scan, Value, Write,
+        BatchId, Call, Command, CommandError, CommandId, Context, Input, Key, Origin, Replica, Scan, StorageFailure,
+        Value, Write,
     },
     store::Caller,
     wire,
 };
-use support::{Driver, PEER, config, put, put_in};
+use support::{Driver, PEER, config, gossip, put, put_in};
 
 #[test]
 fn what_is_set_is_read_and_what_is_deleted_is_gone() {
@@ -171,12 +172,8 @@ fn a_command_is_answered_when_its_batch_is_durable() {
         id: CommandId(2),
         command: Command::Transact(vec![put("b", "1")]),
     });
-    let reason: Arc<str> = Arc::from("disk full");
-    one.feed(Input::PersistFailed {
-        id: gossipstore_core::replica::BatchId(1),
-        reason: Arc::clone(&reason),
-    });
-    assert_eq!(one.replies.pop(), Some(Err(CommandError::NotDurable { reason })));
+    one.feed(Input::PersistFailed { failure: full() });
+    assert_eq!(one.replies.pop(), Some(Err(CommandError::NotDurable(full()))));
 }
 
 #[test]
@@ -207,30 +204,32 @@ fn the_later_of_two_writes_wins_even_when_the_clock_stands() {
     assert_eq!(one.values("a"), ["1", "2", "3"]);
 }
 
-#[test]
-fn after_a_batch_was_refused_storage_is_given_no_other() {
-    let mut one = Driver::new(1);
-    one.durable = false;
-    for (id, key) in [(1, "a"), (2, "b")] {
-        one.feed(Input::Command {
-            id: CommandId(id),
-            command: Command::Transact(vec![put(key, "1")]),
-        });
+fn full() -> StorageFailure {
+    StorageFailure {
+        reason: Arc::from("disk full"),
+        is_full: true,
     }
-    let reason: Arc<str> = Arc::from("disk full");
-    one.feed(Input::PersistFailed {
-        id: gossipstore_core::replica::BatchId(0),
-        reason: Arc::clone(&reason),
-    });
-    let refused = Err(CommandError::NotDurable { reason });
-    assert_eq!(
-        one.replies,
-        [refused.clone(), refused.clone()],
-        "what follows a refused batch is not durable either"
-    );
-    let batches = one.batches.len();
-    assert_eq!(one.transact([put("c", "1")]), refused);
-    assert_eq!((one.get("c"), one.batches.len()), (Some("1".into()), batches));
+}
+
+#[test]
+fn while_storage_takes_nothing_commands_are_refused_and_what_peers_send_is_taken_in() {
+    let [mut one, mut peer] = [Driver::new(1), Driver::new(2)];
+    one.durable = false;
+    one.set_soon("a");
+    one.set_soon("b");
+    one.feed(Input::PersistFailed { failure: full() });
+    let not_durable = Err(CommandError::NotDurable(full()));
+    assert_eq!(one.replies, [not_durable.clone(), not_durable]);
+    one.replies.clear();
+    assert_eq!(one.transact([put("c", "1")]), Err(CommandError::StorageFails(full())));
+    assert_eq!((one.get("a"), one.get("c")), (Some("soon".into()), None));
+    peer.set("d", "1");
+    gossip(&mut peer, &mut one);
+    assert_eq!((one.get("d"), one.batches.len()), (Some("1".into()), 3));
+
+    one.durable = true;
+    one.feed(Input::Persisted { id: BatchId(2) });
+    assert_eq!(one.transact([put("c", "1")]), Ok(()));
 }
 
 /// Feeds a command and gives how many turns it took, checking at each that `read` shows the state before or the state after.
@@ -374,11 +373,10 @@ fn when_storage_has_failed_what_was_held_back_leaves() {
     let mut one = Driver::new(1);
     one.durable = false;
     one.feed(call(1, put("a", "1")));
-    one.feed(Input::PersistFailed {
-        id: BatchId(0),
-        reason: "full".into(),
-    });
-    assert!(matches!(one.replies[..], [Err(CommandError::NotDurable { .. })]));
+    one.feed(Input::PersistFailed { failure: full() });
+    assert_eq!(one.replies, [Err(CommandError::NotDurable(full()))]);
+    assert_eq!(one.gossip.len(), 1);
+    one.feed(Input::Persisted { id: BatchId(0) });
     one.feed(call(2, put("a", "2")));
-    assert_eq!(one.gossip.len(), 2);
+    assert_eq!(one.gossip.len(), 1, "held back again");
 }

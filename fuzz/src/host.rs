@@ -7,7 +7,7 @@
 //! * the batches handed to storage give the same replica again;
 //! * each command is answered once, and nothing is sent that a peer would refuse to read.
 //!
-//! Storage is the host's: it stores at once, or when it is told to, or not any more.
+//! Storage is the host's: it stores at once, or when it is told to, or fails until it is told to store.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -20,7 +20,7 @@ use gossipstore_core::{
     id::{Dot, Peer, StoreId},
     replica::{
         BatchId, Change, Command, CommandError, CommandId, Config, Context, Event, Input, Key, Output, Replica,
-        RestoreError, Scan, Sibling, Value, VersionVector, Write,
+        RestoreError, Scan, Sibling, StorageFailure, Value, VersionVector, Write,
     },
     store::Batch,
     time::Timestamp,
@@ -86,7 +86,6 @@ pub struct Host {
     shown: BTreeMap<Key, (Value, usize)>,
     disk: Vec<Batch>,
     unstored: VecDeque<(BatchId, Batch)>,
-    refused: bool,
     commands: u64,
     unanswered: BTreeSet<CommandId>,
     answer: Option<Result<(), CommandError>>,
@@ -115,7 +114,6 @@ impl Host {
             config,
             disk,
             unstored: VecDeque::new(),
-            refused: false,
             commands: 0,
             unanswered: BTreeSet::new(),
             answer: None,
@@ -198,13 +196,16 @@ impl Host {
         }
     }
 
-    /// Refuses the next batch that waits to be stored, and all after it.
+    /// Storage takes none of what waits to be stored, for now.
     pub fn refuse(&mut self) {
-        let Some((id, _)) = self.unstored.front() else { return };
-        let (id, reason) = (*id, Arc::from("full"));
-        self.unstored.clear();
-        self.refused = true;
-        self.turn(Input::PersistFailed { id, reason });
+        if self.unstored.is_empty() {
+            return;
+        }
+        let failure = StorageFailure {
+            reason: Arc::from("full"),
+            is_full: true,
+        };
+        self.turn(Input::PersistFailed { failure });
     }
 
     /// Has a command carried out.
@@ -270,7 +271,7 @@ impl Host {
         self.check();
         assert_eq!(self.unanswered, BTreeSet::new());
         assert_eq!(self.replica.pending(), 0);
-        if !self.refused {
+        if self.unstored.is_empty() {
             let config = self.config.clone();
             let again = Self::open(config, self.now, self.disk.clone()).expect("the disk keeps what it was given");
             assert_eq!(again.state(), self.state());
@@ -287,7 +288,7 @@ impl Host {
         self.work();
         self.store();
         assert_eq!(self.replica.get(&key).map(|value| &**value), Some(&b"works"[..]));
-        assert_eq!(self.answer.take().map(|answer| answer.is_ok()), Some(!self.refused));
+        assert_eq!(self.answer.take(), Some(Ok(())));
         self.check_at_rest();
 
         let mut honest = Self::new(Config::new(self.config.store, [255; 32]));
@@ -308,7 +309,6 @@ impl Host {
                 self.gossip.push_back(message);
             }
             Output::Persist { id, batch } => {
-                assert!(!self.refused, "nothing is stored after what was refused");
                 assert!(self.unstored.back().is_none_or(|(before, _)| *before < id));
                 self.unstored.push_back((id, batch));
             }

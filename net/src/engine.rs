@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     future::Future,
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard},
     task::Context,
     time::Duration,
 };
@@ -15,7 +15,7 @@ use futures::{channel::oneshot, task::AtomicWaker};
 use gossipstore_core::{
     disk::{Disk, Transaction},
     id::Peer,
-    replica::{BatchId, Call, Change, Command, CommandId, Event, Input, Output, Replica, Scan},
+    replica::{BatchId, Call, Change, Command, CommandId, Event, Input, Output, Replica, Scan, StorageFailure},
     sync::SessionError,
     time::Timestamp,
 };
@@ -26,6 +26,7 @@ use crate::{
     error::StoreError,
     events::{Audience, Events, NodeEvent},
     status::{self, Path, PeerStatus, RelayStatus, Role, Status, StorageKind, StorageStatus},
+    storage::StorageError,
 };
 
 /// How many bytes of messages wait for the node: tens of thousands of small writes, or a hundred of the largest that are
@@ -85,6 +86,9 @@ struct State {
     clock: Clock,
     /// The book of what is kept, and where; none when the data ends with the process.
     kept: Option<(Disk, StorageKind)>,
+    /// Why the storage takes nothing at present, or why there is none any more.
+    storage_problem: Option<Arc<str>>,
+    last_batch: Option<BatchId>,
     phase: Phase,
     next_command: u64,
     replies: HashMap<CommandId, oneshot::Sender<Result<(), StoreError>>>,
@@ -113,6 +117,8 @@ impl Engine {
                 replica,
                 clock,
                 kept,
+                storage_problem: None,
+                last_batch: None,
                 phase: Phase::Open,
                 next_command: 0,
                 replies: HashMap::new(),
@@ -239,6 +245,40 @@ impl Engine {
     /// Whether the storage is to be tidied up when there is time.
     pub(crate) fn is_untidy(&self) -> bool {
         self.lock().kept.as_ref().is_some_and(|(disk, _)| disk.is_untidy())
+    }
+
+    /// The storage has carried out a transaction, with batches up to `last`, if it brought any.
+    pub(crate) fn kept(&self, last: Option<BatchId>) {
+        let mut state = self.lock();
+        if state.storage_problem.take().is_some() {
+            state.audience.tell(&NodeEvent::StatusChanged);
+        }
+        if let Some(id) = last {
+            state.feed(Input::Persisted { id });
+        }
+    }
+
+    /// The storage has not taken what it was given. What is gone for good leaves the store in memory.
+    pub(crate) fn not_kept(&self, error: &StorageError) {
+        let mut state = self.lock();
+        let reason: Arc<str> = error.to_string().into();
+        let is_first = state.storage_problem.is_none();
+        state.storage_problem = Some(Arc::clone(&reason));
+        let is_full = matches!(error, StorageError::Full { .. });
+        let failure = StorageFailure { reason, is_full };
+        state.feed(Input::PersistFailed {
+            failure: failure.clone(),
+        });
+        if matches!(error, StorageError::Gone { .. }) {
+            state.kept = None;
+            if let Some(id) = state.last_batch {
+                state.feed(Input::Persisted { id });
+            }
+        }
+        if is_first {
+            state.audience.tell(&NodeEvent::StorageFailed(failure));
+        }
+        state.audience.tell(&NodeEvent::StatusChanged);
     }
 
     /// When the replica wants its next [`Input::Tick`].
@@ -384,10 +424,13 @@ impl State {
                 match output {
                     Output::Send { peer, frame } => self.outgoing.push_back(Outgoing::Send { peer, frame }),
                     Output::Broadcast { message } => self.broadcast(message),
-                    Output::Persist { id, batch } => match &mut self.kept {
-                        Some((disk, _)) => disk.take(id, &batch),
-                        None => inputs.push_back(Input::Persisted { id }),
-                    },
+                    Output::Persist { id, batch } => {
+                        self.last_batch = Some(id);
+                        match &mut self.kept {
+                            Some((disk, _)) => disk.take(id, &batch),
+                            None => inputs.push_back(Input::Persisted { id }),
+                        }
+                    }
                     Output::Emit(event) => {
                         if matches!(&event, Event::SessionFailed { error, .. } if *error != SessionError::Silent) {
                             taken = Taken::Refused;
@@ -481,6 +524,7 @@ impl State {
                 persisted: false,
                 used_bytes: self.used_bytes,
                 quota_bytes: None,
+                problem: self.storage_problem.as_deref().map(Into::into),
             },
             relays: self.relays.clone(),
             pending: self.replica.pending(),

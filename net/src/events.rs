@@ -12,7 +12,7 @@ use std::{
 
 use futures::Stream;
 use gossipstore_core::{
-    replica::{Change, Key},
+    replica::{Change, Key, StorageFailure},
     sync::SessionError,
 };
 
@@ -40,13 +40,15 @@ pub enum NodeEvent {
         /// What was wrong.
         error: SessionError,
     },
+    /// Storage takes nothing at present, or has lost what it had; see [`crate::StorageStatus::problem`].
+    StorageFailed(StorageFailure),
 }
 
 /// How many batches of changes wait for a listener one by one; further ones are merged into the last. Enough for any
 /// burst that a running listener meets, and few enough to hold for one that does not run.
 const BATCHES_WAITING_MAX: usize = 1_024;
 
-/// How many failed sessions wait for a listener; older ones give way. They are for a log, and the newest tells most.
+/// How many failures wait for a listener; older ones give way. They are for a log, and the newest tells most.
 const FAILURES_WAITING_MAX: usize = 16;
 
 /// All who listen.
@@ -133,7 +135,7 @@ impl Queue {
             NodeEvent::Progress { peer, done, expected } => {
                 self.progress.insert(peer.clone(), (*done, *expected));
             }
-            NodeEvent::SessionFailed { .. } => {
+            NodeEvent::SessionFailed { .. } | NodeEvent::StorageFailed(_) => {
                 if self.failures.len() == FAILURES_WAITING_MAX {
                     self.failures.pop_front();
                 }

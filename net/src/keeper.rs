@@ -2,6 +2,7 @@
 //! time, and tidies up when nobody writes.
 
 use std::{
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -22,18 +23,39 @@ use crate::{
 /// How long nobody must have written before the journal is worked off: not between two keys that a person types.
 const TIDY_AFTER: Duration = Duration::from_secs(2);
 
+/// When a transaction that failed is tried again, and how long it takes at most after it has failed often: a person who has made room
+/// should not have to wait for long.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
+const AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
+
 /// The storage, and what it is doing.
 pub(crate) struct Keeper {
     storage: Box<dyn Storage>,
     under_way: Option<UnderWay>,
     written_at: Timestamp,
-    /// Whether a write has failed. There is none after it.
-    failed: bool,
+    /// A transaction that failed. None comes before it has succeeded.
+    failed: Option<Failed>,
 }
 
 struct UnderWay {
-    last: Option<BatchId>,
+    what: What,
     done: Pending<Result<(), StorageError>>,
+    /// How often it has failed.
+    failures: u32,
+}
+
+/// A transaction and the last batch in it, if it brings any.
+#[derive(Clone)]
+struct What {
+    last: Option<BatchId>,
+    transaction: Arc<Transaction>,
+}
+
+struct Failed {
+    what: What,
+    failures: u32,
+    /// When it is tried again; `None` when that is no use.
+    again_at: Option<Timestamp>,
 }
 
 /// A transaction is over.
@@ -59,7 +81,7 @@ impl Keeper {
             storage,
             under_way: None,
             written_at: Timestamp::default(),
-            failed: false,
+            failed: None,
         }
     }
 
@@ -89,11 +111,16 @@ impl Keeper {
 
     /// Whether a transaction can begin.
     pub(crate) fn is_free(&self) -> bool {
-        !self.failed && !self.is_writing()
+        self.failed.is_none() && !self.is_writing()
     }
 
-    /// Begins the next transaction, if none is under way and `next` gives one; it is told whether there is time to tidy up.
+    /// Begins the next transaction, if none is under way and `next` gives one; it is told whether there is time to tidy up. One that has
+    /// failed comes first, when its time has come.
     pub(crate) fn begin(&mut self, now: Timestamp, next: impl FnOnce(bool) -> Option<(Option<BatchId>, Transaction)>) {
+        let is_due = |failed: &mut Failed| failed.again_at.is_some_and(|at| at <= now);
+        if let Some(Failed { what, failures, .. }) = self.failed.take_if(is_due) {
+            self.write(what, failures);
+        }
         if !self.is_free() {
             return;
         }
@@ -102,9 +129,19 @@ impl Keeper {
             if last.is_some() {
                 self.written_at = now;
             }
-            let done = self.storage.write(transaction);
-            self.under_way = Some(UnderWay { last, done });
+            let transaction = Arc::new(transaction);
+            self.write(What { last, transaction }, 0);
         }
+    }
+
+    fn write(&mut self, what: What, failures: u32) {
+        let done = self.storage.write(Arc::clone(&what.transaction));
+        self.under_way = Some(UnderWay { what, done, failures });
+    }
+
+    /// When a transaction that failed is tried again.
+    pub(crate) fn again_at(&self) -> Option<Timestamp> {
+        self.failed.as_ref()?.again_at
     }
 
     /// When there is time to tidy up, if nobody writes until then and nothing is under way.
@@ -113,16 +150,26 @@ impl Keeper {
     }
 
     /// Ready when the transaction under way is over.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Written> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, now: Timestamp) -> Poll<Written> {
         let Some(under_way) = &mut self.under_way else {
             return Poll::Pending;
         };
         let Poll::Ready(result) = under_way.done.poll_unpin(cx) else {
             return Poll::Pending;
         };
-        let last = under_way.last;
-        self.under_way = None;
-        self.failed |= result.is_err();
+        let Some(UnderWay { what, failures, .. }) = self.under_way.take() else {
+            return Poll::Pending;
+        };
+        let last = what.last;
+        if let Err(error) = &result {
+            let is_lasting = matches!(error, StorageError::Gone { .. } | StorageError::Superseded);
+            let wait = AGAIN_AFTER.saturating_mul(1 << failures.min(8)).min(AGAIN_AFTER_MAX);
+            self.failed = Some(Failed {
+                what,
+                failures: failures + 1,
+                again_at: (!is_lasting).then(|| now + wait),
+            });
+        }
         Poll::Ready(Written { last, result })
     }
 }
@@ -147,7 +194,7 @@ mod tests {
             std::future::ready(Ok(Vec::new())).boxed()
         }
 
-        fn write(&mut self, _: Transaction) -> Pending<Result<(), StorageError>> {
+        fn write(&mut self, _: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
             std::future::ready(self.0.clone()).boxed()
         }
     }
@@ -165,7 +212,7 @@ mod tests {
     }
 
     fn poll(keeper: &mut Keeper) -> Poll<Result<(), StorageError>> {
-        let polled = keeper.poll(&mut Context::from_waker(&noop_waker()));
+        let polled = keeper.poll(&mut Context::from_waker(&noop_waker()), NOW);
         polled.map(|written| written.result)
     }
 
@@ -188,12 +235,32 @@ mod tests {
     }
 
     #[test]
-    fn after_a_failure_nothing_is_written_and_nobody_is_woken_to_try() {
+    fn a_transaction_that_failed_is_tried_again_before_any_other() {
+        let full = StorageError::Full {
+            used: None,
+            quota: None,
+        };
+        let mut keeper = Keeper::new(Box::new(Scripted(Err(full.clone()))));
+        begin(&mut keeper, NOW, Some(BatchId(1)));
+        assert_eq!(poll(&mut keeper), Poll::Ready(Err(full.clone())));
+        assert_eq!((keeper.again_at(), keeper.idle_at()), (Some(NOW + AGAIN_AFTER), None));
+        assert_eq!(begin(&mut keeper, NOW, Some(BatchId(2))), None);
+        assert!(poll(&mut keeper).is_pending());
+        assert_eq!(begin(&mut keeper, NOW + AGAIN_AFTER, Some(BatchId(2))), None);
+        assert_eq!(poll(&mut keeper), Poll::Ready(Err(full)));
+        assert_eq!(keeper.again_at(), Some(NOW + 2 * AGAIN_AFTER));
+    }
+
+    #[test]
+    fn after_a_lasting_failure_nothing_is_written_and_nobody_is_woken_to_try() {
         let error = StorageError::Gone { reason: "wiped".into() };
         let mut keeper = Keeper::new(Box::new(Scripted(Err(error.clone()))));
         begin(&mut keeper, NOW, Some(BatchId(1)));
         assert_eq!(poll(&mut keeper), Poll::Ready(Err(error)));
         assert_eq!(begin(&mut keeper, NOW + TIDY_AFTER, Some(BatchId(2))), None);
-        assert_eq!((keeper.idle_at(), keeper.is_free()), (None, false));
+        assert_eq!(
+            (keeper.idle_at(), keeper.again_at(), keeper.is_free()),
+            (None, None, false)
+        );
     }
 }

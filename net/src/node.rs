@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use gossipstore_core::{
     disk::{Disk, Opened, Sizes},
     id::{Peer, StoreId},
-    replica::{BatchId, Config, Input, Replica, RestoreError},
+    replica::{Config, Input, Replica, RestoreError},
     time::Timestamp,
 };
 use libp2p::{
@@ -252,7 +252,7 @@ impl Node {
                 return Poll::Pending;
             }
             if let Some(keeper) = &mut self.keeper
-                && let Poll::Ready(written) = keeper.poll(cx)
+                && let Poll::Ready(written) = keeper.poll(cx, self.engine.now())
             {
                 return Poll::Ready(Woken::Storage(written));
             }
@@ -328,6 +328,7 @@ impl Node {
             self.liveness.timeout(),
             self.joining.timeout(),
             self.tidying_at(),
+            self.keeper.as_ref().and_then(Keeper::again_at),
         ];
         self.timer.set(times.into_iter().flatten().min(), now);
     }
@@ -345,14 +346,16 @@ impl Node {
     }
 
     fn on_written(&mut self, Written { last, result }: Written) {
-        match (last, result) {
-            (Some(id), Ok(())) => drop(self.engine.feed(Input::Persisted { id })),
-            (None, Ok(())) => {}
-            (_, Err(StorageError::Superseded)) => self.engine.supersede(),
-            (last, Err(error)) => {
+        match result {
+            Ok(()) => self.engine.kept(last),
+            Err(StorageError::Superseded) => self.engine.supersede(),
+            Err(error) => {
                 tracing::warn!(%error, "the storage failed");
-                let (id, reason) = (last.unwrap_or(BatchId(0)), error.to_string().into());
-                self.engine.feed(Input::PersistFailed { id, reason });
+                let is_gone = matches!(error, StorageError::Gone { .. });
+                self.engine.not_kept(&error);
+                if is_gone {
+                    self.keeper = None;
+                }
             }
         }
     }
@@ -364,7 +367,8 @@ impl Node {
             let Some(keeper) = self.keeper.as_mut().filter(|keeper| keeper.is_writing()) else {
                 return;
             };
-            let written = poll_fn(|cx| keeper.poll(cx)).await;
+            let now = self.engine.now();
+            let written = poll_fn(|cx| keeper.poll(cx, now)).await;
             self.on_written(written);
             if !self.engine.has_unkept() {
                 return;

@@ -86,6 +86,8 @@ pub struct StorageStatus {
     pub used_bytes: u64,
     /// What the system allows, when it says so.
     pub quota_bytes: Option<u64>,
+    /// Why nothing can be stored at present, or why the data is in memory only.
+    pub problem: Option<String>,
 }
 
 /// What keeps the data.
@@ -208,6 +210,7 @@ mod tests {
                 persisted: false,
                 used_bytes: 3,
                 quota_bytes: None,
+                problem: None,
             },
             relays: vec![relay(RelayState::Waiting, Some("refused"))],
             pending: 0,
@@ -218,7 +221,7 @@ mod tests {
                 "role": "leader",
                 "network": "direct",
                 "peers": [{ "id": "p", "path": "direct", "relayedBecause": null, "rttMs": null, "inSync": true, "bytesIn": 1, "bytesOut": 2 }],
-                "storage": { "kind": "memory", "persisted": false, "usedBytes": 3, "quotaBytes": null },
+                "storage": { "kind": "memory", "persisted": false, "usedBytes": 3, "problem": null, "quotaBytes": null },
                 "relays": [{ "address": "a", "state": "waiting", "error": "refused" }],
                 "pending": 0,
             })

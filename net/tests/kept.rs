@@ -9,13 +9,14 @@ use std::{
     },
 };
 
+use futures::StreamExt as _;
 use gossipstore_core::{
     disk::Transaction,
     replica::{Call, Command, CommandError, Key, Write},
     store::Caller,
 };
 use gossipstore_net::{
-    Handle, OpenError, Options, StorageKind, StoreError, open_stored,
+    Handle, NodeEvent, OpenError, Options, StorageKind, StoreError, open_stored,
     storage::{MemoryStorage, Pending, Record, RedbStorage, Storage, StorageError, contract},
 };
 use tokio::task::JoinHandle;
@@ -61,7 +62,7 @@ fn put(key: &str, value: &[u8]) -> Write {
     }
 }
 
-/// A storage whose writes fail from the nth on, with this error.
+/// A storage whose writes fail when so many were carried out, with this error.
 #[derive(Clone, Debug)]
 struct Failing {
     inner: MemoryStorage,
@@ -85,7 +86,7 @@ impl Storage for Failing {
         self.inner.read(after)
     }
 
-    fn write(&mut self, transaction: Transaction) -> Pending<Result<(), StorageError>> {
+    fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
         let spend = |left: usize| left.checked_sub(1);
         match self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend) {
             Ok(_) => self.inner.write(transaction),
@@ -174,9 +175,15 @@ async fn a_storage_that_fails_at_any_point_loses_nothing_that_was_acknowledged()
             let key = format!("{n}");
             match store.set(&key, &[n; 2_000]).await {
                 Ok(()) => acknowledged.push(key),
-                Err(StoreError::Command(CommandError::NotDurable { reason })) => {
-                    assert!(reason.contains("7 of 8 bytes"), "{reason}");
+                Err(StoreError::Command(CommandError::NotDurable(failure))) => {
+                    assert!(
+                        failure.is_full && failure.reason.contains("7 of 8 bytes"),
+                        "{failure:?}"
+                    );
                     assert_eq!(store.get(&key), Some(vec![n; 2_000]), "it is visible all the same");
+                }
+                Err(StoreError::Command(CommandError::StorageFails(_))) => {
+                    assert_eq!(store.get(&key), None, "nothing was changed");
                 }
                 Err(error) => panic!("{error}"),
             }
@@ -205,7 +212,10 @@ async fn what_is_damaged_is_told_and_left_as_it_is() {
     let (key, mut record) = records.last().expect("there is a record").clone();
     record[0] ^= 1;
     let changes = [(key, Some(record))].into();
-    storage.write(Transaction { changes }).await.expect("it is written");
+    storage
+        .write(Arc::new(Transaction { changes }))
+        .await
+        .expect("it is written");
     let damaged = storage.read(None).await.expect("it is read");
     let error = Open::new(storage.clone()).await.map(|_| ()).expect_err("it is told");
     assert!(
@@ -255,4 +265,76 @@ async fn a_storage_that_another_has_taken_over_ends_the_store() {
         open.handle.transact(vec![put("b", b"2")]).await,
         Err(StoreError::Closed)
     );
+}
+
+#[tokio::test]
+async fn what_was_not_stored_for_lack_of_room_is_stored_when_there_is_room() {
+    let inner = MemoryStorage::default();
+    let full = StorageError::Full {
+        used: Some(7),
+        quota: Some(8),
+    };
+    let failing = Failing::after(0, inner.clone(), full);
+    let left = Arc::clone(&failing.left);
+    let store = Open::new(failing).await.expect("it opens");
+    let mut events = store.handle.events();
+    let written = store.set("a", b"1").await;
+    assert!(
+        matches!(written, Err(StoreError::Command(CommandError::NotDurable(_)))),
+        "{written:?}"
+    );
+    let refused = store.set("b", b"2").await;
+    assert!(
+        matches!(refused, Err(StoreError::Command(CommandError::StorageFails(_)))),
+        "{refused:?}"
+    );
+    assert!(
+        store
+            .handle
+            .status()
+            .storage
+            .problem
+            .is_some_and(|problem| problem.contains("7 of 8"))
+    );
+    loop {
+        match events.next().await.expect("it is open") {
+            NodeEvent::StorageFailed(failure) => break assert!(failure.is_full),
+            _ => continue,
+        }
+    }
+
+    left.store(usize::MAX, Ordering::SeqCst);
+    while store.handle.status().storage.problem.is_some() {
+        events.next().await.expect("it is open");
+    }
+    assert_eq!(store.set("b", b"2").await, Ok(()));
+    store.kill().await;
+    let again = Open::new(inner).await.expect("it opens");
+    assert_eq!(
+        (again.get("a"), again.get("b")),
+        (Some(b"1".to_vec()), Some(b"2".to_vec()))
+    );
+}
+
+#[tokio::test]
+async fn a_store_whose_storage_was_taken_away_goes_on_in_memory_and_says_so() {
+    let gone = StorageError::Gone { reason: "wiped".into() };
+    let store = Open::new(Failing::after(1, MemoryStorage::default(), gone))
+        .await
+        .expect("it opens");
+    assert_eq!(store.set("a", b"1").await, Ok(()));
+    let written = store.set("b", b"2").await;
+    assert!(
+        matches!(written, Err(StoreError::Command(CommandError::NotDurable(_)))),
+        "{written:?}"
+    );
+    let storage = store.handle.status().storage;
+    assert_eq!(storage.kind, StorageKind::Memory);
+    assert!(storage.problem.is_some_and(|problem| problem.contains("wiped")));
+    assert_eq!(store.set("c", b"3").await, Ok(()));
+    assert_eq!(
+        (store.get("a"), store.get("b")),
+        (Some(b"1".to_vec()), Some(b"2".to_vec()))
+    );
+    store.close().await;
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use gossipstore_core::replica::CommandError;
+use gossipstore_core::replica::{CommandError, StorageFailure};
 use gossipstore_net::{OpenError, StoreError, storage::StorageError};
 use wasm_bindgen::JsValue;
 
@@ -34,16 +34,21 @@ impl Failure {
     }
 }
 
+/// The code of what cannot be stored at present.
+pub(crate) fn storage_code(failure: &StorageFailure) -> &'static str {
+    if failure.is_full { "QuotaExceeded" } else { "NotDurable" }
+}
+
 impl From<CommandError> for Failure {
     fn from(error: CommandError) -> Self {
-        let code = match error {
+        let code = match &error {
             CommandError::KeyEmpty => "KeyEmpty",
             CommandError::KeyTooLong { .. } => "KeyTooLong",
             CommandError::ValueTooLarge { .. } => "ValueTooLarge",
             CommandError::TransactionTooLarge { .. } => "TransactionTooLarge",
             CommandError::NotACounter { .. } => "NotACounter",
             CommandError::CounterOverflow { .. } => "CounterOverflow",
-            CommandError::NotDurable { .. } => "NotDurable",
+            CommandError::NotDurable(failure) | CommandError::StorageFails(failure) => storage_code(failure),
             _ => return Self::internal(error),
         };
         Self {

@@ -5,7 +5,7 @@ use gossipstore_net::{Handle, NodeEvent};
 use js_sys::Array;
 use wasm_bindgen::JsValue;
 
-use crate::convert;
+use crate::{convert, error::storage_code};
 
 /// The object for one event. `watched` are the prefixes under which changes cross with their values.
 pub(crate) fn to_js(event: NodeEvent, watched: &[String], handle: &Handle) -> JsValue {
@@ -23,10 +23,19 @@ pub(crate) fn to_js(event: NodeEvent, watched: &[String], handle: &Handle) -> Js
             let message = format!(
                 "a session with peer {peer} was given up; nothing was lost and another follows by itself: {error}"
             );
-            let failure = convert::object([("code", "SessionFailed".into()), ("message", message.into())]);
-            convert::object([("event", "error".into()), ("failure", failure)])
+            failure("SessionFailed", &message)
+        }
+        NodeEvent::StorageFailed(error) => {
+            let message = format!("what is written cannot be stored: {}", error.reason);
+            failure(storage_code(&error), &message)
         }
     }
+}
+
+/// Something went wrong that no call waits for.
+fn failure(code: &str, message: &str) -> JsValue {
+    let failure = convert::object([("code", code.into()), ("message", message.into())]);
+    convert::object([("event", "error".into()), ("failure", failure)])
 }
 
 /// The changes of one transaction or session, as columns. Keys in conflict are always told; what the keys read now and before

@@ -10,6 +10,7 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
+    sync::Arc,
 };
 
 use futures::{channel::oneshot, future::try_join};
@@ -260,7 +261,7 @@ impl Storage for IndexedDb {
         })
     }
 
-    fn write(&mut self, transaction: Transaction) -> Pending<Result<(), StorageError>> {
+    fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
         let begun = self.put_all(&transaction);
         let ended = begun.map(ended);
         Box::pin(async move { ended?.await })

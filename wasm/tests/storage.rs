@@ -4,6 +4,8 @@
 
 #![cfg(target_arch = "wasm32")]
 
+use std::sync::Arc;
+
 use futures::future::join;
 use gossipstore_core::disk::Transaction;
 use gossipstore_net::storage::{Storage, StorageError, contract};
@@ -16,10 +18,10 @@ async fn open(store: &str) -> IndexedDb {
     IndexedDb::open(store, false).await.expect("it opens")
 }
 
-fn one(key: &[u8], record: &[u8]) -> Transaction {
-    Transaction {
+fn one(key: &[u8], record: &[u8]) -> Arc<Transaction> {
+    Arc::new(Transaction {
         changes: [(key.to_vec(), Some(record.to_vec()))].into(),
-    }
+    })
 }
 
 #[wasm_bindgen_test]

@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'KeyTooLong'
   | 'NotACounter'
   | 'NotDurable'
+  | 'QuotaExceeded'
   | 'SessionFailed'
   | 'StorageRefused'
   | 'StorageUnreadable'

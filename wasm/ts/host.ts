@@ -37,8 +37,8 @@ export interface PeerStatus {
 export interface StorageStatus {
   /** `memory`: gone when the store is closed, unless a peer has it. */
   readonly kind: 'memory' | 'indexeddb' | 'file';
-  /** Why it is in memory, where it was not asked for. */
-  readonly memoryBecause?: string;
+  /** Why nothing can be stored at present, or why the data is in memory where that was not asked for. */
+  readonly problem?: string;
   /** Whether the browser has promised not to throw the data away under pressure. */
   readonly persisted: boolean;
   /** Bytes of the keys and of the values they read as. */
@@ -123,8 +123,8 @@ export interface Calls {
       storage: 'memory' | 'indexeddb';
       /** Whether the store is taken from a tab that may still have it open; it cannot write any more then. */
       takesOver?: boolean;
-      /** Why it is in memory, for the status. */
-      memoryBecause?: string | undefined;
+      /** Why it is in memory where that was not asked for. */
+      problem?: string | undefined;
     };
     reply: { limits: Limits; status: Status; size: number };
   };

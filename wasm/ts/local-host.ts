@@ -4,6 +4,7 @@ import type { ErrorCode } from './errors.js';
 import type { Engine, EngineEvent } from './gossipstore.js';
 import type { Calls, EngineHost, Failure, HostEvent, Limits, Reply, Request, Status } from './host.js';
 import { leftStatus } from './left-status.js';
+import { Room } from './room.js';
 
 /**
  * The status is told at once when it changes, then at most this often: during a sync it changes with every message, and a
@@ -25,8 +26,9 @@ export class LocalHost implements EngineHost {
   #forgetDefects: () => void = () => {};
   #size = 0;
   #limits: Limits | undefined;
+  #room: Room | undefined;
   /** Why the store is in memory, where it was not asked for. */
-  #memoryBecause: string | undefined;
+  #problem: string | undefined;
   /** Set while a status was told a short time ago. */
   #statusPause: ReturnType<typeof setTimeout> | undefined;
   #statusChanged = false;
@@ -105,7 +107,8 @@ export class LocalHost implements EngineHost {
     this.#size = engine.size;
     this.#forgetDefects = onDefect((failure) => this.#fail(failure));
     this.#limits = limits();
-    this.#memoryBecause = request.memoryBecause;
+    this.#problem = request.problem;
+    if (request.storage === 'indexeddb') this.#room = new Room(() => this.#tellStatus());
     return this.opened();
   }
 
@@ -128,6 +131,7 @@ export class LocalHost implements EngineHost {
 
   /** A write's own event may still be on its way when it is done; whoever was told that it is can count on the size. */
   async #write(done: Promise<undefined>): Promise<undefined> {
+    this.#room?.written();
     await done;
     const size = this.#engine?.size ?? this.#size;
     if (size !== this.#size) {
@@ -171,8 +175,8 @@ export class LocalHost implements EngineHost {
 
   #readStatus(engine: Engine): Status {
     const status = engine.status();
-    const memoryBecause = this.#memoryBecause;
-    return memoryBecause === undefined ? status : { ...status, storage: { ...status.storage, memoryBecause } };
+    const problem = status.storage.problem ?? this.#problem;
+    return { ...status, storage: { ...status.storage, ...this.#room?.status(), ...(problem && { problem }) } };
   }
 
   /** There is no engine from now on. */

@@ -39,6 +39,9 @@ const HIDDEN_PATIENCE_MS = 10_000;
 /** When a follower gets the engine ready, to be quick should it have to lead: once the page has had time for what is more urgent. */
 const PREPARE_AFTER_MS = 1_000;
 
+/** How long one that begins to lead waits for others to join before it takes itself to be the only tab. */
+const COMPANY_PATIENCE_MS = 3_000;
+
 /** How long a tab that was offered the store has to take it. */
 const OFFER_PATIENCE_MS = 1_000;
 
@@ -83,6 +86,8 @@ export class SharedHost implements EngineHost {
   #heardAt = 0;
   #pings = 0;
   #isSeizing = false;
+  /** Whether there are other tabs, or may be: one of them could take over what is under way here. */
+  #hasCompany = false;
   #pinging: ReturnType<typeof setInterval> | undefined;
   #hiddenTimer: ReturnType<typeof setTimeout> | undefined;
   #preparing: ReturnType<typeof setTimeout> | undefined;
@@ -204,6 +209,7 @@ export class SharedHost implements EngineHost {
   /** Something that all tabs were told. */
   #hear(message: Announcement): void {
     const role = this.#role;
+    this.#hasCompany = true;
     if (message.say === 'seeking') {
       if (role.is === 'leading') this.#announce(role);
       return;
@@ -312,14 +318,20 @@ export class SharedHost implements EngineHost {
       if (this.#role === role) this.#emit(event);
       if (event.event === 'error' && event.failure.code === 'Internal') this.#broken(role, event.failure);
     });
-    const guestsChanged = () => this.#minded();
+    const guestsChanged = (guests: number) => {
+      this.#hasCompany = guests > 0;
+      this.#minded();
+    };
     if (!this.#mailbox || !this.#leadership) return;
     const server = new TabServer(host, this.#mailbox, this.#leadership, term, this.#watched, guestsChanged);
     role.server = server;
     this.#settle(host.opened());
     this.#announce(role);
     this.#minded();
-    this.#outbox.route({ named: () => server.size > 0, send: (call) => this.#hand(host, call) });
+    this.#outbox.route({ named: () => this.#hasCompany, send: (call) => this.#hand(host, call) });
+    setTimeout(() => {
+      if (this.#role === role) this.#hasCompany = server.size > 0;
+    }, COMPANY_PATIENCE_MS);
   }
 
   /** A call of this tab, to the host in this tab. */
@@ -411,7 +423,7 @@ export class SharedHost implements EngineHost {
     this.#role = { is: 'alone', host };
     try {
       host.subscribe((event) => this.#emit(event));
-      const opened = await host.call({ ...request, call: 'open', storage: 'memory', memoryBecause: message });
+      const opened = await host.call({ ...request, call: 'open', storage: 'memory', problem: message });
       this.#settle(opened);
       await host.call({ call: 'watch', prefixes: this.#watched });
       this.#outbox.route({ named: () => false, send: (call) => this.#hand(host, call) });

@@ -389,7 +389,7 @@ function hostFor(options: CheckedOptions): { host: EngineHost; request: Extract<
   if (options.storage === 'memory') return { host: new LocalHost(), request };
   const missing = SharedHost.missing();
   if (missing === undefined) return { host: new SharedHost(), request };
-  return { host: new LocalHost(), request: { ...request, storage: 'memory', memoryBecause: missing } };
+  return { host: new LocalHost(), request: { ...request, storage: 'memory', problem: missing } };
 }
 
 /** The host's reply; its failure as an error whose stack leads to the caller. */

@@ -27,7 +27,7 @@ export class TabServer {
   /** Calls that are asked for while it is being closed are left to the next leader. */
   #isClosing = false;
   #isOver = false;
-  #guestsChanged: () => void;
+  readonly #guestsChanged: (guests: number) => void;
 
   constructor(
     host: LocalHost,
@@ -35,7 +35,7 @@ export class TabServer {
     leadership: Leadership,
     term: number,
     watched: readonly string[],
-    guestsChanged: () => void,
+    guestsChanged: (guests: number) => void,
   ) {
     this.#host = host;
     this.#mailbox = mailbox;
@@ -120,7 +120,7 @@ export class TabServer {
     this.#guests.set(tab, { watched, visible, heardAt: performance.now(), sent: 0, forget });
     this.#watch();
     this.#mailbox.send(tab, { say: 'joined', term: this.#term, opened: this.#host.opened() });
-    this.#guestsChanged();
+    this.#guestsChanged(this.#guests.size);
   }
 
   #leave(tab: TabId): void {
@@ -130,7 +130,7 @@ export class TabServer {
     this.#guests.delete(tab);
     this.#mailbox.forget(tab);
     this.#watch();
-    this.#guestsChanged();
+    this.#guestsChanged(this.#guests.size);
   }
 
   #carryOut(tab: TabId, id: number, request: Extract<ToLeader, { say: 'ask' }>['request']): void {

@@ -62,6 +62,9 @@ impl Replica {
     }
 
     fn wish(&self, id: CommandId, call: Option<Call>, command: Command) -> Result<Wish, CommandError> {
+        if let Some(failure) = &self.refused {
+            return Err(CommandError::StorageFails(failure.clone()));
+        }
         let what = match command {
             Command::Transact(writes) if writes.len() > TXN_EVENTS_MAX => {
                 return Err(CommandError::TransactionTooLarge { events: writes.len() });
@@ -93,7 +96,7 @@ impl Replica {
     fn carry_out(&mut self, wish: Wish, left: &mut usize, now: Timestamp) {
         if wish.call.is_some_and(|call| self.calls.contains(&call)) {
             // It may be among what is not durable yet.
-            self.carried_out(wish.id, self.next_batch.checked_sub(1).map(BatchId));
+            self.carried_out(wish.id, self.last_batch());
             return;
         }
         let writes = match &wish.what {
@@ -115,9 +118,7 @@ impl Replica {
         let result = match (last, &self.refused) {
             // Storage may be quicker than the clearing up behind a long transaction.
             (Some(batch), _) if Some(batch) <= self.durable => Ok(()),
-            (Some(_), Some(reason)) => Err(CommandError::NotDurable {
-                reason: Arc::clone(reason),
-            }),
+            (Some(_), Some(failure)) => Err(CommandError::NotDurable(failure.clone())),
             (Some(batch), None) => {
                 self.waiting.push_back((batch, id));
                 return;

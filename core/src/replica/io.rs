@@ -118,14 +118,13 @@ pub enum Input {
         /// The id of the last [`Output::Persist`] that is.
         id: BatchId,
     },
-    /// A batch could not be stored. What it held is visible and gossiped, but not durable: the commands that wait for it or for a
-    /// later batch fail, and so do later ones, until the store is opened anew. The driver must not store any later batch: the disk
-    /// would hold a vector that covers events it does not hold.
+    /// What was handed out cannot be stored at present. What it holds is visible and perhaps gossiped, but not durable: the commands that
+    /// wait for it fail, and later ones are refused before anything is changed, until [`Input::Persisted`] says that storage works again.
+    /// What peers send is still taken in, and handed out to be stored after it. The driver must not store a later batch before an
+    /// earlier: the disk would hold a vector that covers events it does not hold.
     PersistFailed {
-        /// The id of the [`Output::Persist`].
-        id: BatchId,
-        /// The storage's own words.
-        reason: Arc<str>,
+        /// Why.
+        failure: StorageFailure,
     },
     /// The time that [`super::Replica::poll_timeout`] named has come.
     Tick,
@@ -225,6 +224,15 @@ pub struct Siblings {
     pub context: Context,
 }
 
+/// Why storage takes nothing at present.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StorageFailure {
+    /// The storage's own words.
+    pub reason: Arc<str>,
+    /// Whether there is no room.
+    pub is_full: bool,
+}
+
 /// Why a command was not carried out. Where it says so, nothing was changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -261,11 +269,10 @@ pub enum CommandError {
         /// The key.
         key: Key,
     },
-    /// The change was made and is visible, but storage refused it: it does not survive a restart.
-    NotDurable {
-        /// The storage's own words.
-        reason: Arc<str>,
-    },
+    /// The change was made and is visible, but storage does not take it at present: it is lost if the process ends before that works again.
+    NotDurable(StorageFailure),
+    /// Storage takes nothing at present. Nothing was changed.
+    StorageFails(StorageFailure),
 }
 
 impl fmt::Display for CommandError {
@@ -301,7 +308,13 @@ impl fmt::Display for CommandError {
                 f,
                 "the counter {key:?} would leave the range of 64-bit integers; delete the key to begin again at 0"
             ),
-            Self::NotDurable { reason } => write!(f, "the change is visible but could not be stored: {reason}"),
+            Self::NotDurable(StorageFailure { reason, .. }) => {
+                write!(
+                    f,
+                    "the change is visible and not stored, which is tried again: {reason}"
+                )
+            }
+            Self::StorageFails(StorageFailure { reason, .. }) => write!(f, "nothing was changed: {reason}"),
         }
     }
 }

@@ -117,9 +117,8 @@ pub struct Replica {
     writing: Option<Writing>,
     /// Writes what is gossiped of it.
     message: TxnWriter,
-    /// Why storage takes no more batches. A batch that was not stored must not be followed by others: the disk would hold a vector
-    /// that covers events it has not, which reads as their deletion.
-    refused: Option<Arc<str>>,
+    /// Why storage takes nothing at present.
+    refused: Option<StorageFailure>,
     next_batch: u64,
     /// The last batch that storage has.
     durable: Option<BatchId>,
@@ -201,7 +200,7 @@ impl Replica {
     pub fn handle(&mut self, input: Input, now: Timestamp) {
         match input {
             Input::Persisted { id } => self.persisted(id),
-            Input::PersistFailed { reason, .. } => self.persist_failed(&reason),
+            Input::PersistFailed { failure } => self.persist_failed(failure),
             Input::Command { id, command } => self.command(id, None, command, now),
             Input::Call { id, call, command } => self.command(id, Some(call), command, now),
             // The time is looked at when the work is done; the driver comes again at once.
@@ -457,9 +456,7 @@ impl Replica {
         if !changes.is_empty() {
             self.outputs.push_back(Output::Emit(Event::Changed(changes)));
         }
-        if self.refused.is_none() {
-            self.outputs.push_back(Output::Persist { id, batch });
-        }
+        self.outputs.push_back(Output::Persist { id, batch });
         self.note_crowded(now);
         self.vector_changed();
         self.changed_at = now;
@@ -472,6 +469,7 @@ impl Replica {
 
     fn persisted(&mut self, id: BatchId) {
         self.durable = self.durable.max(Some(id));
+        self.refused = None;
         self.held.release(id);
         // Storage works in order, so those that wait for these batches are mostly the first.
         while let Some(at) = self.waiting.iter().position(|(batch, _)| *batch <= id) {
@@ -481,17 +479,22 @@ impl Replica {
         }
     }
 
-    /// Storage has refused a batch, and will not be given any that follow it.
-    fn persist_failed(&mut self, reason: &Arc<str>) {
-        self.refused.get_or_insert_with(|| Arc::clone(reason));
-        // Nothing will be durable any more, and nobody be asked again.
-        self.held.release(BatchId(u64::MAX));
+    /// Storage takes nothing at present.
+    fn persist_failed(&mut self, failure: StorageFailure) {
         for (_, id) in self.waiting.drain(..) {
-            let result = Err(CommandError::NotDurable {
-                reason: Arc::clone(reason),
-            });
+            let result = Err(CommandError::NotDurable(failure.clone()));
             self.outputs.push_back(Output::Reply { id, result });
         }
+        self.refused = Some(failure);
+        // Whoever called has an answer, and does not call again.
+        if let Some(last) = self.last_batch() {
+            self.held.release(last);
+        }
+    }
+
+    /// The last batch that was handed out.
+    fn last_batch(&self) -> Option<BatchId> {
+        self.next_batch.checked_sub(1).map(BatchId)
     }
 
     /// Somebody else writes under our author id (a copied profile, a restored machine image): write as a new author from now on.

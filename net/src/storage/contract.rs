@@ -1,6 +1,6 @@
 //! What every storage has to do, as tests that run over any of them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use gossipstore_core::disk::Transaction;
 
@@ -63,7 +63,7 @@ async fn write(
             None => model.remove(&key),
         };
     }
-    let written = storage.write(Transaction { changes }).await;
+    let written = storage.write(Arc::new(Transaction { changes })).await;
     assert_eq!(written, Ok(()), "a transaction is carried out");
 }
 

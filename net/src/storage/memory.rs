@@ -38,9 +38,9 @@ impl Storage for MemoryStorage {
         Box::pin(ready(Ok(next)))
     }
 
-    fn write(&mut self, transaction: Transaction) -> Pending<Result<(), StorageError>> {
+    fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
         let mut records = self.records.lock().expect("nothing panics while it is locked");
-        transaction.carry_out(&mut records);
+        Arc::unwrap_or_clone(transaction).carry_out(&mut records);
         Box::pin(ready(Ok(())))
     }
 }

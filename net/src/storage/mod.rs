@@ -9,7 +9,7 @@ mod memory;
 #[cfg(not(target_arch = "wasm32"))]
 mod redb;
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::Arc};
 
 use gossipstore_core::disk::Transaction;
 
@@ -43,8 +43,8 @@ pub trait Storage: fmt::Debug + MaybeSend + 'static {
     fn read(&mut self, after: Option<&[u8]>) -> Pending<Result<Vec<Record>, StorageError>>;
 
     /// Carries out a transaction, whole or not at all. Resolves when it survives a crash of the process and of the machine. The next
-    /// call comes after that.
-    fn write(&mut self, transaction: Transaction) -> Pending<Result<(), StorageError>>;
+    /// call comes after that. A transaction that fails may come again.
+    fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>>;
 }
 
 /// `Send` where there are threads.

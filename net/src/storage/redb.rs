@@ -1,6 +1,11 @@
 //! A storage in a file, by redb: for processes that are no browser.
 
-use std::{ops::Bound, path::Path, sync::Arc};
+use std::{
+    io::{self, ErrorKind},
+    ops::Bound,
+    path::Path,
+    sync::Arc,
+};
 
 use gossipstore_core::disk::Transaction;
 use redb::{Database, ReadableDatabase as _, TableDefinition, TableError};
@@ -56,7 +61,7 @@ impl RedbStorage {
         Ok(records)
     }
 
-    fn carry_out(&self, transaction: Transaction) -> Result<(), redb::Error> {
+    fn carry_out(&self, transaction: &Transaction) -> Result<(), redb::Error> {
         let write = self.database.begin_write()?;
         {
             let mut table = write.open_table(RECORDS)?;
@@ -81,11 +86,19 @@ impl RedbStorage {
             let done = tokio::task::spawn_blocking(move || work(&storage)).await;
             let failed = |reason: String| StorageError::Failed { reason };
             match done {
+                Ok(Err(redb::Error::Io(error))) if is_full(&error) => Err(StorageError::Full {
+                    used: None,
+                    quota: None,
+                }),
                 Ok(done) => done.map_err(|error| failed(error.to_string())),
                 Err(error) => Err(failed(error.to_string())),
             }
         })
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 impl Storage for RedbStorage {
@@ -98,7 +111,7 @@ impl Storage for RedbStorage {
         self.run(move |storage| storage.read_behind(after.as_deref()))
     }
 
-    fn write(&mut self, transaction: Transaction) -> Pending<Result<(), StorageError>> {
-        self.run(move |storage| storage.carry_out(transaction))
+    fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
+        self.run(move |storage| storage.carry_out(&transaction))
     }
 }
