@@ -2,11 +2,14 @@
 // here waits for the network; a list works the same without one.
 import { GossipStore, GossipStoreError } from '@gossipstore/core';
 import { byId, element, setText } from './dom.js';
+import { keepDraft } from './draft.js';
 import { cleanText, type Item, newKey, PREFIX, parseItem } from './item.js';
 import { formatLink, type Link, OWN_LIST, parseLink } from './link.js';
 import { List } from './list.js';
 import { details, type Progress, showBadge } from './network.js';
+import { describeOffline, holdVersion, keepOffline, type Offline, pageVersion } from './offline.js';
 import { showError, showInfo } from './toast.js';
+import { Update } from './update.js';
 
 declare global {
   interface Window {
@@ -15,8 +18,29 @@ declare global {
   }
 }
 
+holdVersion();
+
 const link = parseLink(location.hash);
 const input = byId('new-text', HTMLInputElement);
+
+/** How many calls that a person's doing led to are not answered yet. */
+let unanswered = 0;
+let opened: GossipStore | undefined;
+let offline: Offline = { state: 'preparing' };
+/** Shows the offline state anew, where it is shown. */
+let showOffline = () => {};
+
+const update = new Update({
+  offer() {
+    const notice = byId('update', HTMLElement);
+    if (notice.childElementCount > 0) return;
+    const button = element('button', { type: 'button', class: 'toast-action' }, 'Reload');
+    button.addEventListener('click', () => update.accept());
+    notice.append(element('div', { class: 'toast' }, element('span', {}, 'A new version is ready'), button));
+  },
+  isSaving: () => unanswered > 0 || (opened?.status.pending ?? 0) > 0,
+  reload: () => location.reload(),
+});
 
 /** Opens the list; when a relay's address in the link is wrong, the list is opened without relays and the page says why. */
 async function open({ name, relays }: Link): Promise<GossipStore> {
@@ -43,15 +67,20 @@ function showAlone(): void {
 }
 
 function run(store: GossipStore): void {
+  opened = store;
   window.gossipstore = { store, GossipStore };
   /** Does what a person asked for, and tells them when it failed. */
   const attempt = async (what: string, action: () => Promise<unknown>): Promise<boolean> => {
+    unanswered += 1;
     try {
       await action();
       return true;
     } catch (error) {
       showError(what, error);
       return false;
+    } finally {
+      unanswered -= 1;
+      update.saved();
     }
   };
 
@@ -173,12 +202,20 @@ function run(store: GossipStore): void {
   const panel = byId('details', HTMLElement);
   const showStatus = (progress?: Progress) => {
     showBadge(badge, byId('badge-text', HTMLElement), store.status, progress);
-    if (panel.matches(':popover-open')) panel.replaceChildren(...details(store.status));
+    if (panel.matches(':popover-open')) showDetails();
   };
-  store.addEventListener('status', () => showStatus());
+  const showDetails = () => {
+    const lines = [describeOffline(offline), ...(pageVersion() === '' ? [] : [`Version ${pageVersion()}.`])];
+    panel.replaceChildren(...details(store.status, lines));
+  };
+  store.addEventListener('status', () => {
+    showStatus();
+    update.saved();
+  });
   store.addEventListener('progress', (progress) => showStatus(progress));
-  panel.addEventListener('beforetoggle', () => panel.replaceChildren(...details(store.status)));
+  panel.addEventListener('beforetoggle', showDetails);
   showStatus();
+  showOffline = () => showStatus();
   // Failed exchanges with a peer are tried again by themselves; what a person can do something about is told.
   store.addEventListener('error', ({ error }) => {
     if (error.code !== 'SessionFailed') showError('The list has a problem', error);
@@ -240,6 +277,8 @@ if (link.relays.length === 0) {
   );
 }
 
+keepDraft(formatLink(link), input);
+
 try {
   run(await open(link));
   input.focus();
@@ -247,3 +286,11 @@ try {
   setText(byId('badge-text', HTMLElement), 'Could not start');
   showNotice(`The list could not be opened: ${error instanceof Error ? error.message : error}`, true);
 }
+
+void keepOffline(update, {
+  changed(now) {
+    offline = now;
+    showOffline();
+  },
+  firstReady: () => showInfo('Ready to work offline'),
+});
