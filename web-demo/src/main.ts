@@ -1,8 +1,10 @@
 // Wires the page to the store: what a person does becomes a call, what the store tells becomes a change on the screen. Nothing
 // here waits for the network; a list works the same without one.
 import { GossipStore, GossipStoreError } from '@gossipstore/core';
+import { Arrival } from './arrival.js';
 import { byId, element, setText } from './dom.js';
 import { keepDraft } from './draft.js';
+import { Drawing } from './drawing.js';
 import { cleanText, type Item, newKey, PREFIX, parseItem } from './item.js';
 import { formatLink, type Link, OWN_LIST, parseLink } from './link.js';
 import { List } from './list.js';
@@ -137,7 +139,7 @@ function run(store: GossipStore): void {
   }
 
   let counting = false;
-  /** Counts once for a whole burst of changes. */
+  /** Counts once for a whole slice of changes. */
   function countSoon(): void {
     if (counting) return;
     counting = true;
@@ -147,7 +149,7 @@ function run(store: GossipStore): void {
       const parts = total === 0 ? [] : [`${open} of ${total} open`];
       if (conflicts > 0) parts.push(`${conflicts} in conflict`);
       setText(byId('count', HTMLElement), parts.join(' · '));
-      byId('empty', HTMLElement).hidden = total > 0;
+      byId('empty', HTMLElement).hidden = total > 0 || drawing.waiting > 0;
       byId('remove-ticked', HTMLElement).hidden = list.ticked().length === 0;
       const note = byId('unreadable', HTMLElement);
       note.hidden = unreadable.size === 0;
@@ -156,19 +158,30 @@ function run(store: GossipStore): void {
     }, 0);
   }
 
+  // ── What arrives ──
+
+  const bar = byId('arrival', HTMLProgressElement);
+  const arrival = new Arrival(
+    () => ({ done: list.size, expected: list.size + drawing.waiting }),
+    (fraction) => {
+      bar.hidden = fraction === undefined;
+      bar.value = fraction ?? 0;
+    },
+  );
+
+  const drawing = new Drawing(
+    ({ key, remote }) => refresh(key, remote).catch(closedIsFine),
+    () => arrival.drawing(),
+  );
+
   /** Follows the store until it is closed. */
   async function follow(): Promise<void> {
-    const following = async () => {
-      for await (const { key, origin } of store.changes({ prefix: PREFIX })) {
-        refresh(key, origin === 'remote').catch(closedIsFine);
-      }
-    };
-    const reading = async () => {
-      for await (const key of store.keys({ prefix: PREFIX })) await refresh(key, false);
-      countSoon();
-    };
+    const changes = store.changes({ prefix: PREFIX });
     // Following begins before the first read, so that no change falls between the two. When the store fails, both do.
-    await Promise.all([following(), reading()]);
+    await Promise.all([
+      drawing.take(changes, ({ key, origin }) => ({ key, remote: origin === 'remote' })),
+      drawing.take(store.keys({ prefix: PREFIX }), (key) => ({ key, remote: false })).then(countSoon),
+    ]);
   }
 
   byId('add', HTMLFormElement).addEventListener('submit', async (event) => {
@@ -208,11 +221,15 @@ function run(store: GossipStore): void {
     const lines = [describeOffline(offline), ...(pageVersion() === '' ? [] : [`Version ${pageVersion()}.`])];
     panel.replaceChildren(...details(store.status, lines));
   };
-  store.addEventListener('status', () => {
+  store.addEventListener('status', ({ status }) => {
     showStatus();
+    arrival.status(status);
     update.saved();
   });
-  store.addEventListener('progress', (progress) => showStatus(progress));
+  store.addEventListener('progress', (progress) => {
+    showStatus(progress);
+    arrival.received(progress.peer, progress);
+  });
   panel.addEventListener('beforetoggle', showDetails);
   showStatus();
   showOffline = () => showStatus();
