@@ -1,5 +1,5 @@
 // The browsers that people of a test sit at, as the system has them.
-import type { Browser, BrowserType, LaunchOptions } from '@playwright/test';
+import type { Browser, BrowserContext, BrowserType, LaunchOptions } from '@playwright/test';
 import { CHROMIUM_FLAGS } from '../scripts/chromium.mjs';
 import { findChromium, findFirefox } from '../scripts/paths.mjs';
 
@@ -29,10 +29,23 @@ export const PERMISSIONS: Record<BrowserName, string[]> = {
 };
 
 export function launch(types: Record<BrowserName, BrowserType>, name: BrowserName): Promise<Browser> {
+  return types[name].launch(installed(name));
+}
+
+/** A browser whose profile lies in a folder, from which it can be started again with all that it kept. */
+export function launchProfile(
+  types: Record<BrowserName, BrowserType>,
+  name: BrowserName,
+  folder: string,
+): Promise<BrowserContext> {
+  return types[name].launchPersistentContext(folder, installed(name));
+}
+
+function installed(name: BrowserName): LaunchOptions {
   const options = LAUNCH_OPTIONS[name];
   // Playwright would look for a browser of its own, and advise to download it.
   if (options.executablePath === undefined) throw new Error(`no ${name} is installed here: run \`npm run setup\``);
-  return types[name].launch(options);
+  return options;
 }
 
 /**

@@ -97,7 +97,7 @@ export class Person {
   }
 
   get rows(): Locator {
-    return this.page.locator('#list > .row');
+    return this.page.locator('#list .row');
   }
 
   /** The row that reads exactly this. */

@@ -31,7 +31,7 @@ const CHECKS = [
     'cargo',
     ['clippy', '--locked', '-p', 'libp2p-webrtc-browser', '--all-targets', ...WASM32, ...DENY],
   ],
-  ...['wasm', 'web-demo', 'bench', 'e2e', 'interop']
+  ...['wasm', 'web-demo', 'web-demo/worker', 'bench', 'e2e', 'interop']
     .filter((folder) => existsSync(join(ROOT, folder, 'tsconfig.json')))
     .map((folder) => [`tsc ${folder}`, npmBin('tsc'), ['--noEmit', '-p', folder]]),
 ];

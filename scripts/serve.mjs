@@ -16,6 +16,7 @@ const TYPES = {
   '.map': 'application/json; charset=utf-8',
   '.svg': 'image/svg+xml',
   '.wasm': 'application/wasm',
+  '.webmanifest': 'application/manifest+json; charset=utf-8',
 };
 
 /** The file a request asks for, or `undefined` when it points outside `folder`. */
@@ -48,7 +49,8 @@ export function serve(folder, port = 0) {
     response.writeHead(200, {
       'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
       'content-length': found.size,
-      // Names carry hashes, except the page's own: that one is asked for anew each time.
+      // Names carry hashes, except the page's own and its service worker's: those are asked for anew each time, as an old
+      // worker would hide every new version.
       'cache-control': file.includes(`${sep}assets${sep}`) ? 'max-age=31536000, immutable' : 'no-cache',
       'x-content-type-options': 'nosniff',
     });

@@ -20,6 +20,8 @@ before(async () => {
   writeFileSync(join(parent, 'secret.txt'), 'secret');
   writeFileSync(join(parent, 'site-private', 'secret.txt'), 'secret');
   writeFileSync(join(parent, 'site', 'index.html'), '<!doctype html>');
+  writeFileSync(join(parent, 'site', 'sw.js'), '//');
+  writeFileSync(join(parent, 'site', 'manifest.webmanifest'), '{}');
   writeFileSync(join(parent, 'site', 'assets', 'core.wasm'), '\0asm');
   page = await serve(join(parent, 'site'));
 });
@@ -65,6 +67,19 @@ test('wasm comes as wasm, so that it compiles while it loads', async () => {
   const { status, headers } = await get('/assets/core.wasm');
   assert.equal(status, 200);
   assert.equal(headers['content-type'], 'application/wasm');
+});
+
+test('what has no hash in its name is asked for anew, the service worker above all', async () => {
+  for (const [path, type] of [
+    ['/sw.js', /^text\/javascript/],
+    ['/manifest.webmanifest', /^application\/manifest\+json/],
+  ]) {
+    const { status, headers } = await get(path);
+    assert.equal(status, 200);
+    assert.match(headers['content-type'], type);
+    assert.equal(headers['cache-control'], 'no-cache');
+  }
+  assert.match((await get('/assets/core.wasm')).headers['cache-control'], /immutable/);
 });
 
 test('HEAD tells the size and sends nothing', async () => {

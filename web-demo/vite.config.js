@@ -1,12 +1,15 @@
 import { defineConfig } from 'vite';
+import { serviceWorker } from './worker/build.js';
 
 /** What the built page may do: run its own code and wasm, and open WebSockets to relays. Nothing a peer sends can load more. */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self' 'wasm-unsafe-eval'",
   "style-src 'self'",
-  "img-src 'self' data:",
+  "img-src 'self'",
   "connect-src 'self' ws: wss:",
+  "manifest-src 'self'",
+  "worker-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
 ].join('; ');
@@ -24,5 +27,6 @@ export default defineConfig({
         { tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: POLICY }, injectTo: 'head-prepend' },
       ],
     },
+    serviceWorker(),
   ],
 });

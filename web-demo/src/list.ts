@@ -1,6 +1,18 @@
 // The entries on the screen, newest first. A change touches its own row and nothing else, however long the list is.
+import { element } from './dom.js';
 import type { Item } from './item.js';
 import { Row, type RowActions } from './row.js';
+
+/** How long a row shows that it came from someone else, as the style sheet has it. */
+const FLASH_MS = 1_600;
+/** More rows than this at a time are no news but a list that arrives, and each is an animation. */
+const FLASHES_MAX = 20;
+
+/**
+ * Rows are held in groups of this size, and at most twice as many. The browser lays out only groups near the screen (the style
+ * sheet says so) and keeps watch on each: with every row watched by itself, a frame of 10,000 rows takes half a second.
+ */
+const GROUP_ROWS = 50;
 
 export interface Counts {
   total: number;
@@ -13,9 +25,10 @@ export class List {
   /** Ascending; the screen shows them from the end. */
   readonly #keys: string[] = [];
   readonly #actions: RowActions;
+  #flashes = 0;
 
   /**
-   * @param root the `ul`
+   * @param root the element with the role `list`
    * @param emptied where the focus goes when the last row leaves
    * @param changed called after each change, for what counts the entries
    */
@@ -34,13 +47,12 @@ export class List {
     if (row === undefined) {
       row = new Row(key, item, this.#actions);
       const index = this.#position(key);
-      const below = this.#keys[index - 1];
+      this.#insert(row, this.#elementAt(index), this.#elementAt(index - 1));
       this.#keys.splice(index, 0, key);
       this.#rows.set(key, row);
-      this.root.insertBefore(row.element, below === undefined ? null : (this.#rows.get(below)?.element ?? null));
     }
     row.update(item, options.conflict);
-    if (options.remote) row.flash();
+    if (options.remote) this.#flash(row);
     this.changed();
   }
 
@@ -48,6 +60,11 @@ export class List {
   remove(key: string): void {
     if (this.#rows.get(key)?.markGone() === true) this.#drop(key);
     else this.changed();
+  }
+
+  /** How many rows are on the screen. */
+  get size(): number {
+    return this.#rows.size;
   }
 
   get(key: string): Item | undefined {
@@ -80,12 +97,54 @@ export class List {
     const held = row.element.contains(document.activeElement);
     this.#rows.delete(key);
     this.#keys.splice(index, 1);
+    const group = row.element.parentElement;
     row.element.remove();
+    if (group?.childElementCount === 0) group.remove();
     if (held) {
       const neighbour = this.#keys[index - 1] ?? this.#keys[index];
       (neighbour === undefined ? this.emptied : this.#rows.get(neighbour))?.focus();
     }
     this.changed();
+  }
+
+  #flash(row: Row): void {
+    if (this.#flashes === FLASHES_MAX) return;
+    this.#flashes += 1;
+    setTimeout(() => {
+      this.#flashes -= 1;
+    }, FLASH_MS);
+    row.flash();
+  }
+
+  #elementAt(index: number): HTMLElement | undefined {
+    return this.#rows.get(this.#keys[index] ?? '')?.element;
+  }
+
+  /** Puts a row on the screen, between its neighbours. */
+  #insert({ element: row }: Row, above: HTMLElement | undefined, below: HTMLElement | undefined): void {
+    const [upper, lower] = [above?.parentElement, below?.parentElement];
+    if (lower && (lower === upper || lower.childElementCount < GROUP_ROWS)) {
+      lower.insertBefore(row, below ?? null);
+      if (lower.childElementCount > 2 * GROUP_ROWS) this.#split(lower);
+    } else if (upper && upper.childElementCount < GROUP_ROWS) {
+      upper.append(row);
+    } else {
+      this.root.insertBefore(element('div', { class: 'group', role: 'presentation' }, row), lower ?? null);
+    }
+  }
+
+  #split(group: Element): void {
+    const other = element('div', { class: 'group', role: 'presentation' });
+    const rows = [...group.children];
+    const held = rows.findIndex((row) => row.contains(document.activeElement));
+    // What is moved loses the focus, and who types in it the editor: that half stays.
+    if (held < GROUP_ROWS) {
+      other.append(...rows.slice(GROUP_ROWS));
+      group.after(other);
+    } else {
+      other.append(...rows.slice(0, GROUP_ROWS));
+      group.before(other);
+    }
   }
 
   /** Where `key` is or would be in `#keys`. */

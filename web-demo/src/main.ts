@@ -1,12 +1,17 @@
 // Wires the page to the store: what a person does becomes a call, what the store tells becomes a change on the screen. Nothing
 // here waits for the network; a list works the same without one.
 import { GossipStore, GossipStoreError } from '@gossipstore/core';
+import { Arrival } from './arrival.js';
 import { byId, element, setText } from './dom.js';
+import { keepDraft } from './draft.js';
+import { Drawing } from './drawing.js';
 import { cleanText, type Item, newKey, PREFIX, parseItem } from './item.js';
 import { formatLink, type Link, OWN_LIST, parseLink } from './link.js';
 import { List } from './list.js';
 import { details, type Progress, showBadge } from './network.js';
+import { describeOffline, holdVersion, keepOffline, type Offline, pageVersion } from './offline.js';
 import { showError, showInfo } from './toast.js';
+import { Update } from './update.js';
 
 declare global {
   interface Window {
@@ -15,8 +20,29 @@ declare global {
   }
 }
 
+holdVersion();
+
 const link = parseLink(location.hash);
 const input = byId('new-text', HTMLInputElement);
+
+/** How many calls that a person's doing led to are not answered yet. */
+let unanswered = 0;
+let opened: GossipStore | undefined;
+let offline: Offline = { state: 'preparing' };
+/** Shows the offline state anew, where it is shown. */
+let showOffline = () => {};
+
+const update = new Update({
+  offer() {
+    const notice = byId('update', HTMLElement);
+    if (notice.childElementCount > 0) return;
+    const button = element('button', { type: 'button', class: 'toast-action' }, 'Reload');
+    button.addEventListener('click', () => update.accept());
+    notice.append(element('div', { class: 'toast' }, element('span', {}, 'A new version is ready'), button));
+  },
+  isSaving: () => unanswered > 0 || (opened?.status.pending ?? 0) > 0,
+  reload: () => location.reload(),
+});
 
 /** Opens the list; when a relay's address in the link is wrong, the list is opened without relays and the page says why. */
 async function open({ name, relays }: Link): Promise<GossipStore> {
@@ -43,15 +69,20 @@ function showAlone(): void {
 }
 
 function run(store: GossipStore): void {
+  opened = store;
   window.gossipstore = { store, GossipStore };
   /** Does what a person asked for, and tells them when it failed. */
   const attempt = async (what: string, action: () => Promise<unknown>): Promise<boolean> => {
+    unanswered += 1;
     try {
       await action();
       return true;
     } catch (error) {
       showError(what, error);
       return false;
+    } finally {
+      unanswered -= 1;
+      update.saved();
     }
   };
 
@@ -108,7 +139,7 @@ function run(store: GossipStore): void {
   }
 
   let counting = false;
-  /** Counts once for a whole burst of changes. */
+  /** Counts once for a whole slice of changes. */
   function countSoon(): void {
     if (counting) return;
     counting = true;
@@ -118,7 +149,7 @@ function run(store: GossipStore): void {
       const parts = total === 0 ? [] : [`${open} of ${total} open`];
       if (conflicts > 0) parts.push(`${conflicts} in conflict`);
       setText(byId('count', HTMLElement), parts.join(' · '));
-      byId('empty', HTMLElement).hidden = total > 0;
+      byId('empty', HTMLElement).hidden = total > 0 || drawing.waiting > 0;
       byId('remove-ticked', HTMLElement).hidden = list.ticked().length === 0;
       const note = byId('unreadable', HTMLElement);
       note.hidden = unreadable.size === 0;
@@ -127,19 +158,30 @@ function run(store: GossipStore): void {
     }, 0);
   }
 
+  // ── What arrives ──
+
+  const bar = byId('arrival', HTMLProgressElement);
+  const arrival = new Arrival(
+    () => ({ done: list.size, expected: list.size + drawing.waiting }),
+    (fraction) => {
+      bar.hidden = fraction === undefined;
+      bar.value = fraction ?? 0;
+    },
+  );
+
+  const drawing = new Drawing(
+    ({ key, remote }) => refresh(key, remote).catch(closedIsFine),
+    () => arrival.drawing(),
+  );
+
   /** Follows the store until it is closed. */
   async function follow(): Promise<void> {
-    const following = async () => {
-      for await (const { key, origin } of store.changes({ prefix: PREFIX })) {
-        refresh(key, origin === 'remote').catch(closedIsFine);
-      }
-    };
-    const reading = async () => {
-      for await (const key of store.keys({ prefix: PREFIX })) await refresh(key, false);
-      countSoon();
-    };
+    const changes = store.changes({ prefix: PREFIX });
     // Following begins before the first read, so that no change falls between the two. When the store fails, both do.
-    await Promise.all([following(), reading()]);
+    await Promise.all([
+      drawing.take(changes, ({ key, origin }) => ({ key, remote: origin === 'remote' })),
+      drawing.take(store.keys({ prefix: PREFIX }), (key) => ({ key, remote: false })).then(countSoon),
+    ]);
   }
 
   byId('add', HTMLFormElement).addEventListener('submit', async (event) => {
@@ -173,12 +215,24 @@ function run(store: GossipStore): void {
   const panel = byId('details', HTMLElement);
   const showStatus = (progress?: Progress) => {
     showBadge(badge, byId('badge-text', HTMLElement), store.status, progress);
-    if (panel.matches(':popover-open')) panel.replaceChildren(...details(store.status));
+    if (panel.matches(':popover-open')) showDetails();
   };
-  store.addEventListener('status', () => showStatus());
-  store.addEventListener('progress', (progress) => showStatus(progress));
-  panel.addEventListener('beforetoggle', () => panel.replaceChildren(...details(store.status)));
+  const showDetails = () => {
+    const lines = [describeOffline(offline), ...(pageVersion() === '' ? [] : [`Version ${pageVersion()}.`])];
+    panel.replaceChildren(...details(store.status, lines));
+  };
+  store.addEventListener('status', ({ status }) => {
+    showStatus();
+    arrival.status(status);
+    update.saved();
+  });
+  store.addEventListener('progress', (progress) => {
+    showStatus(progress);
+    arrival.received(progress.peer, progress);
+  });
+  panel.addEventListener('beforetoggle', showDetails);
   showStatus();
+  showOffline = () => showStatus();
   // Failed exchanges with a peer are tried again by themselves; what a person can do something about is told.
   store.addEventListener('error', ({ error }) => {
     if (error.code !== 'SessionFailed') showError('The list has a problem', error);
@@ -240,6 +294,8 @@ if (link.relays.length === 0) {
   );
 }
 
+keepDraft(formatLink(link), input);
+
 try {
   run(await open(link));
   input.focus();
@@ -247,3 +303,11 @@ try {
   setText(byId('badge-text', HTMLElement), 'Could not start');
   showNotice(`The list could not be opened: ${error instanceof Error ? error.message : error}`, true);
 }
+
+void keepOffline(update, {
+  changed(now) {
+    offline = now;
+    showOffline();
+  },
+  firstReady: () => showInfo('Ready to work offline'),
+});

@@ -42,8 +42,8 @@ export function showBadge(badge: HTMLElement, text: HTMLElement, status: Status,
   setText(text, describe(status, progress));
 }
 
-/** The details behind the badge. */
-export function details(status: Status): Node[] {
+/** The details behind the badge. @param page what there is to say of the page itself */
+export function details(status: Status, page: readonly string[]): Node[] {
   return [
     element('h2', {}, 'People'),
     status.peers.length === 0
@@ -55,6 +55,8 @@ export function details(status: Status): Node[] {
       : element('ul', { class: 'facts' }, ...status.relays.map(relayLine)),
     element('h2', {}, 'This device'),
     element('p', { class: 'hint' }, storageLine(status)),
+    element('h2', {}, 'This page'),
+    ...page.map((line) => element('p', { class: 'hint' }, line)),
   ];
 }
 

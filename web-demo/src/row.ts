@@ -18,7 +18,7 @@ export interface RowActions {
 }
 
 export class Row {
-  readonly element: HTMLLIElement;
+  readonly element: HTMLElement;
   #item: Item;
   #conflict = false;
   /** Deleted elsewhere, but kept on the screen because someone is editing it here. */
@@ -38,8 +38,8 @@ export class Row {
     private readonly actions: RowActions,
   ) {
     this.#item = item;
-    this.element = element('li', { class: 'row', 'data-key': key }, this.#tick, this.#text, this.#mark, this.#remove);
-    this.element.append(this.#hint);
+    const parts = [this.#tick, this.#text, this.#mark, this.#remove, this.#hint];
+    this.element = element('div', { class: 'row', role: 'listitem', 'data-key': key }, ...parts);
     this.#tick.addEventListener('change', () => {
       void this.#save({ ...this.#item, done: this.#tick.checked });
     });
@@ -90,7 +90,7 @@ export class Row {
   /** Shows for a moment that this came from someone else. */
   flash(): void {
     this.element.classList.remove('arrived');
-    // Reading the layout would restart the animation at once, but costs a reflow for each row of a large sync.
+    // Reading the layout would restart the animation at once, but costs a reflow.
     requestAnimationFrame(() => this.element.classList.add('arrived'));
   }
 

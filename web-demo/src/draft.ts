@@ -1,0 +1,18 @@
+// What is typed and not added yet survives a reload of its tab, whoever asked for it.
+
+/** @param of whose text it is: another list in the same tab has another */
+export function keepDraft(of: string, input: HTMLInputElement): void {
+  const name = `gossipstore-demo draft ${of}`;
+  let storage: Storage;
+  try {
+    storage = sessionStorage;
+  } catch {
+    // A browser that keeps nothing for this page refuses even to be asked.
+    return;
+  }
+  input.value = storage.getItem(name) ?? '';
+  window.addEventListener('pagehide', () => {
+    if (input.value === '') storage.removeItem(name);
+    else storage.setItem(name, input.value);
+  });
+}
