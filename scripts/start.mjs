@@ -44,7 +44,9 @@ if (isMain(import.meta.url)) {
     const page = await serve(DEMO_DIST, pagePort);
 
     console.log(dim('  relay and demo are running; Ctrl-C ends both'));
-    console.log(`\n  Open this in two windows:\n\n  ${bold(`${page.origin}/#list=shopping&relay=${relay.address}`)}\n`);
+    console.log(
+      `\n  Open this in two browsers, or a private window beside a usual one:\n\n  ${bold(`${page.origin}/#list=shopping&relay=${relay.address}`)}\n`,
+    );
 
     let stopping = false;
     return new Promise((resolve) => {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use gossipstore_core::{
-    disk::{Disk, DiskError, INLINE_BYTES_MAX, Opened, Opening, Sizes},
+    disk::{BackupError, Disk, DiskError, INLINE_BYTES_MAX, Opened, Opening, Sizes, export, import},
     id::{Dot, StoreId},
     replica::{BatchId, Call, Command, CommandId, Input, Key, Replica, Scan, Value, Write},
     store::Caller,
@@ -399,4 +399,43 @@ fn what_this_format_has_written_is_read() {
     assert_eq!(replica.len(), 14);
     let known = [1, 2, 3].map(|n| disk.calls().contains(&call(n)));
     assert_eq!(known, [true, false, true]);
+}
+
+#[test]
+fn a_file_holds_all_of_a_replica() {
+    let mut kept = every_kind();
+    kept.transact((0..3_000).map(|n| put(format!("many/{n}"), vec![7; n % 300])));
+    let replica = &kept.driver.replica;
+    let file = export(store(), replica.store());
+    let (id, Opened { batch, disk, lost }) = import(&file).expect("as it was exported");
+    assert_eq!((id, &lost[..], disk.is_untidy()), (store(), &[][..], false));
+    let again = Replica::load(config(2), kept.driver.now, batch, disk.calls().clone()).expect("a replica");
+    assert_eq!(reading(&again), reading(replica));
+    assert_eq!(
+        (again.vector(), again.frontier()),
+        (replica.vector(), replica.frontier())
+    );
+    assert_eq!(export(store(), again.store()), file, "the same again");
+    let empty = export(store(), Driver::new(1).replica.store());
+    assert_eq!(import(&empty).map(|(_, opened)| opened.batch.entries.len()), Ok(0));
+}
+
+#[test]
+fn a_file_that_is_damaged_cut_short_or_newer_is_refused() {
+    let file = export(store(), every_kind().driver.replica.store());
+    for at in 0..file.len() {
+        let mut damaged = file.clone();
+        damaged[at] ^= 1 << (at % 8);
+        let expected = match at {
+            0..16 => BackupError::Other,
+            16 => BackupError::Version(damaged[16]),
+            _ => BackupError::Damaged,
+        };
+        assert_eq!(import(&damaged).map(|_| ()), Err(expected), "byte {at}");
+        let cut = import(&file[..at]).map(|_| ());
+        assert!(
+            matches!(cut, Err(BackupError::Other | BackupError::Damaged)),
+            "cut at {at}"
+        );
+    }
 }

@@ -15,7 +15,6 @@ export type ErrorCode =
   | 'NotDurable'
   | 'QuotaExceeded'
   | 'SessionFailed'
-  | 'StorageRefused'
   | 'StorageUnreadable'
   | 'Superseded'
   | 'SystemRefused'

@@ -149,7 +149,8 @@ export type Reply<R extends Request> = Calls[R['call']]['reply'];
 
 /** Why a request was not carried out: what `call` rejects with. Plain, since an `Error` loses its code in structured clone. */
 export interface Failure {
-  readonly code: ErrorCode;
+  /** `StorageRefused`: the store cannot be kept here, so it is kept in memory; nobody is told of it by this. */
+  readonly code: ErrorCode | 'StorageRefused';
   readonly message: string;
   readonly cause?: unknown;
 }

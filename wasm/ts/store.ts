@@ -402,7 +402,11 @@ async function ask<R extends Request>(host: EngineHost, request: R): Promise<Rep
 }
 
 function toError({ code, message, cause }: Failure): GossipStoreError {
-  return new GossipStoreError(code, message, cause === undefined ? undefined : { cause });
+  return new GossipStoreError(
+    code === 'StorageRefused' ? 'Internal' : code,
+    message,
+    cause === undefined ? undefined : { cause },
+  );
 }
 
 function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {

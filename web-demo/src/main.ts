@@ -65,7 +65,7 @@ function showNotice(text: string, problem = false): void {
 
 /** Promises nothing that a list without relays cannot keep. */
 function showAlone(): void {
-  setText(byId('empty-text', HTMLElement), 'Add the first entry above. It stays in this tab.');
+  setText(byId('empty-text', HTMLElement), 'Add the first entry above. It stays on this device.');
 }
 
 function run(store: GossipStore): void {

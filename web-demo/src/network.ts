@@ -90,10 +90,12 @@ function relayLine(relay: Status['relays'][number]): HTMLElement {
 }
 
 function storageLine({ storage, pending }: Status): string {
+  const room = storage.quotaBytes === undefined ? '' : ` of ${bytes(storage.quotaBytes)} allowed`;
   const where =
     storage.kind === 'memory'
       ? 'Kept in memory: it lives as long as this tab, or another person’s, is open.'
-      : `Saved on this device (${bytes(storage.usedBytes)}).`;
+      : `Saved on this device (${bytes(storage.usedBytes)}${room}).`;
+  if (storage.problem) return `${where} ${storage.problem}.`;
   return pending > 0 ? `${where} ${pending} ${pending === 1 ? 'change is' : 'changes are'} being saved.` : where;
 }
 

@@ -20,11 +20,13 @@
 //! Pages are in the order of keys, not of dots: an overwrite then changes one page and leaves no hole in another, and one key or a
 //! range of them can be read without the others.
 //!
-//! [`Disk`] decides what is to be written when; [`Opening`] reads it again. Neither touches a disk.
+//! [`Disk`] decides what is to be written when; [`Opening`] reads it again. Neither touches a disk. [`export`] puts the same records into one
+//! file.
 //!
 //! Events are written as in a session (`wire::events`), with other bounds for what stands in them: [`INLINE_BYTES_MAX`]. Numbers in keys
 //! are big-endian, so that their order is that of the bytes.
 
+mod backup;
 mod commit;
 mod error;
 mod opening;
@@ -34,6 +36,7 @@ mod ring;
 mod state;
 mod writing;
 
+pub use backup::{BackupError, export, import};
 pub use error::DiskError;
 pub use opening::{Opened, Opening};
 pub use record::Transaction;

@@ -122,6 +122,29 @@ impl Disk {
         disk
     }
 
+    /// The records of a disk that holds all of a store, tidied up.
+    pub(super) fn image(id: StoreId, sizes: Sizes, store: &Store) -> Transaction {
+        let (mut disk, mut image) = (Self::without_pages(id, sizes), Transaction::default());
+        for entry in store.entries(&Scan::default()) {
+            if entry.value.len() > INLINE_BYTES_MAX {
+                image.put(RecordKey::Body(entry.dot), entry.value.to_vec());
+            }
+        }
+        let mut all = usize::MAX;
+        disk.write_page(Key::new(), FIRST_COMMIT, store, &mut all, &mut image);
+        disk.write_ring(store, &mut image);
+        let state = State {
+            store: id,
+            first: FIRST_COMMIT,
+            known: FIRST_COMMIT,
+            vector: store.vector().clone(),
+            frontier: store.frontier().clone(),
+            calls: Calls::default(),
+        };
+        image.put(RecordKey::State, state.encode());
+        image
+    }
+
     /// Takes a batch that the replica wants stored. [`Self::next`] hands it out, with what else has come by then.
     pub fn take(&mut self, id: BatchId, batch: &Batch) {
         commit::encode(batch, &mut self.waiting);

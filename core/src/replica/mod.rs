@@ -390,6 +390,11 @@ impl Replica {
         self.wishes.len() + usize::from(self.writing.is_some()) + self.waiting.len()
     }
 
+    /// Whether all that is visible is durable.
+    pub fn is_durable(&self) -> bool {
+        self.last_batch() <= self.durable
+    }
+
     /// The author of this opening's writes, once it has written.
     pub fn author(&self) -> Option<AuthorId> {
         self.author
