@@ -15,7 +15,9 @@ use futures::{channel::oneshot, task::AtomicWaker};
 use gossipstore_core::{
     disk::{Disk, Transaction},
     id::Peer,
-    replica::{BatchId, Call, Change, Command, CommandId, Event, Input, Output, Replica, Scan, StorageFailure},
+    replica::{
+        BatchId, Call, Change, Command, CommandError, CommandId, Event, Input, Output, Replica, Scan, StorageFailure,
+    },
     sync::SessionError,
     time::Timestamp,
 };
@@ -87,7 +89,7 @@ struct State {
     /// The book of what is kept, and where; none when the data ends with the process.
     kept: Option<(Disk, StorageKind)>,
     /// Why the storage takes nothing at present, or why there is none any more.
-    storage_problem: Option<Arc<str>>,
+    storage_problem: Option<StorageFailure>,
     last_batch: Option<BatchId>,
     phase: Phase,
     next_command: u64,
@@ -98,6 +100,8 @@ struct State {
     broadcast_bytes_waiting: usize,
     audience: Audience,
     peers: BTreeMap<Peer, Linked>,
+    /// Replicas in this process that are being merged, and what there is to say to them.
+    guests: BTreeMap<Peer, VecDeque<Vec<u8>>>,
     relays: Vec<RelayStatus>,
     used_bytes: u64,
     network_changed: bool,
@@ -127,6 +131,7 @@ impl Engine {
                 broadcast_bytes_waiting: 0,
                 audience: Audience::default(),
                 peers: BTreeMap::new(),
+                guests: BTreeMap::new(),
                 relays,
                 used_bytes,
                 network_changed: false,
@@ -218,6 +223,46 @@ impl Engine {
         self.node.wake();
     }
 
+    // For merging.
+
+    /// A replica in this process is there to be merged; gives the number under which it is known.
+    pub(crate) fn guest_up(&self) -> Result<Peer, StoreError> {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Err(StoreError::Closed);
+        }
+        // Members are numbered from the other end.
+        let last = state.guests.keys().next().map_or(u64::MAX, |peer| peer.0);
+        let peer = Peer(last - 1);
+        state.guests.insert(peer, VecDeque::new());
+        state.feed(Input::PeerUp { peer });
+        Ok(peer)
+    }
+
+    /// What there is to say to it.
+    pub(crate) fn guest_frames(&self, peer: Peer) -> Result<VecDeque<Vec<u8>>, StoreError> {
+        let mut state = self.lock();
+        let frames = state.guests.get_mut(&peer).map(std::mem::take);
+        frames.filter(|_| state.phase == Phase::Open).ok_or(StoreError::Closed)
+    }
+
+    /// It is gone.
+    pub(crate) fn guest_down(&self, peer: Peer) {
+        let mut state = self.lock();
+        state.feed(Input::PeerDown { peer });
+        state.guests.remove(&peer);
+    }
+
+    /// Whether what is visible will be durable before long.
+    pub(crate) fn check_storage(&self) -> Result<(), StoreError> {
+        let state = self.lock();
+        match &state.storage_problem {
+            _ if state.phase != Phase::Open => Err(StoreError::Closed),
+            Some(failure) => Err(CommandError::NotDurable(failure.clone()).into()),
+            None => Ok(()),
+        }
+    }
+
     // For the node.
 
     /// The time by the node's clock.
@@ -262,10 +307,9 @@ impl Engine {
     pub(crate) fn not_kept(&self, error: &StorageError) {
         let mut state = self.lock();
         let reason: Arc<str> = error.to_string().into();
-        let is_first = state.storage_problem.is_none();
-        state.storage_problem = Some(Arc::clone(&reason));
         let is_full = matches!(error, StorageError::Full { .. });
         let failure = StorageFailure { reason, is_full };
+        let is_first = state.storage_problem.replace(failure.clone()).is_none();
         state.feed(Input::PersistFailed {
             failure: failure.clone(),
         });
@@ -422,7 +466,10 @@ impl State {
             self.replica.handle(input, now);
             while let Some(output) = self.replica.poll_output() {
                 match output {
-                    Output::Send { peer, frame } => self.outgoing.push_back(Outgoing::Send { peer, frame }),
+                    Output::Send { peer, frame } => match self.guests.get_mut(&peer) {
+                        Some(frames) => frames.push_back(frame),
+                        None => self.outgoing.push_back(Outgoing::Send { peer, frame }),
+                    },
                     Output::Broadcast { message } => self.broadcast(message),
                     Output::Persist { id, batch } => {
                         self.last_batch = Some(id);
@@ -524,7 +571,7 @@ impl State {
                 persisted: false,
                 used_bytes: self.used_bytes,
                 quota_bytes: None,
-                problem: self.storage_problem.as_deref().map(Into::into),
+                problem: self.storage_problem.as_ref().map(|failure| failure.reason.to_string()),
             },
             relays: self.relays.clone(),
             pending: self.replica.pending(),

@@ -2,7 +2,10 @@
 
 use std::{error::Error, fmt};
 
-use gossipstore_core::replica::CommandError;
+use gossipstore_core::{
+    disk::BackupError,
+    replica::{CommandError, RestoreError},
+};
 
 /// Why a store could not be opened. Nothing was started.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -68,6 +71,8 @@ pub enum StoreError {
     Command(CommandError),
     /// The store was closed, or its node has ended. Nothing was changed.
     Closed,
+    /// Another replica could not be merged: what it sent was refused, or it fell silent. Part of it may be here.
+    MergeFailed,
     /// Another process has taken the store over before this was durable. Whoever made a call makes it again there; a command may be known
     /// to peers.
     Superseded,
@@ -84,6 +89,7 @@ impl fmt::Display for StoreError {
         match self {
             Self::Command(error) => error.fmt(f),
             Self::Closed => write!(f, "the store is closed; open it again to write"),
+            Self::MergeFailed => write!(f, "the other replica could not be merged; try it again"),
             Self::Superseded => write!(
                 f,
                 "another process has taken the store over; what was asked for here is not stored"
@@ -96,7 +102,52 @@ impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Command(error) => Some(error),
-            Self::Closed | Self::Superseded => None,
+            Self::Closed | Self::MergeFailed | Self::Superseded => None,
+        }
+    }
+}
+
+/// Why a file was not taken in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// It is not what was exported. Nothing was changed.
+    File(BackupError),
+    /// What it holds is no replica. Nothing was changed.
+    Replica(RestoreError),
+    /// The system gives no random bytes. Nothing was changed.
+    System {
+        /// The system's own words.
+        reason: String,
+    },
+    /// The store did not take it.
+    Store(StoreError),
+}
+
+impl From<StoreError> for ImportError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl fmt::Display for ImportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::Replica(error) => write!(f, "what the file holds is no replica: {error}"),
+            Self::System { reason } => write!(f, "the system refused random bytes: {reason}"),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for ImportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::File(error) => Some(error),
+            Self::Replica(error) => Some(error),
+            Self::Store(error) => Some(error),
+            Self::System { .. } => None,
         }
     }
 }

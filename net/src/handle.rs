@@ -3,9 +3,18 @@
 use std::{future::Future, sync::Arc};
 
 use futures::Stream;
-use gossipstore_core::replica::{Call, Command, Replica, Write};
+use gossipstore_core::{
+    disk::export,
+    replica::{Call, Command, Replica, Write},
+};
 
-use crate::{engine::Engine, error::StoreError, events::NodeEvent, status::Status};
+use crate::{
+    engine::Engine,
+    error::{ImportError, StoreError},
+    events::NodeEvent,
+    merging,
+    status::Status,
+};
 
 /// An open store. Cheap to clone; all clones are the same store. Natively it may be sent to other threads.
 ///
@@ -44,6 +53,22 @@ impl Handle {
     /// once.
     pub fn call(&self, call: Call, command: Command) -> impl Future<Output = Result<(), StoreError>> + 'static {
         self.engine.command(command, Some(call))
+    }
+
+    /// All that the store holds, as a file for [`Handle::import`]. As of this moment, durable or not.
+    pub fn export(&self) -> Vec<u8> {
+        self.read(|replica| export(replica.id(), replica.store()))
+    }
+
+    /// Takes in all that a file holds, as if a peer had brought it: what both have is merged, and what was deleted here after the file
+    /// was written stays deleted. Resolves when it is durable. The file may be of another store.
+    ///
+    /// # Errors
+    /// When the file is not what [`Handle::export`] has made, nothing is changed.
+    pub fn import(&self, file: &[u8]) -> impl Future<Output = Result<(), ImportError>> + 'static {
+        let read = merging::read(file, self.read(Replica::id));
+        let engine = Arc::clone(&self.engine);
+        async move { Ok(merging::merge(&engine, read?).await?) }
     }
 
     /// Another process has taken the store over: ends the [`crate::Node`] at once. What waits to be durable fails with

@@ -44,6 +44,7 @@ mod links;
 mod liveness;
 #[cfg(test)]
 mod memory;
+mod merging;
 mod node;
 mod numbers;
 mod options;
@@ -61,7 +62,7 @@ mod upgrades;
 #[cfg(target_arch = "wasm32")]
 mod websocket;
 
-pub use error::{OpenError, StoreError};
+pub use error::{ImportError, OpenError, StoreError};
 pub use events::NodeEvent;
 pub use handle::Handle;
 pub use node::{Node, open, open_stored};

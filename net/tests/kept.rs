@@ -16,7 +16,7 @@ use gossipstore_core::{
     store::Caller,
 };
 use gossipstore_net::{
-    Handle, NodeEvent, OpenError, Options, StorageKind, StoreError, open_stored,
+    Handle, ImportError, NodeEvent, OpenError, Options, StorageKind, StoreError, open_stored,
     storage::{MemoryStorage, Pending, Record, RedbStorage, Storage, StorageError, contract},
 };
 use tokio::task::JoinHandle;
@@ -337,4 +337,48 @@ async fn a_store_whose_storage_was_taken_away_goes_on_in_memory_and_says_so() {
         (Some(b"1".to_vec()), Some(b"2".to_vec()))
     );
     store.close().await;
+}
+
+#[tokio::test]
+async fn what_was_exported_is_imported_and_merged_with_what_is_there() {
+    let one = Open::new(MemoryStorage::default()).await.expect("it opens");
+    let many = (0..5_000).map(|n| put(&format!("many/{n}"), &[7; 40]));
+    one.handle.transact(many.collect()).await.expect("it is stored");
+    one.set("large", &[9; 100_000]).await.expect("it is stored");
+    one.set("both", b"one").await.expect("it is stored");
+    one.set("deleted later", b"1").await.expect("it is stored");
+    let file = one.handle.export();
+    let gone = Write::Delete {
+        key: Key::from("deleted later"),
+        context: None,
+    };
+    one.handle.transact(vec![gone]).await.expect("it is stored");
+    one.handle.import(&file).await.expect("its own file");
+    assert_eq!(one.get("deleted later"), None, "it is not brought back");
+
+    // Into a store of another name, on a storage of its own.
+    let storage = MemoryStorage::default();
+    let (node, handle) = open_stored(Options::new("another"), storage.clone())
+        .await
+        .expect("it opens");
+    let other = Open {
+        node: tokio::spawn(node.run()),
+        handle,
+    };
+    other.set("both", b"other").await.expect("it is stored");
+    let (first, second) = (other.handle.import(&file), other.handle.import(&file));
+    let (first, second) = futures::join!(first, second);
+    assert_eq!((first, second), (Ok(()), Ok(())));
+    other.kill().await;
+    let (_, handle) = open_stored(Options::new("another"), storage).await.expect("it opens");
+    handle.read(|replica| {
+        assert_eq!(replica.len(), 5_003);
+        assert_eq!(replica.get("large").map(|value| value.len()), Some(100_000));
+        assert_eq!(replica.siblings("both").values.len(), 2);
+        assert!(replica.get("deleted later").is_some());
+    });
+
+    let refused = one.handle.import(&file[1..]).await;
+    assert!(matches!(refused, Err(ImportError::File(_))), "{refused:?}");
+    one.close().await;
 }

@@ -9,7 +9,7 @@ use gossipstore_core::{
     wire,
 };
 use gossipstore_net::{Handle, IceServer, Node, Options, StoreError};
-use js_sys::{Array, Function, Promise};
+use js_sys::{Array, Function, Promise, Uint8Array};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
@@ -197,7 +197,7 @@ impl Engine {
                 ])
             })
             .collect();
-        let context = js_sys::Uint8Array::from(&siblings.context.encode()[..]);
+        let context = Uint8Array::from(&siblings.context.encode()[..]);
         Ok(convert::object([
             ("values", values.into()),
             ("context", context.into()),
@@ -237,6 +237,22 @@ impl Engine {
                 ("values", values.into()),
                 ("next", next),
             ]))
+        })
+    }
+
+    /// All that the store holds, as the bytes of a file.
+    #[wasm_bindgen(js_name = exportFile)]
+    pub fn export_file(&self) -> Uint8Array {
+        Uint8Array::from(&self.handle.export()[..])
+    }
+
+    /// Takes in all that a file holds, as if a peer had brought it. Resolves when it is durable.
+    #[wasm_bindgen(js_name = importFile)]
+    pub fn import_file(&self, file: &[u8]) -> Promise {
+        let imported = self.handle.import(file);
+        future_to_promise(async move {
+            imported.await.map_err(Failure::from)?;
+            Ok(JsValue::UNDEFINED)
         })
     }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use gossipstore_core::replica::{CommandError, StorageFailure};
-use gossipstore_net::{OpenError, StoreError, storage::StorageError};
+use gossipstore_net::{ImportError, OpenError, StoreError, storage::StorageError};
 use wasm_bindgen::JsValue;
 
 /// Why a call was not carried out, ready to be thrown.
@@ -70,7 +70,26 @@ impl From<StoreError> for Failure {
                 code: "Superseded",
                 message: error.to_string(),
             },
+            StoreError::MergeFailed => Self {
+                code: "ImportFailed",
+                message: error.to_string(),
+            },
             _ => Self::internal(error),
+        }
+    }
+}
+
+impl From<ImportError> for Failure {
+    fn from(error: ImportError) -> Self {
+        let code = match error {
+            ImportError::File(_) | ImportError::Replica(_) => "InvalidFile",
+            ImportError::System { .. } => "SystemRefused",
+            ImportError::Store(error) => return error.into(),
+            _ => return Self::internal(error),
+        };
+        Self {
+            code,
+            message: error.to_string(),
         }
     }
 }

@@ -84,6 +84,14 @@ export function checkEntry<V>(of: string, entry: readonly [key: string, value: V
   throw invalidOptions(of, `entry ${at} is ${typeName(entry)}; each must be an array of a key and a value`);
 }
 
+/** The bytes of a file. */
+export async function checkFile(of: string, file: Blob | ArrayBuffer | Uint8Array): Promise<Uint8Array> {
+  if (file instanceof Uint8Array) return file;
+  if (file instanceof ArrayBuffer) return new Uint8Array(file);
+  if (file instanceof Blob) return new Uint8Array(await file.arrayBuffer());
+  throw invalidOptions(of, `the file is ${typeName(file)}; pass a Blob, as from an input element, or its bytes`);
+}
+
 function typeName(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return `an array of ${value.length}`;

@@ -42,6 +42,8 @@ export class Engine {
   getMany(keys: readonly string[]): (Uint8Array | undefined)[];
   siblings(key: string): { values: EncodedSibling[]; context: Context };
   scan(range: ScanRequest): Page;
+  exportFile(): Uint8Array<ArrayBuffer>;
+  importFile(file: Uint8Array): Promise<undefined>;
   networkChanged(): void;
   supersede(): void;
   close(): Promise<undefined>;

@@ -137,6 +137,10 @@ export interface Calls {
   /** The winner first. */
   siblings: { request: { key: string }; reply: { values: readonly EncodedSibling[]; context: Context } };
   scan: { request: ScanRequest; reply: Page };
+  /** All that the store holds, as the bytes of a file. */
+  export: { request: object; reply: Uint8Array<ArrayBuffer> };
+  /** Takes in what a file holds, as if a peer had brought it. Replied to when it is durable. */
+  import: { request: { file: Uint8Array }; reply: undefined };
   /** Under which prefixes `changed` events carry values from now on; replaces what was asked for before. */
   watch: { request: { prefixes: readonly string[] }; reply: undefined };
   /** Comes last. Everything that waits is replied to first. */

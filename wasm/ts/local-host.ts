@@ -88,6 +88,10 @@ export class LocalHost implements EngineHost {
         return engine.siblings(request.key);
       case 'scan':
         return engine.scan(request);
+      case 'export':
+        return engine.exportFile();
+      case 'import':
+        return this.#write(engine.importFile(request.file));
       case 'watch':
         return engine.watch(request.prefixes);
       case 'close':

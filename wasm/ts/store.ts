@@ -4,7 +4,16 @@
  */
 import { type BatchOptions, type Write, writeBatch } from './batch.js';
 import { type Change, ChangeStream, type LiveStream } from './changes.js';
-import { checkEntry, checkFunction, checkIterable, checkKey, checkOptions, checkSignal, checkText } from './check.js';
+import {
+  checkEntry,
+  checkFile,
+  checkFunction,
+  checkIterable,
+  checkKey,
+  checkOptions,
+  checkSignal,
+  checkText,
+} from './check.js';
 import { Counter } from './counter.js';
 import { GossipStoreError } from './errors.js';
 import { ConflictEvent, StatusEvent, StoreErrorEvent, type StoreEventMap, SyncProgressEvent } from './events.js';
@@ -91,6 +100,26 @@ export class GossipStore<V = unknown> extends EventTarget {
       return new GossipStore<V>(checked.name, host, opened, release);
     } catch (error) {
       release();
+      throw error;
+    }
+  }
+
+  /**
+   * Opens a store and takes in what `export` has put into a file, as if a peer had brought it: both are merged, and what was deleted here
+   * since stays deleted. Under another name it makes a copy. If the file cannot be read, the store is closed again.
+   */
+  static async import<V = unknown>(
+    name: string,
+    file: Blob | ArrayBuffer | Uint8Array,
+    options?: OpenOptions,
+  ): Promise<GossipStore<V>> {
+    const bytes = await checkFile('import', file);
+    const store = await GossipStore.open<V>(name, options);
+    try {
+      await store.#ask({ call: 'import', file: bytes });
+      return store;
+    } catch (error) {
+      await store.close();
       throw error;
     }
   }
@@ -193,6 +222,11 @@ export class GossipStore<V = unknown> extends EventTarget {
     const writes = tx.end();
     if (writes.keys.length > 0) await this.#ask({ call: 'transact', ...writes });
     return result;
+  }
+
+  /** All that this replica holds, conflicts and all, as one file for `GossipStore.import`: a backup, or a copy for another device. */
+  async export(): Promise<Blob> {
+    return new Blob([await this.#ask({ call: 'export' })], { type: 'application/octet-stream' });
   }
 
   /** The entries of a range in key order. */

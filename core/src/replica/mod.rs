@@ -41,7 +41,7 @@ use self::{
     writing::Writing,
 };
 use crate::{
-    id::{AuthorId, Digest, Dot, Peer},
+    id::{AuthorId, Digest, Dot, Peer, StoreId},
     store::{Batch, Calls, Store},
     sync::Staged,
     time::{Clock, Timestamp},
@@ -326,6 +326,11 @@ impl Replica {
             ])
             .flatten()
             .min()
+    }
+
+    /// Which store it is a replica of.
+    pub fn id(&self) -> StoreId {
+        self.config.store
     }
 
     /// How many keys have a value.
