@@ -1,4 +1,5 @@
 /** A live stream of changes for a consumer that may be slower than they come. */
+import { ChangeBuffer } from './change-buffer.js';
 import type { ChangedEvent } from './host.js';
 import { fromBytes } from './payload.js';
 
@@ -11,12 +12,6 @@ export interface Change<V = unknown> {
   readonly previous: V | undefined;
   /** Whether a call on this device caused the (last) change, or a peer did. */
   readonly origin: 'local' | 'remote';
-}
-
-interface Waiting {
-  value: Uint8Array | undefined;
-  previous: Uint8Array | undefined;
-  origin: 'local' | 'remote';
 }
 
 /** A stream as the store feeds it, whatever its consumer takes the values for. */
@@ -39,17 +34,11 @@ interface Asking<V> {
   readonly reject: (error: unknown) => void;
 }
 
-/**
- * The changes under a prefix, from the moment it is made until it is left (`return`, which `break` calls), aborted or closed.
- *
- * What the consumer has not taken yet is kept once a key: a later change of the key takes the place of the earlier, keeps its
- * `previous`, and moves to the end. A key that came and went in between is not told of. So at most the keys wait in which the
- * store differs from what the consumer knows; the buffer cannot grow beyond that however slow the consumer is.
- */
+/** The changes under a prefix, from the moment it is made until it is left (`return`, which `break` calls), aborted or closed. */
 export class ChangeStream<V> implements LiveStream, AsyncIterableIterator<Change<V>, undefined, undefined> {
   readonly prefix: string;
   readonly #leave: (stream: LiveStream) => void;
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #waiting = new ChangeBuffer();
   /** Consumers that asked before there was anything. */
   readonly #asking: Asking<V>[] = [];
   readonly #signal: AbortSignal | undefined;
@@ -69,17 +58,9 @@ export class ChangeStream<V> implements LiveStream, AsyncIterableIterator<Change
     return this.#ended;
   }
 
-  push({ keys, values, previous, origins }: ChangedEvent): void {
+  push(event: ChangedEvent): void {
     if (this.#ended) return;
-    for (const [at, key] of keys.entries()) {
-      if (!key.startsWith(this.prefix)) continue;
-      const earlier = this.#waiting.get(key);
-      const before = earlier ? earlier.previous : previous[at];
-      const value = values[at];
-      this.#waiting.delete(key);
-      if (earlier && before === undefined && value === undefined) continue;
-      this.#waiting.set(key, { value, previous: before, origin: origins[at] ?? 'remote' });
-    }
+    this.#waiting.push(event, (key) => key.startsWith(this.prefix));
     while (this.#waiting.size > 0) {
       const asking = this.#asking.shift();
       if (!asking) break;
@@ -131,10 +112,9 @@ export class ChangeStream<V> implements LiveStream, AsyncIterableIterator<Change
 
   /** The oldest change that waits. Values are decoded here, so that what is coalesced away costs nothing. */
   #take(): IteratorYieldResult<Change<V>> {
-    const [first] = this.#waiting;
+    const first = this.#waiting.take();
     if (!first) throw new Error('nothing waits');
     const [key, { value, previous, origin }] = first;
-    this.#waiting.delete(key);
     return { done: false, value: { key, value: fromBytes<V>(value), previous: fromBytes<V>(previous), origin } };
   }
 }

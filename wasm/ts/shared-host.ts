@@ -26,6 +26,9 @@ import { TabServer } from './tab-server.js';
 /** How often a follower says that it is there, and whoever looks for the leader asks. */
 const PING_INTERVAL_MS = 200;
 
+/** After how many events the leader is told that they were heard, at the latest. */
+const HEARD_TOLD_EVERY = 64;
+
 /**
  * A leader that has not answered for so long, and not to so many pings, does not move any more. Counted in pings as well, since a tab that
  * was itself held up has not heard anything either.
@@ -60,6 +63,8 @@ interface Following {
   readonly leader: TabId;
   readonly term: number;
   joined: boolean;
+  /** How many events it has sent that were heard. */
+  heard: number;
 }
 
 type Role =
@@ -187,8 +192,7 @@ export class SharedHost implements EngineHost {
     if (role.is === 'seeking') {
       this.#mailbox?.announce({ say: 'seeking' });
     } else if (role.is === 'following') {
-      const { leader: to, term, joined } = role;
-      if (joined) this.#mailbox?.send(to, { say: 'ping', tab: this.#tab, term, visible: isVisible(), heard: 0 });
+      if (role.joined) this.#tellHeard(role);
       else this.#join(role);
     } else {
       return;
@@ -228,7 +232,7 @@ export class SharedHost implements EngineHost {
     const known = role.is === 'following' && role.term === term;
     if (known) this.#heard();
     else if (role.is === 'following') this.#outbox.sendAgain(lost);
-    const next: Following = known ? role : { is: 'following', leader, term, joined: false };
+    const next: Following = known ? role : { is: 'following', leader, term, joined: false, heard: 0 };
     if (!known) {
       this.#role = next;
       this.#heard();
@@ -241,6 +245,10 @@ export class SharedHost implements EngineHost {
 
   #join({ leader, term }: Following): void {
     this.#mailbox?.send(leader, { say: 'join', tab: this.#tab, term, watched: this.#watched, visible: isVisible() });
+  }
+
+  #tellHeard({ leader, term, heard }: Following): void {
+    this.#mailbox?.send(leader, { say: 'ping', tab: this.#tab, term, visible: isVisible(), heard });
   }
 
   /** Something that only this tab was told. */
@@ -271,6 +279,8 @@ export class SharedHost implements EngineHost {
         this.#outbox.failed(message.id, message.failure);
         break;
       case 'event':
+        role.heard = message.number;
+        if (message.number % HEARD_TOLD_EVERY === 0) this.#tellHeard(role);
         this.#emit(message.event);
         break;
       case 'pong':

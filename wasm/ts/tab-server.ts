@@ -1,8 +1,15 @@
 /** The store for the other tabs, in the tab that has it open. */
-import type { ChangedEvent, Failure, HostEvent } from './host.js';
+import { ChangeBuffer } from './change-buffer.js';
+import type { ChangedEvent, Failure, HostEvent, Status } from './host.js';
 import type { Leadership } from './leadership.js';
 import type { LocalHost } from './local-host.js';
 import type { Mailbox, TabId, ToLeader } from './tab-messages.js';
+
+/**
+ * How many events a tab is sent before it has said that it heard them: one that the browser has frozen hears nothing, and what is sent to it
+ * waits in the browser's memory. From then on it is kept here, once a key.
+ */
+const EVENTS_AHEAD_MAX = 256;
 
 /** What is known of a tab that has joined. */
 interface Guest {
@@ -10,9 +17,50 @@ interface Guest {
   visible: boolean;
   /** When it was last heard of, by `performance.now()`. */
   heardAt: number;
-  /** How many events were sent to it. */
+  /** How many events were sent to it, and how many it has said to have heard. */
   sent: number;
+  heard: number;
+  /** What is kept for it while it is too far behind to be sent more. */
+  behind: Behind | undefined;
   forget: () => void;
+}
+
+/** What a tab that hears nothing at present has to be told. */
+class Behind {
+  readonly #changes = new ChangeBuffer();
+  readonly #conflicts = new Set<string>();
+  #size: number | undefined;
+  #status: Status | undefined;
+
+  push(event: HostEvent, watched: readonly string[]): void {
+    if (event.event === 'status') this.#status = event.status;
+    else if (event.event === 'size') this.#size = event.size;
+    else if (event.event === 'changed') {
+      this.#size = event.size;
+      this.#changes.push(event, isUnder(watched));
+      for (const key of event.conflicts) this.#conflicts.add(key);
+    }
+  }
+
+  /** The events that say the same. */
+  *events(): Generator<HostEvent> {
+    const size = this.#size;
+    if (size !== undefined) {
+      const keys: string[] = [];
+      const values: (Uint8Array | undefined)[] = [];
+      const previous: (Uint8Array | undefined)[] = [];
+      const origins: ('local' | 'remote')[] = [];
+      for (let next = this.#changes.take(); next; next = this.#changes.take()) {
+        const [key, change] = next;
+        keys.push(key);
+        values.push(change.value);
+        previous.push(change.previous);
+        origins.push(change.origin);
+      }
+      yield { event: 'changed', keys, values, previous, origins, conflicts: [...this.#conflicts], size };
+    }
+    if (this.#status) yield { event: 'status', status: this.#status };
+  }
 }
 
 export class TabServer {
@@ -68,6 +116,7 @@ export class TabServer {
     const guest = this.#guests.get(tab);
     if (!guest) return;
     guest.heardAt = performance.now();
+    if (message.say === 'ping') this.#heard(tab, guest, message.heard);
     switch (message.say) {
       case 'ask':
         this.#carryOut(tab, message.id, message.request);
@@ -117,7 +166,15 @@ export class TabServer {
     if (this.#isClosing) return;
     this.#guests.get(tab)?.forget();
     const forget = this.#leadership.mourn(tab, () => this.#leave(tab));
-    this.#guests.set(tab, { watched, visible, heardAt: performance.now(), sent: 0, forget });
+    this.#guests.set(tab, {
+      watched,
+      visible,
+      heardAt: performance.now(),
+      sent: 0,
+      heard: 0,
+      behind: undefined,
+      forget,
+    });
     this.#watch();
     this.#mailbox.send(tab, { say: 'joined', term: this.#term, opened: this.#host.opened() });
     this.#guestsChanged(this.#guests.size);
@@ -159,20 +216,35 @@ export class TabServer {
   }
 
   #tell(event: HostEvent): void {
-    const term = this.#term;
     for (const [tab, guest] of this.#guests) {
-      guest.sent += 1;
-      const told = event.event === 'changed' ? under(event, guest.watched) : event;
-      this.#mailbox.send(tab, { say: 'event', term, number: guest.sent, event: told });
+      if (!guest.behind && guest.sent - guest.heard >= EVENTS_AHEAD_MAX) guest.behind = new Behind();
+      if (guest.behind) guest.behind.push(event, guest.watched);
+      else this.#sendEvent(tab, guest, event);
     }
+  }
+
+  #sendEvent(tab: TabId, guest: Guest, event: HostEvent): void {
+    guest.sent += 1;
+    const told = event.event === 'changed' ? under(event, guest.watched) : event;
+    this.#mailbox.send(tab, { say: 'event', term: this.#term, number: guest.sent, event: told });
+  }
+
+  /** A tab says how many events it has heard. */
+  #heard(tab: TabId, guest: Guest, heard: number): void {
+    guest.heard = Math.max(guest.heard, Math.min(heard, guest.sent));
+    const { behind } = guest;
+    if (!behind || guest.heard < guest.sent) return;
+    guest.behind = undefined;
+    for (const event of behind.events()) this.#sendEvent(tab, guest, event);
   }
 }
 
 /** What of an event somebody wants who looks at some prefixes. */
 export function under(event: ChangedEvent, prefixes: readonly string[]): ChangedEvent {
   if (prefixes.includes('')) return event;
+  const isWanted = isUnder(prefixes);
   const places: number[] = [];
-  for (const [at, key] of event.keys.entries()) if (prefixes.some((prefix) => key.startsWith(prefix))) places.push(at);
+  for (const [at, key] of event.keys.entries()) if (isWanted(key)) places.push(at);
   const pick = <T>(column: readonly T[]) => places.map((at) => column[at] as T);
   return {
     ...event,
@@ -181,6 +253,10 @@ export function under(event: ChangedEvent, prefixes: readonly string[]): Changed
     previous: pick(event.previous),
     origins: pick(event.origins),
   };
+}
+
+function isUnder(prefixes: readonly string[]): (key: string) => boolean {
+  return (key) => prefixes.some((prefix) => key.startsWith(prefix));
 }
 
 /** A failure that structured clone carries: its cause may be anything. */
