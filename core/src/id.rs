@@ -3,7 +3,7 @@
 //! A name here is a plain value that can be compared, ordered and encoded. What the names mean for each other
 //! (which event removes which) is causality's business.
 
-use core::fmt;
+use core::{fmt, str::FromStr};
 
 /// One writing open of a replica: 16 random bytes, drawn at the first write after each open and never resumed from disk,
 /// so that no dot can be used twice after a crash that lost writes.
@@ -35,6 +35,29 @@ impl Dot {
     /// The `n`th event of `author`.
     pub const fn new(author: AuthorId, n: u64) -> Self {
         Self { author, n }
+    }
+}
+
+impl fmt::Display for Dot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.author, self.n)
+    }
+}
+
+/// The text is no dot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotADot;
+
+impl FromStr for Dot {
+    type Err = NotADot;
+
+    fn from_str(text: &str) -> Result<Self, NotADot> {
+        let (author, n) = text.split_once('.').ok_or(NotADot)?;
+        let number = u128::from_str_radix(author, 16).ok().filter(|_| author.len() == 32);
+        Ok(Self {
+            author: AuthorId(number.ok_or(NotADot)?.to_be_bytes()),
+            n: n.parse().map_err(|_| NotADot)?,
+        })
     }
 }
 
@@ -109,4 +132,27 @@ fn half(hash: [u8; 32]) -> [u8; 16] {
 
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString as _;
+
+    use super::*;
+
+    #[test]
+    fn a_dot_is_read_as_it_is_written() {
+        let dot = Dot::new(AuthorId(*b"\x00\x01 sixteenbytes!"), u64::MAX);
+        assert_eq!(dot.to_string().parse(), Ok(dot));
+        for text in [
+            "",
+            "1.1",
+            "00.1",
+            "x",
+            "0001207369787465656e206279746573.",
+            "+001207369787465656e20627974657.1",
+        ] {
+            assert_eq!(text.parse::<Dot>(), Err(NotADot), "{text}");
+        }
+    }
 }

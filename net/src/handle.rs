@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc};
 use futures::Stream;
 use gossipstore_core::{
     disk::export,
+    id::Dot,
     replica::{Call, Command, Replica, Write},
 };
 
@@ -98,6 +99,12 @@ impl Handle {
     /// what waits to be tried again is tried at once. Without a word it takes some seconds longer.
     pub fn network_changed(&self) {
         self.engine.network_changed();
+    }
+
+    /// From which event an opening of the same storage may go on, once this one is closed: only one may. None when nothing was written, or
+    /// not all of it is durable.
+    pub fn last_event(&self) -> Option<Dot> {
+        self.read(|replica| replica.last_event().filter(|_| replica.is_durable()))
     }
 
     /// Leaves the network politely, then ends the [`crate::Node`]. Writes fail with [`StoreError::Closed`] from now on;

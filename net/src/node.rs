@@ -82,6 +82,7 @@ pub fn open(options: Options) -> Result<(Node, Handle), OpenError> {
 /// # Errors
 /// As [`open`], and when what is stored cannot be read.
 pub async fn open_stored(options: Options, storage: impl Storage) -> Result<(Node, Handle), OpenError> {
+    let goes_on_from = options.goes_on_from;
     let checked = Checked::new(options)?;
     let store = checked.store;
     let kind = storage.kind();
@@ -97,7 +98,11 @@ pub async fn open_stored(options: Options, storage: impl Storage) -> Result<(Nod
             let unreadable = |error: RestoreError| OpenError::Unreadable {
                 reason: error.to_string(),
             };
-            (replica.map_err(unreadable)?, disk)
+            let mut replica = replica.map_err(unreadable)?;
+            if let Some(last) = goes_on_from {
+                replica.go_on_from(last);
+            }
+            (replica, disk)
         }
         None => (Replica::new(config, clock.now()), Disk::new(store, Sizes::default())),
     };

@@ -1,5 +1,6 @@
 //! What a store is opened with.
 
+use gossipstore_core::id::Dot;
 use serde::Deserialize;
 
 /// The settings of one opening.
@@ -13,6 +14,9 @@ pub struct Options {
     /// Who helps a browser to find a direct path to another behind routers. None by default: then paths within a local network
     /// and between hosts that can be reached are found, and the relay's circuit carries the rest.
     pub ice: Vec<IceServer>,
+    /// The last event of an opening of the same storage that was closed for this one to go on from; see
+    /// [`Replica::go_on_from`](gossipstore_core::replica::Replica::go_on_from).
+    pub goes_on_from: Option<Dot>,
 }
 
 /// A server that tells a browser its public address (`stun:`) or passes on what finds no path (`turn:`).
@@ -34,6 +38,7 @@ impl Options {
             name: name.into(),
             relays: Vec::new(),
             ice: Vec::new(),
+            goes_on_from: None,
         }
     }
 
@@ -46,6 +51,12 @@ impl Options {
     /// Find direct paths with the help of these servers.
     pub fn ice(mut self, servers: impl IntoIterator<Item = IceServer>) -> Self {
         self.ice = servers.into_iter().collect();
+        self
+    }
+
+    /// Go on as the author of an opening that was closed for that.
+    pub fn goes_on_from(mut self, last: Option<Dot>) -> Self {
+        self.goes_on_from = last;
         self
     }
 }

@@ -32,12 +32,20 @@ struct OpenOptions {
     /// Servers that help browsers to find a direct path.
     #[serde(default)]
     ice: Vec<IceServer>,
+    /// The last event of the opening that this one goes on from, as [`Engine::last_event`] gave it.
+    goes_on_from: Option<String>,
 }
 
 impl OpenOptions {
     fn read(options: JsValue) -> Result<Options, Failure> {
-        let Self { name, relays, ice } = serde_wasm_bindgen::from_value(options)?;
-        Ok(Options::new(name).relays(relays).ice(ice))
+        let Self {
+            name,
+            relays,
+            ice,
+            goes_on_from,
+        } = serde_wasm_bindgen::from_value(options)?;
+        let last = goes_on_from.and_then(|last| last.parse().ok());
+        Ok(Options::new(name).relays(relays).ice(ice).goes_on_from(last))
     }
 }
 
@@ -271,6 +279,12 @@ impl Engine {
     #[wasm_bindgen(js_name = networkChanged)]
     pub fn network_changed(&self) {
         self.handle.network_changed();
+    }
+
+    /// From which event the next opening may go on, once this one is closed.
+    #[wasm_bindgen(js_name = lastEvent)]
+    pub fn last_event(&self) -> Option<String> {
+        self.handle.last_event().map(|last| last.to_string())
     }
 
     /// Another tab has taken the store over: ends at once, without a word. What waits fails with `Superseded`.

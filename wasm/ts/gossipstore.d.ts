@@ -44,6 +44,7 @@ export class Engine {
   scan(range: ScanRequest): Page;
   exportFile(): Uint8Array<ArrayBuffer>;
   importFile(file: Uint8Array): Promise<undefined>;
+  lastEvent(): string | undefined;
   networkChanged(): void;
   supersede(): void;
   close(): Promise<undefined>;

@@ -123,6 +123,8 @@ export interface Calls {
       storage: 'memory' | 'indexeddb';
       /** Whether the store is taken from a tab that may still have it open; it cannot write any more then. */
       takesOver?: boolean;
+      /** Where the opening ended that was closed for this one: what its `close` was replied to with. */
+      goesOnFrom?: string | undefined;
       /** Why it is in memory where that was not asked for. */
       problem?: string | undefined;
     };
@@ -143,8 +145,8 @@ export interface Calls {
   import: { request: { file: Uint8Array }; reply: undefined };
   /** Under which prefixes `changed` events carry values from now on; replaces what was asked for before. */
   watch: { request: { prefixes: readonly string[] }; reply: undefined };
-  /** Comes last. Everything that waits is replied to first. */
-  close: { request: object; reply: undefined };
+  /** Comes last. Everything that waits is replied to first. Replied to with where the next opening goes on, which may be one alone. */
+  close: { request: object; reply: string | undefined };
 }
 
 export type Call = keyof Calls;

@@ -146,12 +146,14 @@ export class LocalHost implements EngineHost {
 
   readonly #online = (): void => this.#engine?.networkChanged();
 
-  async #close(engine: Engine): Promise<undefined> {
+  async #close(engine: Engine): Promise<string | undefined> {
     this.#leave({ code: 'Closed', message: 'the store is closed; open it again' });
     await engine.close();
     this.#tellLeft('the store is closed');
     this.#forgetDefects();
+    const last = engine.lastEvent();
     engine.free();
+    return last;
   }
 
   #hear(event: EngineEvent): void {

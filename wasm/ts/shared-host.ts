@@ -93,6 +93,8 @@ export class SharedHost implements EngineHost {
   #isSeizing = false;
   /** Whether there are other tabs, or may be: one of them could take over what is under way here. */
   #hasCompany = false;
+  /** Where the leader ended that has handed the store to this tab. */
+  #goesOnFrom: string | undefined;
   #pinging: ReturnType<typeof setInterval> | undefined;
   #hiddenTimer: ReturnType<typeof setTimeout> | undefined;
   #preparing: ReturnType<typeof setTimeout> | undefined;
@@ -288,6 +290,7 @@ export class SharedHost implements EngineHost {
       case 'yours':
         this.#role = { is: 'seeking' };
         this.#outbox.sendAgain(lost);
+        this.#goesOnFrom = message.goesOnFrom;
         this.#leadership?.succeed();
         break;
     }
@@ -311,7 +314,10 @@ export class SharedHost implements EngineHost {
     this.#role = role;
     this.#announce(role);
     try {
-      await role.host.call({ ...request, call: 'open', takesOver });
+      // Once: whoever opens it after this one begins anew.
+      const goesOnFrom = takesOver ? undefined : this.#goesOnFrom;
+      this.#goesOnFrom = undefined;
+      await role.host.call({ ...request, call: 'open', takesOver, goesOnFrom });
     } catch (error) {
       if (this.#role !== role) return;
       const failure = error as Failure;
@@ -384,9 +390,9 @@ export class SharedHost implements EngineHost {
     const { host, server } = role;
     this.#outbox.route(undefined);
     server.close();
-    await host.call({ call: 'close' }).catch(() => {});
+    const goesOnFrom = await host.call({ call: 'close' }).catch(() => undefined);
     if (this.#role !== role) return;
-    server.offer(to);
+    server.offer(to, goesOnFrom);
     server.end();
     this.#outbox.sendAgain(lost);
     this.#role = { is: 'seeking' };

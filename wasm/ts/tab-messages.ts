@@ -49,7 +49,7 @@ export type ToFollower = { readonly term: number } & (
   | { readonly say: 'event'; readonly number: number; readonly event: HostEvent }
   | { readonly say: 'pong' }
   /** The store is closed here and yours to open. */
-  | { readonly say: 'yours' }
+  | { readonly say: 'yours'; readonly goesOnFrom: string | undefined }
 );
 
 /** What one tab asks of another. */

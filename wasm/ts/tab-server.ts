@@ -147,8 +147,8 @@ export class TabServer {
   }
 
   /** Offers the store, which is closed here, to a tab. */
-  offer(tab: TabId): void {
-    this.#mailbox.send(tab, { say: 'yours', term: this.#term });
+  offer(tab: TabId, goesOnFrom: string | undefined): void {
+    this.#mailbox.send(tab, { say: 'yours', term: this.#term, goesOnFrom });
   }
 
   /** Nothing is answered any more. */

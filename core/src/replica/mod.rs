@@ -405,6 +405,23 @@ impl Replica {
         self.author
     }
 
+    /// The last event of this opening, from which a successor may go on.
+    pub fn last_event(&self) -> Option<Dot> {
+        let author = self.author?;
+        Some(Dot::new(author, self.store.vector().get(&author)))
+    }
+
+    /// Goes on as the author of an opening that was closed with all of it durable, and that nobody else goes on from: `last` was its last
+    /// event. So authors, which every vector bears for ever, are not spent on a store that moves between processes by agreement. Returns
+    /// whether it does; it does not when something is not as it was said to be.
+    pub fn go_on_from(&mut self, last: Dot) -> bool {
+        let goes_on = self.author.is_none() && last.n > 0 && self.store.vector().get(&last.author) == last.n;
+        if goes_on {
+            self.author = Some(last.author);
+        }
+        goes_on
+    }
+
     /// What was seen, per author.
     pub fn vector(&self) -> &VersionVector {
         self.store.vector()

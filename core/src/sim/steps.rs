@@ -20,7 +20,7 @@ impl World<'_> {
         let other = self.random.below(self.nodes.len());
         let drawn = self.random.below(1_000);
         if drawn < self.profile.mishaps_per_mille {
-            return match self.random.below(10) {
+            return match self.random.below(11) {
                 0 | 1 => self.cut(node, other),
                 2 => self.cut_unnoticed(node, other),
                 3 => self.close(node, other),
@@ -28,6 +28,7 @@ impl World<'_> {
                 5 | 6 => self.crash(node),
                 7 => self.restore_backup(node),
                 8 => self.clone_profile(node, other),
+                9 => self.hand_over(node),
                 _ => self.set_clock(node),
             };
         }
@@ -257,6 +258,25 @@ impl World<'_> {
         say!(self, Some(at), "crashes; what was on its way to the disk is {fate}");
         self.nodes[at].disk.crash(kept);
         self.reopen(at)?;
+        self.call_again(at)
+    }
+
+    /// The store is closed with all of it on the disk, and another process goes on from there.
+    fn hand_over(&mut self, at: usize) -> Result<(), Flaw> {
+        while self.nodes[at].disk.is_waiting() {
+            self.flush(at)?;
+        }
+        let replica = &self.nodes[at].replica;
+        // What waits for a merge is not carried out: its caller asks again.
+        let last = replica.last_event().filter(|_| replica.is_durable());
+        say!(self, Some(at), "hands over to another process");
+        self.tally.hand_overs += 1;
+        self.reopen(at)?;
+        if let Some(last) = last
+            && !self.nodes[at].replica.go_on_from(last)
+        {
+            return Err(format!("replica {at} cannot go on from {last:?}").into());
+        }
         self.call_again(at)
     }
 

@@ -92,6 +92,8 @@ counts! {
     crashes_torn,
     /// Crashes with nothing on its way to the disk.
     crashes_clean,
+    /// Stores handed over to another process.
+    hand_overs,
     /// Old images put back.
     restores,
     /// Profiles copied.
