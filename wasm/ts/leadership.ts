@@ -5,7 +5,7 @@
 import type { TabId } from './tab-messages.js';
 
 export interface LeadershipEvents {
-  /** This tab has the lock; `takesOver`: it was taken from another, which may come back and not know yet. */
+  /** This tab has the lock; `takesOver`: it was taken from another, which may not know yet. */
   gained(takesOver: boolean): void;
   /** Another tab has taken the lock away from this one. */
   lost(): void;
@@ -49,10 +49,10 @@ export class Leadership {
     quietly(looked);
   }
 
-  /** Takes the lock from the tab that has it, by agreement with that. */
-  succeed(): void {
-    this.#standing?.abort();
-    this.#ask({ steal: true }, false);
+  /** Takes the lock from a tab that has offered it, unless that has it no more. */
+  async succeed(leader: TabId): Promise<void> {
+    await this.#take((holder, clientOf) => holder === clientOf(lifeLock(this.#name, leader)));
+    this.stand();
   }
 
   /**
@@ -61,6 +61,15 @@ export class Leadership {
    * @param isSilent whether it still does not answer, asked last of all
    */
   async seize(leader: TabId | undefined, isSilent: () => boolean): Promise<void> {
+    await this.#take((holder, clientOf) => {
+      const suspect = leader === undefined ? this.#suspect : clientOf(lifeLock(this.#name, leader));
+      this.#suspect = holder;
+      return holder === suspect && isSilent();
+    });
+  }
+
+  /** Takes the lock from the one that has it, if that is the one. */
+  async #take(isTheOne: (holder: string, clientOf: (lock: string) => string | undefined) => boolean): Promise<void> {
     const { locks } = navigator;
     // One after the other: who comes second sees that another holds it.
     await locks.request(`${this.#name}/succession`, async () => {
@@ -68,12 +77,9 @@ export class Leadership {
       const clientOf = (name: string) => held.find((lock) => lock.name === name)?.clientId;
       const holder = clientOf(this.#name);
       // Nobody: the next in the line gets it.
-      if (holder === undefined || this.#release) return;
-      const suspect = leader === undefined ? this.#suspect : clientOf(lifeLock(this.#name, leader));
-      this.#suspect = holder;
-      if (holder !== suspect || !isSilent()) return;
-      this.#suspect = undefined;
+      if (holder === undefined || this.#release || !isTheOne(holder, clientOf)) return;
       this.#standing?.abort();
+      this.#standing = undefined;
       await new Promise<void>((resolve) => this.#ask({ steal: true }, true, resolve));
     });
   }

@@ -291,7 +291,8 @@ export class SharedHost implements EngineHost {
         this.#role = { is: 'seeking' };
         this.#outbox.sendAgain(lost);
         this.#goesOnFrom = message.goesOnFrom;
-        this.#leadership?.succeed();
+        // Who offers a store that it has no more is not answered; another has it.
+        this.#leadership?.succeed(role.leader).catch(() => {});
         break;
     }
   }
@@ -315,7 +316,7 @@ export class SharedHost implements EngineHost {
     this.#announce(role);
     try {
       // Once: whoever opens it after this one begins anew.
-      const goesOnFrom = takesOver ? undefined : this.#goesOnFrom;
+      const goesOnFrom = this.#goesOnFrom;
       this.#goesOnFrom = undefined;
       await role.host.call({ ...request, call: 'open', takesOver, goesOnFrom });
     } catch (error) {
