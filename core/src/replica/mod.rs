@@ -48,7 +48,11 @@ use crate::{
     wire::{Tag, TxnWriter},
 };
 
-pub use self::{config::Config, io::*, restore::RestoreError};
+pub use self::{
+    config::Config,
+    io::*,
+    restore::{Loader, RestoreError},
+};
 pub use crate::{
     causality::{Context, Key, Kind, Value, VersionVector},
     store::{BatchId, Call, Change, Origin, Scan},

@@ -3,6 +3,7 @@
 //! Nobody reads meanwhile, so nothing is collected for readers and storage: about half of the time that a step takes.
 
 use alloc::vec::Vec;
+use core::mem;
 
 use super::{
     Store, StoredEntry,
@@ -13,21 +14,21 @@ use crate::{
     id::Dot,
 };
 
-/// A store that is being filled. It reads as it will when [`Self::finish`] is called.
+/// The keys that have got a second entry.
+#[derive(Debug, Default)]
+pub struct Shared(Vec<KeyNumber>);
+
+/// A store that is being filled. It may be left and gone on with; it is one when [`Self::finish`] is called.
 #[derive(Debug)]
 pub struct Loading<'a> {
     store: &'a mut Store,
-    /// The keys that have got a second entry.
-    shared: Vec<KeyNumber>,
+    shared: &'a mut Shared,
 }
 
 impl<'a> Loading<'a> {
-    pub(super) fn new(store: &'a mut Store) -> Self {
+    pub(super) fn new(store: &'a mut Store, shared: &'a mut Shared) -> Self {
         debug_assert!(store.vector.is_empty(), "a store is filled once");
-        Self {
-            store,
-            shared: Vec::new(),
-        }
+        Self { store, shared }
     }
 
     /// Adds a live entry. Returns whether its dot is not there already. Entries in the order of their keys are added fastest.
@@ -38,7 +39,7 @@ impl<'a> Loading<'a> {
         }
         let key = store.keys.find_or_add(&entry.key);
         if store.keys.get(key).head != NO_SLOT {
-            self.shared.push(key);
+            self.shared.0.push(key);
         }
         store.insert(key, &entry, State::Live);
         true
@@ -56,7 +57,8 @@ impl<'a> Loading<'a> {
 
     /// All is added; this is what was seen.
     pub fn finish(self, vector: VersionVector, frontier: Frontier) {
-        let Self { store, mut shared } = self;
+        let Self { store, shared } = self;
+        let mut shared = mem::take(&mut shared.0);
         shared.sort_unstable();
         shared.dedup();
         for key in shared {

@@ -30,7 +30,7 @@ pub(crate) use calls::Carried;
 pub use calls::{CALLERS_MAX, CALLS_WAITING_MAX, Call, Caller, Calls};
 pub use edit::{Change, Edit, Origin};
 pub use keys::Scan;
-pub use loading::Loading;
+pub use loading::{Loading, Shared};
 pub use log::{BLOCK_DOTS_MAX, Bitmap};
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
@@ -158,8 +158,8 @@ impl Store {
     }
 
     /// Begins to fill a new store with what was kept.
-    pub fn load(&mut self) -> Loading<'_> {
-        Loading::new(self)
+    pub fn load<'a>(&'a mut self, shared: &'a mut Shared) -> Loading<'a> {
+        Loading::new(self, shared)
     }
 
     /// A hash of a key that those who choose keys cannot foresee.
