@@ -8,7 +8,8 @@ import { DEMO_DIST } from '../../scripts/paths.mjs';
 import { freePort } from '../../scripts/relay.mjs';
 import { serve } from '../../scripts/serve.mjs';
 import { addWorker } from '../../web-demo/worker/build.js';
-import { type BrowserName, launchProfile } from '../browsers.ts';
+import { type BrowserName, launchProfile, RELAY_NOT_REACHED } from '../browsers.ts';
+import { Line } from '../line.ts';
 import { test as base, expect } from '../world.ts';
 
 /** Where the page is served, by a server that comes and goes. */
@@ -62,9 +63,9 @@ class Profile {
     return page;
   }
 
-  async setOffline(): Promise<void> {
+  async setOffline(isOffline = true): Promise<void> {
     this.#context ??= await this.#start();
-    await this.#context.setOffline(true);
+    await this.#context.setOffline(isOffline);
   }
 
   /** Ends the browser; the next tab is opened in a new one with the same profile. */
@@ -75,7 +76,11 @@ class Profile {
 
   async #start(): Promise<BrowserContext> {
     const context = await this.launch();
-    context.on('weberror', (error) => this.errors.push(String(error.error())));
+    context.on('weberror', (error) => {
+      const text = String(error.error());
+      // To be without a network is what this is about.
+      if (!RELAY_NOT_REACHED.test(text)) this.errors.push(text);
+    });
     return context;
   }
 }
@@ -127,8 +132,8 @@ const kept = (page: Page) =>
   page.evaluate(async () => (await caches.keys()).map((name) => name.split(' ').at(-1)).sort());
 
 /** Visits the page until it says that it could start without a network. */
-async function visit(profile: Profile): Promise<Page> {
-  const page = await profile.open();
+async function visit(profile: Profile, query = ''): Promise<Page> {
+  const page = await profile.open(query);
   await expect(page.getByText('Ready to work offline', { exact: true })).toBeVisible();
   await expect(await details(page)).toContainText(READY);
   await page.keyboard.press('Escape');
@@ -142,8 +147,10 @@ const lookForUpdate = (page: Page) =>
 async function add(page: Page, text: string): Promise<void> {
   await page.locator('#new-text').fill(text);
   await page.locator('#new-text').press('Enter');
-  await expect(page.locator('#list .row', { hasText: text })).toBeVisible();
+  await expect(row(page, text)).toBeVisible();
 }
+
+const row = (page: Page, text: string) => page.locator('#list .row', { has: page.getByText(text, { exact: true }) });
 
 test('after one visit the page starts without a network, also in a browser that was started anew, and takes edits', async ({
   profile,
@@ -155,13 +162,58 @@ test('after one visit the page starts without a network, also in a browser that 
   await profile.setOffline();
   for (const query of ['', '?from=somewhere', 'index.html?x=1#list=shopping']) {
     const page = await profile.open(query);
-    await add(page, 'milk');
-    await page.locator('#list .text').click();
-    await page.locator('.editor').fill('oat milk');
+    await add(page, `milk ${query}`);
+    await page.locator('#list .text', { hasText: `milk ${query}` }).click();
+    await page.locator('.editor').fill(`bread ${query}`);
     await page.keyboard.press('Enter');
-    await expect(page.locator('#list .text')).toHaveText('oat milk');
+    await expect(row(page, `bread ${query}`)).toBeVisible();
     await expect(await details(page)).toContainText(READY);
   }
+});
+
+test('a browser started anew without a network has its list, takes edits, and ends with what others did meanwhile', async ({
+  join,
+  profile,
+  relay,
+  site,
+}) => {
+  const line = await Line.open(relay.port);
+  const link = `#list=shopping&relay=${relay.address(line.port)}`;
+  const ben = await join('Ben', { expectedErrors: [RELAY_NOT_REACHED] });
+  const before = await visit(profile, link);
+  await add(before, 'milk');
+  await add(before, 'bread');
+  await expect(ben.row('milk')).toBeVisible();
+  await expect(ben.row('bread')).toBeVisible();
+
+  await profile.quit();
+  await site.stop();
+  line.cut();
+  await relay.stop();
+  await profile.setOffline();
+  await ben.add('by Ben, meanwhile');
+  await ben.edit('bread', 'rye bread');
+
+  const page = await profile.open(link);
+  await expect(page.locator('#badge')).toHaveAttribute('data-network', 'offline');
+  await expect(page.locator('#list .row')).toHaveCount(2);
+  await expect(row(page, 'bread')).toBeVisible();
+  await row(page, 'milk').locator('.text').click();
+  await page.locator('.editor').fill('oat milk');
+  await page.keyboard.press('Enter');
+  await add(page, 'without a network');
+
+  await site.serve(DEMO_DIST);
+  await relay.start();
+  line.mend();
+  await profile.setOffline(false);
+  for (const there of [page, ben.page]) {
+    for (const text of ['oat milk', 'rye bread', 'by Ben, meanwhile', 'without a network'])
+      await expect(row(there, text)).toBeVisible({ timeout: 45_000 });
+    await expect(there.locator('#list .row')).toHaveCount(4);
+    await expect(there.locator('#list .mark:visible')).toHaveCount(0);
+  }
+  await line.close();
 });
 
 test('nothing is kept but what the build consists of', async ({ profile }) => {

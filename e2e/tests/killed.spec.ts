@@ -1,0 +1,183 @@
+// A browser that is killed while it writes: what was acknowledged is there when it is started again, and of a transaction all or
+// nothing. What was acknowledged is known outside of the browser, and only that counts.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { GossipStore } from '@gossipstore/core';
+import type { BrowserContext, Page } from '@playwright/test';
+import { type BrowserName, launchProfile } from '../browsers.ts';
+import { killBrowser } from '../processes.ts';
+import { expect, test } from '../world.ts';
+
+/** How often it is killed: `GOSSIPSTORE_KILLS=20 npm test -- e2e` does it for longer. */
+const KILLS = Number(process.env.GOSSIPSTORE_KILLS ?? 3);
+
+/** How many keys a transaction writes. */
+const TOGETHER = 3;
+
+/** What one life of the browser was told of as durable. */
+interface Acknowledged {
+  /** Key and value; `null`: deleted. */
+  readonly values: Map<string, number | null>;
+  /** How often the counter was counted up. */
+  counted: number;
+  /** The numbers of the transactions. */
+  readonly transactions: number[];
+}
+
+type Acknowledgement =
+  | { what: 'value'; key: string; value: number | null }
+  | { what: 'counted' }
+  | { what: 'transaction'; n: number };
+
+declare global {
+  interface Window {
+    acknowledge?: (acknowledgement: Acknowledgement) => Promise<void>;
+  }
+}
+
+/** Has the page write without end, in several ways at once, and tell of each write when it is durable. */
+function write({ life, together }: { life: number; together: number }): void {
+  const store = window.gossipstore?.store as GossipStore;
+  const acknowledge = window.acknowledge as NonNullable<Window['acknowledge']>;
+  /** Values of many sizes, the longest of many records' length. */
+  const filler = (n: number) => 'x'.repeat(n % 7 === 0 ? 200_000 : (n % 5) * 300);
+  const lanes: (() => Promise<void>)[] = [
+    async () => {
+      for (let n = 0; ; n += 1) {
+        const key = `set/${life}/${n}`;
+        await store.set(key, { n, filler: filler(n) });
+        acknowledge({ what: 'value', key, value: n });
+      }
+    },
+    async () => {
+      for (let n = 0; ; n += 1) {
+        const key = `again/${n % 10}`;
+        const value = life * 1_000_000 + n;
+        await store.set(key, { n: value, filler: filler(n) });
+        acknowledge({ what: 'value', key, value });
+      }
+    },
+    async () => {
+      for (let n = 0; ; n += 1) {
+        const key = `deleted/${life}/${n}`;
+        await store.set(key, { n });
+        await store.delete(key);
+        acknowledge({ what: 'value', key, value: null });
+      }
+    },
+    async () => {
+      for (let n = 0; ; n += 1) {
+        await store.transaction((tx) => {
+          for (let at = 0; at < together; at += 1) tx.set(`together/${life}/${n}/${at}`, { n, filler: filler(n) });
+        });
+        acknowledge({ what: 'transaction', n });
+      }
+    },
+    async () => {
+      for (;;) {
+        await store.counter(`count/${life}`).increment();
+        acknowledge({ what: 'counted' });
+      }
+    },
+  ];
+  for (const lane of lanes) void lane();
+}
+
+/** What the store holds: the numbers under the keys, and the counters. */
+async function stored(page: Page): Promise<Map<string, number>> {
+  const entries = await page.evaluate(async () => {
+    const store = window.gossipstore?.store as GossipStore<{ n: number } | number>;
+    const found: [string, number][] = [];
+    for await (const [key, value] of store.entries()) found.push([key, typeof value === 'number' ? value : value.n]);
+    return found;
+  });
+  return new Map(entries);
+}
+
+/** What of that differs from what was acknowledged in a life. */
+function lost(life: number, { values, counted, transactions }: Acknowledged, held: Map<string, number>): string[] {
+  const wrong: string[] = [];
+  for (const [key, value] of values) {
+    const found = held.get(key);
+    // What is written again and again may be further than the last that was heard of.
+    const isThere =
+      value === null ? found === undefined : key.startsWith('again/') ? Number(found) >= value : found === value;
+    if (!isThere) wrong.push(`${key}: ${found} instead of ${value}`);
+  }
+  if (counted > 0 && (held.get(`count/${life}`) ?? 0) < counted)
+    wrong.push(`count/${life}: ${held.get(`count/${life}`)} instead of at least ${counted}`);
+  for (const n of transactions)
+    for (let at = 0; at < TOGETHER; at += 1)
+      if (held.get(`together/${life}/${n}/${at}`) !== n) wrong.push(`together/${life}/${n}/${at} is missing`);
+  return wrong;
+}
+
+/** Transactions that are there in part. */
+function halves(held: Map<string, number>): string[] {
+  const parts = new Map<string, number>();
+  for (const key of held.keys()) {
+    const [, transaction] = /^(together\/\d+\/\d+)\//.exec(key) ?? [];
+    if (transaction) parts.set(transaction, (parts.get(transaction) ?? 0) + 1);
+  }
+  return [...parts].filter(([, count]) => count !== TOGETHER).map(([transaction]) => transaction);
+}
+
+test('a browser killed while it writes has everything that was acknowledged when it is started again', async ({
+  browsers,
+  origin,
+  playwright,
+}) => {
+  test.setTimeout(60_000 + KILLS * 45_000);
+  const folder = mkdtempSync(join(tmpdir(), 'gossipstore-killed-'));
+  const lives: Acknowledged[] = [];
+  const wrong: string[] = [];
+  let context: BrowserContext | undefined;
+
+  /** Starts the browser and looks at what it kept. */
+  const start = async (): Promise<Page> => {
+    context = await launchProfile(playwright, browsers[0] as BrowserName, folder);
+    const page = await context.newPage();
+    await page.goto(`${origin}/#list=killed`);
+    await page.waitForFunction(() => window.gossipstore !== undefined);
+    const held = await stored(page);
+    // What a later life has written under the same key counts.
+    const newest = new Map(lives.flatMap(({ values }) => [...values]));
+    for (const [life, { counted, transactions }] of lives.entries())
+      wrong.push(...lost(life, { values: new Map(), counted, transactions }, held));
+    wrong.push(...lost(0, { values: newest, counted: 0, transactions: [] }, held));
+    wrong.push(...halves(held).map((transaction) => `${transaction} is there in part`));
+    expect(wrong, `after ${lives.length} kills`).toEqual([]);
+    return page;
+  };
+
+  try {
+    for (let life = 0; life < KILLS; life += 1) {
+      const page = await start();
+      const acknowledged: Acknowledged = { values: new Map(), counted: 0, transactions: [] };
+      lives.push(acknowledged);
+      /** At how many acknowledgements it is killed: another moment each time, from in the first writes to far in. */
+      const until = 5 + ((life * 83) % 200);
+      let heard = 0;
+      const killed = new Promise<void>((resolve) => context?.once('close', () => resolve()));
+      await page.exposeBinding('acknowledge', (_, acknowledgement: Acknowledgement) => {
+        if (acknowledgement.what === 'value') acknowledged.values.set(acknowledgement.key, acknowledgement.value);
+        else if (acknowledgement.what === 'counted') acknowledged.counted += 1;
+        else acknowledged.transactions.push(acknowledgement.n);
+        heard += 1;
+        // The other writes are under way.
+        if (heard === until) killBrowser(folder);
+      });
+      // Nothing answers when the browser is dead.
+      page.evaluate(write, { life, together: TOGETHER }).catch(() => {});
+      await killed;
+    }
+    await start();
+  } finally {
+    await context?.close();
+    // A browser's last helpers may still be writing when it has ended.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+  const writes = lives.map(({ values, counted, transactions }) => values.size + counted + transactions.length);
+  console.log(`  acknowledged before each kill, none lost: ${writes.join(', ')}`);
+});
