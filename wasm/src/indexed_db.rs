@@ -295,8 +295,10 @@ fn outcome(request: IdbRequest) -> impl Future<Output = Result<JsValue, StorageE
 /// What becomes of a transaction of which all is asked. It is listened to from now on, whenever the future is polled.
 fn ended(begun: IdbTransaction) -> impl Future<Output = Result<(), StorageError>> {
     let (ended, listeners) = first_of(&begun, ["complete", "abort"]);
-    // Older browsers end a transaction by themselves.
-    let _ = begun.unchecked_ref::<Committing>().commit();
+    if heeds_errors_while_committing() {
+        // Older browsers end a transaction by themselves.
+        let _ = begun.unchecked_ref::<Committing>().commit();
+    }
     async move {
         let _listeners = listeners;
         match ended.await {
@@ -304,6 +306,13 @@ fn ended(begun: IdbTransaction) -> impl Future<Output = Result<(), StorageError>
             _ => Err(refused(begun.error()).await),
         }
     }
+}
+
+/// Whether a transaction that was told to commit is aborted when a request of it fails, as the standard has it. Firefox carries out the
+/// rest, and with it what the mark of a term is to prevent; there the transaction ends by itself, a moment later. Told by a class that
+/// only its engine has: to try it out would take two transactions at each opening.
+fn heeds_errors_while_committing() -> bool {
+    !Reflect::has(&js_sys::global(), &"InternalError".into()).unwrap_or(false)
 }
 
 /// Resolves with the first of two events.

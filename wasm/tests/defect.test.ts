@@ -54,6 +54,8 @@ class StuckEngine {
     throw new WebAssembly.RuntimeError('unreachable');
   }
 
+  lastEvent(): undefined {}
+
   free(): void {}
 
   close(): Promise<undefined> {

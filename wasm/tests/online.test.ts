@@ -19,6 +19,7 @@ it('an engine is told that the network is back until its store is closed', async
       told += 1;
     },
     close: () => Promise.resolve(undefined),
+    lastEvent: () => undefined,
     free: () => {},
   };
   const bindings = { Engine: { open: () => engine }, limits: () => ({}) } as unknown as Bindings;
