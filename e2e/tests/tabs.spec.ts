@@ -390,9 +390,10 @@ test('a tab that follows is told of changes by the leader, by another that follo
   });
   const expected: [string, string, string][] = [];
   for (const [key, page, origin] of [
+    // First: with it the leader knows what the tab looks at. What others write at the same moment may come before that.
+    ['told/itself', one, 'local'],
     ['told/leader', ada.page, 'local'],
     ['told/another', another, 'local'],
-    ['told/itself', one, 'local'],
     ['told/elsewhere', ben.page, 'remote'],
   ] as const) {
     await set(page, `not ${key}`, 'outside of the prefix');
