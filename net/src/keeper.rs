@@ -45,7 +45,6 @@ struct UnderWay {
 }
 
 /// A transaction and the last batch in it, if it brings any.
-#[derive(Clone)]
 struct What {
     last: Option<BatchId>,
     transaction: Arc<Transaction>,

@@ -3,7 +3,8 @@
 //! Tabs agree elsewhere on which of them has the store open. One that was taken for dead may come back, as a frozen tab does, and go on
 //! writing before it hears of that. So there is a second object store: a tab that takes over marks the term of the one before as over,
 //! and each transaction adds and deletes the mark of its own term, which fails, and the whole transaction with it, where it stands
-//! already. Nothing of a transaction waits for an answer, so a tab that is frozen leaves none open behind which others would wait.
+//! already. Nothing of a transaction waits for an answer, so a tab that is frozen leaves none open behind which others would wait (in
+//! Firefox the transaction ends by itself instead; see [`heeds_errors_while_committing`]).
 //!
 //! Transactions that write are asked to be strict: they are done when the disk has them, not when the system promises to write them.
 

@@ -7,8 +7,8 @@ import type { Failure, Reply, Request } from './host.js';
 import type { Asked, TabId } from './tab-messages.js';
 
 /**
- * How many named writes wait for their replies: whoever has the store remembers so many numbers back. What comes after them waits here,
- * the reads too, so that they see what was written before.
+ * How many named writes wait for their replies: whoever has the store remembers so many numbers back (`CALLS_WAITING_MAX` in core; this
+ * must not be more). What comes after them waits here, the reads too, so that they see what was written before.
  */
 const NAMED_WAITING_MAX = 64;
 
