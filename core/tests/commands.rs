@@ -59,11 +59,7 @@ fn a_transaction_is_one_change_and_its_last_write_of_a_key_counts() {
     let mut one = Driver::new(1);
     one.set("b", "old");
     one.changes();
-    let delete = Write::Delete {
-        key: Key::from("b"),
-        context: None,
-    };
-    one.transact([put("a", "1"), put("b", "2"), put("a", "3"), delete])
+    one.transact([put("a", "1"), put("b", "2"), put("a", "3"), delete("b")])
         .expect("valid");
     assert_eq!((one.get("a"), one.get("b")), (Some("3".into()), None));
     let changes = one.changes();
@@ -204,6 +200,11 @@ fn the_later_of_two_writes_wins_even_when_the_clock_stands() {
     assert_eq!(one.values("a"), ["1", "2", "3"]);
 }
 
+fn delete(key: &str) -> Write {
+    let key = Key::from(key);
+    Write::Delete { key, context: None }
+}
+
 fn full() -> StorageFailure {
     StorageFailure {
         reason: Arc::from("disk full"),
@@ -226,9 +227,25 @@ fn while_storage_takes_nothing_commands_are_refused_and_what_peers_send_is_taken
     peer.set("d", "1");
     gossip(&mut peer, &mut one);
     assert_eq!((one.get("d"), one.batches.len()), (Some("1".into()), 3));
+    // What is deleted may make room.
+    let not_durable = Err(CommandError::NotDurable(full()));
+    assert_eq!(one.transact([delete("a")]), not_durable);
+    assert_eq!(one.get("a"), None);
+    assert_eq!(
+        one.transact([delete("d"), put("c", "1")]),
+        Err(CommandError::StorageFails(full()))
+    );
+    let failure = StorageFailure {
+        is_full: false,
+        ..full()
+    };
+    one.feed(Input::PersistFailed {
+        failure: failure.clone(),
+    });
+    assert_eq!(one.transact([delete("b")]), Err(CommandError::StorageFails(failure)));
 
     one.durable = true;
-    one.feed(Input::Persisted { id: BatchId(2) });
+    one.feed(Input::Persisted { id: BatchId(3) });
     assert_eq!(one.transact([put("c", "1")]), Ok(()));
 }
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use gossipstore_core::{
-    disk::{BackupError, Disk, DiskError, INLINE_BYTES_MAX, Opened, Opening, Sizes, export, import},
+    disk::{BackupError, Disk, DiskError, INLINE_BYTES_MAX, Opened, Opening, Sizes, Transaction, export, import},
     id::{Dot, StoreId},
     replica::{BatchId, Call, Command, CommandId, Input, Key, Replica, Scan, Value, Write},
     store::Caller,
@@ -89,8 +89,12 @@ impl Kept {
         };
         self.written += transaction.bytes();
         self.largest = self.largest.max(transaction.bytes());
-        transaction.carry_out(&mut self.records);
-        true
+        transaction.carry_out(&mut self.records)
+    }
+
+    /// Takes the disk over from whoever has it.
+    fn seize(&mut self) -> bool {
+        seizure(&self.records).carry_out(&mut self.records)
     }
 
     fn settle(&mut self) {
@@ -131,6 +135,14 @@ fn read(records: &Records, sizes: Sizes) -> Result<Option<Opened>, DiskError> {
         opening.take(key, record)?;
     }
     opening.finish()
+}
+
+fn seizure(records: &Records) -> Transaction {
+    let mut opening = Opening::new(store(), SMALL);
+    for (key, record) in records {
+        opening.take(key, record).expect("an undamaged disk");
+    }
+    opening.seizure()
 }
 
 fn open(records: &Records, sizes: Sizes) -> Result<(Replica, Disk), String> {
@@ -297,6 +309,56 @@ fn what_died_lately_is_remembered_after_a_restart() {
     assert_eq!(records(&kept.driver.replica), before);
     let segments = kept.records.keys().filter(|key| key[0] == 2).count();
     assert!((1..=16).contains(&segments), "{segments}");
+}
+
+#[test]
+fn who_has_the_disk_taken_over_cannot_write_any_more_whatever_is_tidied_up_since() {
+    for (writes, is_tidied) in [(0, false), (1, false), (50, false), (50, true)] {
+        let mut first = Kept::new(SMALL);
+        for n in 0..writes {
+            first.transact([put(format!("key {n}"), *b"first")]);
+            first.flush(false);
+        }
+        if is_tidied {
+            first.settle();
+        }
+        // It writes once more after the other has read.
+        let late = seizure(&first.records);
+        first.transact([put("late", *b"first")]);
+        first.flush(false);
+        assert!(!late.carry_out(&mut first.records), "all is to be read again");
+        assert!(first.seize());
+
+        let (replica, disk) = open(&first.records, SMALL).expect("an undamaged disk");
+        let mut second = Kept::new(SMALL);
+        second.records = first.records.clone();
+        (second.driver.replica, second.disk) = (replica, disk);
+        second.driver.batches.clear();
+        for n in 0..100 {
+            second.transact([put(format!("key {n}"), *b"second")]);
+            second.flush(n % 10 == 0);
+        }
+        second.settle();
+        second.check(SMALL, false);
+        // What the first still tidies up, or writes.
+        first.records = second.records.clone();
+        let book = first.disk.clone();
+        assert!(!first.flush(true));
+        first.disk = book;
+        first.transact([put("late", *b"too late")]);
+        assert!(!first.flush(false));
+        assert_eq!(first.records, second.records);
+        // The second again, and all at once.
+        for _ in 0..3 {
+            assert!(second.seize());
+        }
+        assert!(!second.flush(true) || writes == 0);
+        second.check(SMALL, true);
+        second.settle();
+        second.transact([put("last", *b"second")]);
+        assert!(second.flush(true));
+        second.check(SMALL, false);
+    }
 }
 
 #[test]

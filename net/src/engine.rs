@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     future::Future,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard},
     task::Context,
     time::Duration,
 };
@@ -306,14 +306,17 @@ impl Engine {
     /// The storage has not taken what it was given. What is gone for good leaves the store in memory.
     pub(crate) fn not_kept(&self, error: &StorageError) {
         let mut state = self.lock();
-        let reason: Arc<str> = error.to_string().into();
-        let is_full = matches!(error, StorageError::Full { .. });
-        let failure = StorageFailure { reason, is_full };
+        let is_gone = matches!(error, StorageError::Gone { .. });
+        let again = if is_gone { "" } else { "; storing is tried again" };
+        let failure = StorageFailure {
+            reason: format!("{error}{again}").into(),
+            is_full: matches!(error, StorageError::Full { .. }),
+        };
         let is_first = state.storage_problem.replace(failure.clone()).is_none();
         state.feed(Input::PersistFailed {
             failure: failure.clone(),
         });
-        if matches!(error, StorageError::Gone { .. }) {
+        if is_gone {
             state.kept = None;
             if let Some(id) = state.last_batch {
                 state.feed(Input::Persisted { id });

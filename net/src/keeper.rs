@@ -2,6 +2,7 @@
 //! time, and tidies up when nobody writes.
 
 use std::{
+    future::pending,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -28,9 +29,18 @@ const TIDY_AFTER: Duration = Duration::from_secs(2);
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
 
+/// How often a storage is tried to be taken over. Each time that fails, the other has written: it is not as dead as was thought.
+const SEIZURES_MAX: usize = 64;
+
+fn unreadable(reason: &impl ToString) -> OpenError {
+    let reason = reason.to_string();
+    OpenError::Unreadable { reason }
+}
+
 /// The storage, and what it is doing.
 pub(crate) struct Keeper {
     storage: Box<dyn Storage>,
+    gone: Pending<String>,
     under_way: Option<UnderWay>,
     written_at: Timestamp,
     /// A transaction that failed. None comes before it has succeeded.
@@ -57,6 +67,15 @@ struct Failed {
     again_at: Option<Timestamp>,
 }
 
+/// A transaction that failed together with what has come since: if that deletes, there may be room for both.
+fn with_more(mut what: What, more: Option<(Option<BatchId>, Transaction)>) -> What {
+    if let Some((last, more)) = more {
+        what.last = last.or(what.last);
+        Arc::make_mut(&mut what.transaction).join(more);
+    }
+    what
+}
+
 /// A transaction is over.
 #[derive(Debug)]
 pub(crate) struct Written {
@@ -75,8 +94,9 @@ impl std::fmt::Debug for Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn new(storage: Box<dyn Storage>) -> Self {
+    pub(crate) fn new(mut storage: Box<dyn Storage>) -> Self {
         Self {
+            gone: storage.gone(),
             storage,
             under_way: None,
             written_at: Timestamp::default(),
@@ -86,21 +106,40 @@ impl Keeper {
 
     /// Reads what is kept.
     pub(crate) async fn read(&mut self, store: StoreId) -> Result<Option<Opened>, OpenError> {
-        let unreadable = |reason: String| OpenError::Unreadable { reason };
+        let opening = self.read_until(store, |_| false).await?;
+        opening.finish().map_err(|error| unreadable(&error))
+    }
+
+    /// Takes the storage from whoever else may have it open.
+    pub(crate) async fn take_over(&mut self, store: StoreId) -> Result<(), OpenError> {
+        for _ in 0..SEIZURES_MAX {
+            let opening = self.read_until(store, Opening::is_past_commits).await?;
+            match self.storage.write(Arc::new(opening.seizure())).await {
+                Ok(()) => return Ok(()),
+                // It has written meanwhile.
+                Err(StorageError::Superseded) => {}
+                Err(error) => return Err(unreadable(&error)),
+            }
+        }
+        Err(unreadable(
+            &"another process keeps writing to it; close the store there",
+        ))
+    }
+
+    /// Reads records until it is enough, or there are no more.
+    async fn read_until(&mut self, store: StoreId, is_enough: impl Fn(&Opening) -> bool) -> Result<Opening, OpenError> {
         let mut opening = Opening::new(store, Sizes::default());
         let mut after = None;
-        loop {
+        while !is_enough(&opening) {
             let records = self.storage.read(after.as_deref()).await;
-            let records = records.map_err(|error| unreadable(error.to_string()))?;
+            let records = records.map_err(|error| unreadable(&error))?;
             let Some((last, _)) = records.last() else { break };
             after = Some(last.clone());
             for (key, record) in &records {
-                opening
-                    .take(key, record)
-                    .map_err(|error| unreadable(error.to_string()))?;
+                opening.take(key, record).map_err(|error| unreadable(&error))?;
             }
         }
-        opening.finish().map_err(|error| unreadable(error.to_string()))
+        Ok(opening)
     }
 
     /// Whether a transaction is under way.
@@ -118,7 +157,8 @@ impl Keeper {
     pub(crate) fn begin(&mut self, now: Timestamp, next: impl FnOnce(bool) -> Option<(Option<BatchId>, Transaction)>) {
         let is_due = |failed: &mut Failed| failed.again_at.is_some_and(|at| at <= now);
         if let Some(Failed { what, failures, .. }) = self.failed.take_if(is_due) {
-            self.write(what, failures);
+            self.write(with_more(what, next(false)), failures);
+            return;
         }
         if !self.is_free() {
             return;
@@ -148,8 +188,13 @@ impl Keeper {
         self.is_free().then(|| self.written_at + TIDY_AFTER)
     }
 
-    /// Ready when the transaction under way is over.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, now: Timestamp) -> Poll<Written> {
+    /// Ready when the transaction under way is over, or can never be. `now` is asked for the time when it failed.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, now: impl FnOnce() -> Timestamp) -> Poll<Written> {
+        if let Poll::Ready(reason) = self.gone.poll_unpin(cx) {
+            self.gone = Box::pin(pending());
+            let result = Err(StorageError::Gone { reason });
+            return Poll::Ready(Written { last: None, result });
+        }
         let Some(under_way) = &mut self.under_way else {
             return Poll::Pending;
         };
@@ -166,7 +211,7 @@ impl Keeper {
             self.failed = Some(Failed {
                 what,
                 failures: failures + 1,
-                again_at: (!is_lasting).then(|| now + wait),
+                again_at: (!is_lasting).then(|| now() + wait),
             });
         }
         Poll::Ready(Written { last, result })
@@ -211,7 +256,7 @@ mod tests {
     }
 
     fn poll(keeper: &mut Keeper) -> Poll<Result<(), StorageError>> {
-        let polled = keeper.poll(&mut Context::from_waker(&noop_waker()), NOW);
+        let polled = keeper.poll(&mut Context::from_waker(&noop_waker()), || NOW);
         polled.map(|written| written.result)
     }
 
@@ -245,8 +290,13 @@ mod tests {
         assert_eq!((keeper.again_at(), keeper.idle_at()), (Some(NOW + AGAIN_AFTER), None));
         assert_eq!(begin(&mut keeper, NOW, Some(BatchId(2))), None);
         assert!(poll(&mut keeper).is_pending());
-        assert_eq!(begin(&mut keeper, NOW + AGAIN_AFTER, Some(BatchId(2))), None);
-        assert_eq!(poll(&mut keeper), Poll::Ready(Err(full)));
+        // What came meanwhile comes with it.
+        assert_eq!(begin(&mut keeper, NOW + AGAIN_AFTER, Some(BatchId(2))), Some(false));
+        let polled = keeper.poll(&mut Context::from_waker(&noop_waker()), || NOW);
+        assert!(
+            matches!(&polled, Poll::Ready(Written { last: Some(BatchId(2)), result: Err(error) }) if *error == full),
+            "{polled:?}"
+        );
         assert_eq!(keeper.again_at(), Some(NOW + 2 * AGAIN_AFTER));
     }
 

@@ -30,6 +30,7 @@ mod cause;
 mod clock;
 mod direct;
 mod discovery;
+mod drowsy;
 mod engine;
 mod error;
 mod events;

@@ -28,6 +28,7 @@ use crate::{
     clock::Clock,
     direct::{self, Guest},
     discovery::{Discovery, DiscoveryAction, MEMBERS_ASKED},
+    drowsy::Drowsy,
     engine::{Engine, Linked, Outgoing, Taken},
     error::OpenError,
     gossip::{self, GossipEvent},
@@ -83,13 +84,16 @@ pub fn open(options: Options) -> Result<(Node, Handle), OpenError> {
 /// # Errors
 /// As [`open`], and when what is stored cannot be read.
 pub async fn open_stored(options: Options, storage: impl Storage) -> Result<(Node, Handle), OpenError> {
-    let goes_on_from = options.goes_on_from;
+    let (goes_on_from, takes_over) = (options.goes_on_from, options.takes_over);
     let checked = Checked::new(options)?;
     let store = checked.store;
     let kind = storage.kind();
     let mut keeper = Keeper::new(Box::new(storage));
     let mut clock = Clock::new();
     let config = Config::new(store, checked.seed);
+    if takes_over {
+        keeper.take_over(store).await?;
+    }
     let (replica, disk) = match keeper.read(store).await? {
         Some(Opened { batch, disk, lost }) => {
             if !lost.is_empty() {
@@ -186,7 +190,7 @@ fn start(
         relays: Relays::new(addresses, now),
         keeper,
         engine: engine.clone(),
-        swarm,
+        swarm: Drowsy::new(swarm),
         joining: Joining::default(),
         numbers: Numbers::default(),
         random: SmallRng::seed_from_u64(u64::from_le_bytes(own_seed)),
@@ -201,7 +205,7 @@ fn start(
 /// and closes the store.
 pub struct Node {
     engine: Arc<Engine>,
-    swarm: Swarm<Behaviour>,
+    swarm: Drowsy<Swarm<Behaviour>>,
     namespace: Namespace,
     relays: Relays,
     discovery: Discovery,
@@ -270,19 +274,19 @@ impl Node {
                 return Poll::Pending;
             }
             if let Some(keeper) = &mut self.keeper
-                && let Poll::Ready(written) = keeper.poll(cx, self.engine.now())
+                && let Poll::Ready(written) = keeper.poll(cx, || self.engine.now())
             {
                 return Poll::Ready(Woken::Storage(written));
+            }
+            // Before the network, so that whoever waits for it waits for nothing else.
+            let is_free = self.keeper.as_ref().is_some_and(Keeper::is_free);
+            if is_free && self.engine.has_unkept() {
+                return Poll::Ready(Woken::Other);
             }
             if let Poll::Ready(event) = self.swarm.poll_next_unpin(cx) {
                 return Poll::Ready(Woken::Network(Box::new(event.expect("a swarm never ends"))));
             }
-            let is_free = self.keeper.as_ref().is_some_and(Keeper::is_free);
-            if work_left
-                || self.engine.poll_work(cx, leaving)
-                || (is_free && self.engine.has_unkept())
-                || self.timer.poll(cx).is_ready()
-            {
+            if work_left || self.engine.poll_work(cx, leaving) || self.timer.poll(cx).is_ready() {
                 return Poll::Ready(Woken::Other);
             }
             Poll::Pending
@@ -385,8 +389,7 @@ impl Node {
             let Some(keeper) = self.keeper.as_mut().filter(|keeper| keeper.is_writing()) else {
                 return;
             };
-            let now = self.engine.now();
-            let written = poll_fn(|cx| keeper.poll(cx, now)).await;
+            let written = poll_fn(|cx| keeper.poll(cx, || self.engine.now())).await;
             self.on_written(written);
             if !self.engine.has_unkept() {
                 return;

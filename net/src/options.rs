@@ -17,6 +17,9 @@ pub struct Options {
     /// The last event of an opening of the same storage that was closed for this one to go on from; see
     /// [`Replica::go_on_from`](gossipstore_core::replica::Replica::go_on_from).
     pub goes_on_from: Option<Dot>,
+    /// Whether another process may have the storage open still, and is to lose it: what it writes from then on fails, and its store ends
+    /// with [`StoreError::Superseded`](crate::StoreError::Superseded).
+    pub takes_over: bool,
 }
 
 /// A server that tells a browser its public address (`stun:`) or passes on what finds no path (`turn:`).
@@ -39,6 +42,7 @@ impl Options {
             relays: Vec::new(),
             ice: Vec::new(),
             goes_on_from: None,
+            takes_over: false,
         }
     }
 
@@ -51,6 +55,12 @@ impl Options {
     /// Find direct paths with the help of these servers.
     pub fn ice(mut self, servers: impl IntoIterator<Item = IceServer>) -> Self {
         self.ice = servers.into_iter().collect();
+        self
+    }
+
+    /// Take the storage from whoever has it open.
+    pub fn takes_over(mut self, takes_over: bool) -> Self {
+        self.takes_over = takes_over;
         self
     }
 

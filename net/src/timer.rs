@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use futures_timer::Delay;
 use gossipstore_core::time::Timestamp;
 
-/// The one timer of the loop.
+/// The one timer of the loop. It may fire before its time: the loop looks what is due, and sets it anew.
 #[derive(Debug, Default)]
 pub(crate) struct Timer {
     /// A timer that has fired must not be polled again before it is set: on wasm that panics.
@@ -18,11 +18,12 @@ pub(crate) struct Timer {
 
 impl Timer {
     pub(crate) fn set(&mut self, at: Option<Timestamp>, now: Timestamp) {
-        if self.armed.as_ref().map(|(at, _)| *at) != at {
+        let Some(at) = at else { return };
+        // What is put off with each write is not worth a new timer each time.
+        if self.armed.as_ref().is_none_or(|(armed, _)| *armed > at) {
             // A moment that has passed is waited for a moment longer, so that the network gets its turn.
-            let delay =
-                |at: Timestamp| Delay::new(Duration::from_millis(at.0.saturating_sub(now.0).clamp(1, DELAY_MS_MAX)));
-            self.armed = at.map(|at| (at, delay(at)));
+            let delay = Duration::from_millis(at.0.saturating_sub(now.0).clamp(1, DELAY_MS_MAX));
+            self.armed = Some((at, Delay::new(delay)));
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, channel::oneshot};
 use gossipstore_core::{
     disk::Transaction,
     replica::{Call, Command, CommandError, Key, Write},
@@ -29,7 +29,11 @@ struct Open {
 
 impl Open {
     async fn new(storage: impl Storage) -> Result<Self, OpenError> {
-        let (node, handle) = open_stored(Options::new("kept"), storage).await?;
+        Self::with(Options::new("kept"), storage).await
+    }
+
+    async fn with(options: Options, storage: impl Storage) -> Result<Self, OpenError> {
+        let (node, handle) = open_stored(options, storage).await?;
         let node = tokio::spawn(node.run());
         Ok(Self { handle, node })
     }
@@ -213,7 +217,7 @@ async fn what_is_damaged_is_told_and_left_as_it_is() {
     record[0] ^= 1;
     let changes = [(key, Some(record))].into();
     storage
-        .write(Arc::new(Transaction { changes }))
+        .write(Arc::new(Transaction { changes, guard: None }))
         .await
         .expect("it is written");
     let damaged = storage.read(None).await.expect("it is read");
@@ -257,14 +261,32 @@ async fn what_is_called_for_again_after_another_has_taken_over_is_done_once() {
 
 #[tokio::test]
 async fn a_storage_that_another_has_taken_over_ends_the_store() {
-    let storage = Failing::after(0, MemoryStorage::default(), StorageError::Superseded);
-    let open = Open::new(storage).await.expect("nothing is there yet");
-    assert_eq!(open.set("a", b"1").await, Err(StoreError::Superseded));
-    open.node.await.expect("the node does not panic");
+    let storage = MemoryStorage::default();
+    let first = Open::new(storage.clone()).await.expect("nothing is there yet");
+    first.set("a", b"1").await.expect("it is stored");
+    let taking_over = || Options::new("kept").takes_over(true);
+    let second = Open::with(taking_over(), storage.clone()).await.expect("it opens");
+    assert_eq!(first.set("a", b"2").await, Err(StoreError::Superseded));
+    first.node.await.expect("the node does not panic");
     assert_eq!(
-        open.handle.transact(vec![put("b", b"2")]).await,
+        first.handle.transact(vec![put("b", b"2")]).await,
         Err(StoreError::Closed)
     );
+    second.set("c", b"2").await.expect("it is stored");
+    // Of two that do so at the same time, one has it.
+    let (left, right) = futures::join!(
+        Open::with(taking_over(), storage.clone()),
+        Open::with(taking_over(), storage.clone())
+    );
+    let mut written = Vec::new();
+    for store in [second, left.expect("it opens"), right.expect("it opens")] {
+        assert_eq!(
+            (store.get("a"), store.get("c")),
+            (Some(b"1".to_vec()), Some(b"2".to_vec()))
+        );
+        written.push(store.set("d", b"3").await.is_ok());
+    }
+    assert_eq!(written.iter().filter(|written| **written).count(), 1, "{written:?}");
 }
 
 #[tokio::test]
@@ -314,6 +336,58 @@ async fn what_was_not_stored_for_lack_of_room_is_stored_when_there_is_room() {
         (again.get("a"), again.get("b")),
         (Some(b"1".to_vec()), Some(b"2".to_vec()))
     );
+}
+
+/// A storage that is taken away when it is told to.
+#[derive(Debug)]
+struct Wiped {
+    inner: MemoryStorage,
+    told: Option<oneshot::Receiver<()>>,
+}
+
+impl Storage for Wiped {
+    fn kind(&self) -> StorageKind {
+        StorageKind::File
+    }
+
+    fn read(&mut self, after: Option<&[u8]>) -> Pending<Result<Vec<Record>, StorageError>> {
+        self.inner.read(after)
+    }
+
+    fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
+        self.inner.write(transaction)
+    }
+
+    fn gone(&mut self) -> Pending<String> {
+        let told = self.told.take().expect("it is asked once");
+        Box::pin(async move {
+            told.await.expect("it is told");
+            "wiped".to_owned()
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_storage_that_is_taken_away_while_nobody_writes_is_noticed() {
+    let (tell, told) = oneshot::channel();
+    let inner = MemoryStorage::default();
+    let store = Open::new(Wiped {
+        inner,
+        told: Some(told),
+    })
+    .await
+    .expect("it opens");
+    store.set("a", b"1").await.expect("it is stored");
+    let mut events = store.handle.events();
+    tell.send(()).expect("it is listened to");
+    loop {
+        if let NodeEvent::StorageFailed(failure) = events.next().await.expect("it is open") {
+            break assert!(failure.reason.ends_with("wiped"), "{}", failure.reason);
+        }
+    }
+    assert_eq!(store.handle.status().storage.kind, StorageKind::Memory);
+    assert_eq!(store.set("b", b"2").await, Ok(()));
+    store.close().await;
 }
 
 #[tokio::test]

@@ -313,8 +313,8 @@ impl Engine {
         #[wasm_bindgen(js_name = takesOver)] takes_over: bool,
         listener: Function,
     ) -> Result<Engine, Failure> {
-        let options = OpenOptions::read(options)?;
-        let storage = crate::indexed_db::IndexedDb::open(&options.name, takes_over).await?;
+        let options = OpenOptions::read(options)?.takes_over(takes_over);
+        let storage = crate::indexed_db::IndexedDb::open(&options.name).await?;
         let (node, handle) = gossipstore_net::open_stored(options, storage).await?;
         Ok(Self::start(node, handle, listener))
     }

@@ -1,10 +1,8 @@
 //! A storage in the browser's IndexedDB: one database a store, with the records under binary keys in one object store.
 //!
-//! Tabs agree elsewhere on which of them has the store open. One that was taken for dead may come back, as a frozen tab does, and go on
-//! writing before it hears of that. So there is a second object store: a tab that takes over marks the term of the one before as over,
-//! and each transaction adds and deletes the mark of its own term, which fails, and the whole transaction with it, where it stands
-//! already. Nothing of a transaction waits for an answer, so a tab that is frozen leaves none open behind which others would wait (in
-//! Firefox the transaction ends by itself instead; see [`heeds_errors_while_committing`]).
+//! The guard of a transaction is a record that is added, not put: that fails where one stands already, and the whole transaction with it.
+//! Nothing of a transaction waits for an answer, so a tab that is frozen leaves none open behind which others would wait (in Firefox the
+//! transaction ends by itself instead; see [`heeds_errors_while_committing`]).
 //!
 //! Transactions that write are asked to be strict: they are done when the disk has them, not when the system promises to write them.
 
@@ -28,16 +26,9 @@ use web_sys::{
     IdbTransaction,
 };
 
-/// The version of the database's shape, which is two object stores; that of what is in it is the records' own business.
+/// The version of the database's shape, which is one object store; that of what is in it is the records' own business.
 const VERSION: u32 = 1;
 const RECORDS: &str = "records";
-const TERMS: &str = "terms";
-
-/// Under which key of the terms the present one is noted. Those that are over are marked under their own numbers.
-const PRESENT: &str = "present";
-
-/// How many terms are remembered to be over: more tabs than these are not frozen and taken over from before the first is closed.
-const TERMS_OVER_MAX: u32 = 4_096;
 
 /// How many records are read in one call: at first, since nobody knows how long they are, and at most.
 const READ_FIRST: usize = 64;
@@ -50,7 +41,7 @@ extern "C" {
     type Database;
 
     #[wasm_bindgen(method, catch, js_name = transaction)]
-    fn transact(this: &Database, stores: &Array, mode: &str, options: &JsValue) -> Result<IdbTransaction, JsValue>;
+    fn transact(this: &Database, stores: &JsValue, mode: &str, options: &JsValue) -> Result<IdbTransaction, JsValue>;
 
     #[wasm_bindgen(extends = IdbTransaction)]
     type Committing;
@@ -64,12 +55,23 @@ extern "C" {
 #[derive(Debug)]
 pub struct IndexedDb {
     database: IdbDatabase,
-    term: u32,
+    /// What each transaction is begun with.
+    stores: JsValue,
+    strictly: JsValue,
     /// How many records to read in the next call.
     count: Rc<Cell<usize>>,
     /// Why the browser has closed it, if it has.
-    gone: Rc<RefCell<Option<String>>>,
-    listeners: [Option<Closure<dyn FnMut()>>; 2],
+    gone: Rc<RefCell<Gone>>,
+    /// Hear of that.
+    _listeners: [Closure<dyn FnMut()>; 2],
+    endings: Endings,
+}
+
+/// Whether the browser has closed a database, and whom to tell.
+#[derive(Debug, Default)]
+struct Gone {
+    reason: Option<String>,
+    tell: Option<oneshot::Sender<String>>,
 }
 
 impl IndexedDb {
@@ -78,11 +80,11 @@ impl IndexedDb {
         format!("gossipstore/{store}")
     }
 
-    /// Opens the database of a store, or makes it. With `takes_over`, whoever had it open before cannot write any more.
+    /// Opens the database of a store, or makes it.
     ///
     /// # Errors
     /// When there is no IndexedDB here, or the browser refuses it.
-    pub async fn open(store: &str, takes_over: bool) -> Result<Self, StorageError> {
+    pub async fn open(store: &str) -> Result<Self, StorageError> {
         let request = factory()?
             .open_with_u32(&Self::name_of(store), VERSION)
             .map_err(|error| failed(&error))?;
@@ -91,21 +93,23 @@ impl IndexedDb {
             Closure::once(move || {
                 // It fails if the browser has taken the request back meanwhile, which the request says by itself.
                 if let Ok(database) = request.result() {
-                    let database = database.unchecked_into::<IdbDatabase>();
-                    for store in [RECORDS, TERMS] {
-                        let _ = database.create_object_store(store);
-                    }
+                    let _ = database.unchecked_into::<IdbDatabase>().create_object_store(RECORDS);
                 }
             })
         };
         request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
         let database: IdbDatabase = outcome(request.into()).await?.unchecked_into();
 
-        let gone = Rc::new(RefCell::new(None));
+        let gone = Rc::new(RefCell::new(Gone::default()));
         let note = |why: &'static str| {
             let (gone, database) = (Rc::clone(&gone), database.clone());
             Closure::<dyn FnMut()>::new(move || {
-                gone.borrow_mut().get_or_insert_with(|| why.to_owned());
+                let Gone { reason, tell } = &mut *gone.borrow_mut();
+                reason.get_or_insert_with(|| why.to_owned());
+                if let Some(tell) = tell.take() {
+                    // Nobody listens any more, if that fails.
+                    let _ = tell.send(why.to_owned());
+                }
                 database.close();
             })
         };
@@ -114,19 +118,18 @@ impl IndexedDb {
         database.set_onclose(Some(closed.as_ref().unchecked_ref()));
         // Who would delete it waits until nobody has it open.
         database.set_onversionchange(Some(superseded.as_ref().unchecked_ref()));
-        let mut opened = Self {
+        let strictly = js_sys::Object::new();
+        // Setting a property of a fresh object cannot fail.
+        let _ = Reflect::set(&strictly, &"durability".into(), &"strict".into());
+        Ok(Self {
             database,
-            term: 0,
+            stores: RECORDS.into(),
+            strictly: strictly.into(),
             count: Rc::new(Cell::new(READ_FIRST)),
             gone,
-            listeners: [Some(closed), Some(superseded)],
-        };
-        opened.term = opened.present().await?;
-        // Another may be about to do the same: who comes second fails, and follows it.
-        while takes_over && !opened.end_term().await? {
-            opened.term = opened.present().await?;
-        }
-        Ok(opened)
+            _listeners: [closed, superseded],
+            endings: Endings::new(),
+        })
     }
 
     /// Deletes all that is kept of a store. Whoever has it open is told that it is gone.
@@ -139,57 +142,21 @@ impl IndexedDb {
         outcome(request.into()).await.map(|_| ())
     }
 
-    /// The number of the present term.
-    async fn present(&self) -> Result<u32, StorageError> {
-        let (_, terms) = self.begin(&[TERMS], "readonly")?;
-        let request = terms.get(&PRESENT.into()).map_err(|error| failed(&error))?;
-        Ok(outcome(request).await?.as_f64().unwrap_or_default() as u32)
-    }
-
-    /// Marks the present term as over and begins the next. Returns whether nobody else has.
-    async fn end_term(&mut self) -> Result<bool, StorageError> {
-        let (begun, terms) = self.begin(&[TERMS], "readwrite")?;
-        let (over, next) = (JsValue::from(self.term), JsValue::from(self.term + 1));
-        let ask = || {
-            if let Some(old) = self.term.checked_sub(TERMS_OVER_MAX) {
-                terms.delete(&old.into())?;
-            }
-            terms.add_with_key(&JsValue::TRUE, &over)?;
-            terms.put_with_key(&next, &PRESENT.into())
-        };
-        ask().map_err(|error| failed(&error))?;
-        match ended(begun).await {
-            Ok(()) => {
-                self.term += 1;
-                Ok(true)
-            }
-            Err(StorageError::Superseded) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Begins a transaction on some object stores; gives the first of them.
-    fn begin(&self, stores: &[&str], mode: &str) -> Result<(IdbTransaction, IdbObjectStore), StorageError> {
-        if let Some(reason) = &*self.gone.borrow() {
+    /// Begins a transaction.
+    fn begin(&self, mode: &str) -> Result<(IdbTransaction, IdbObjectStore), StorageError> {
+        if let Some(reason) = &self.gone.borrow().reason {
             return Err(StorageError::Gone { reason: reason.clone() });
         }
-        let options = js_sys::Object::new();
-        // Setting a property of a fresh object cannot fail.
-        let _ = Reflect::set(&options, &"durability".into(), &"strict".into());
         let database: &Database = self.database.unchecked_ref();
         let transaction = database
-            .transact(
-                &stores.iter().map(|store| JsValue::from_str(store)).collect(),
-                mode,
-                &options,
-            )
+            .transact(&self.stores, mode, &self.strictly)
             .map_err(|error| failed(&error))?;
-        let first = transaction.object_store(stores[0]).map_err(|error| failed(&error))?;
-        Ok((transaction, first))
+        let records = transaction.object_store(RECORDS).map_err(|error| failed(&error))?;
+        Ok((transaction, records))
     }
 
     fn ask(&self, after: Option<&[u8]>) -> Result<[IdbRequest; 2], StorageError> {
-        let (_, records) = self.begin(&[RECORDS], "readonly")?;
+        let (_, records) = self.begin("readonly")?;
         let count = u32::try_from(self.count.get()).unwrap_or(u32::MAX);
         let range = match after {
             Some(key) => IdbKeyRange::lower_bound_with_open(&bytes_to_js(key), true).map(JsValue::from),
@@ -205,16 +172,21 @@ impl IndexedDb {
     }
 
     fn put_all(&self, transaction: &Transaction) -> Result<IdbTransaction, StorageError> {
-        let (begun, records) = self.begin(&[RECORDS, TERMS], "readwrite")?;
+        let (begun, records) = self.begin("readwrite")?;
         let ask = || {
-            let (terms, term) = (begun.object_store(TERMS)?, JsValue::from(self.term));
-            terms.add_with_key(&JsValue::TRUE, &term)?;
-            terms.delete(&term)?;
-            for (key, change) in &transaction.changes {
-                let key = bytes_to_js(key);
+            let Transaction { changes, guard } = transaction;
+            let guard = guard.as_ref();
+            if let Some(guard) = guard.filter(|guard| !matches!(changes.get(*guard), Some(Some(_)))) {
+                let key = bytes_to_js(guard);
+                records.add_with_key(&key, &key)?;
+                records.delete(&key)?;
+            }
+            for (key, change) in changes {
+                let js = bytes_to_js(key);
                 match change {
-                    Some(record) => records.put_with_key(&bytes_to_js(record), &key)?,
-                    None => records.delete(&key)?,
+                    Some(record) if guard == Some(key) => records.add_with_key(&bytes_to_js(record), &js)?,
+                    Some(record) => records.put_with_key(&bytes_to_js(record), &js)?,
+                    None => records.delete(&js)?,
                 };
             }
             Ok(())
@@ -232,7 +204,6 @@ impl Drop for IndexedDb {
     fn drop(&mut self) {
         self.database.set_onclose(None);
         self.database.set_onversionchange(None);
-        self.listeners = [None, None];
         self.database.close();
     }
 }
@@ -264,8 +235,20 @@ impl Storage for IndexedDb {
 
     fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
         let begun = self.put_all(&transaction);
-        let ended = begun.map(ended);
+        let ended = begun.map(|begun| self.endings.of(begun));
         Box::pin(async move { ended?.await })
+    }
+
+    fn gone(&mut self) -> Pending<String> {
+        let (tell, told) = oneshot::channel();
+        self.gone.borrow_mut().tell = Some(tell);
+        Box::pin(async move {
+            match told.await {
+                Ok(reason) => reason,
+                // The storage itself is dropped.
+                Err(_) => std::future::pending().await,
+            }
+        })
     }
 }
 
@@ -293,24 +276,69 @@ fn outcome(request: IdbRequest) -> impl Future<Output = Result<JsValue, StorageE
     }
 }
 
-/// What becomes of a transaction of which all is asked. It is listened to from now on, whenever the future is polled.
-fn ended(begun: IdbTransaction) -> impl Future<Output = Result<(), StorageError>> {
-    let (ended, listeners) = first_of(&begun, ["complete", "abort"]);
-    if heeds_errors_while_committing() {
-        // Older browsers end a transaction by themselves.
-        let _ = begun.unchecked_ref::<Committing>().commit();
+/// Hears how the transaction under way ends, of which there is one at a time. Made once: each function that the browser can call costs as
+/// much as a request.
+#[derive(Debug)]
+struct Endings {
+    tell: Rc<RefCell<Option<oneshot::Sender<bool>>>>,
+    complete: Closure<dyn FnMut()>,
+    abort: Closure<dyn FnMut()>,
+    commits: bool,
+    under_way: Option<IdbTransaction>,
+}
+
+impl Endings {
+    fn new() -> Self {
+        let tell = Rc::new(RefCell::new(None::<oneshot::Sender<bool>>));
+        let hear = |is_complete| {
+            let tell = Rc::clone(&tell);
+            Closure::<dyn FnMut()>::new(move || {
+                if let Some(tell) = tell.borrow_mut().take() {
+                    // Nobody waits any more, if that fails.
+                    let _ = tell.send(is_complete);
+                }
+            })
+        };
+        Self {
+            complete: hear(true),
+            abort: hear(false),
+            commits: heeds_errors_while_committing(),
+            under_way: None,
+            tell,
+        }
     }
-    async move {
-        let _listeners = listeners;
-        match ended.await {
-            Ok("complete") => Ok(()),
-            _ => Err(refused(begun.error()).await),
+
+    /// What becomes of a transaction of which all is asked. It is listened to from now on, whenever the future is polled.
+    fn of(&mut self, begun: IdbTransaction) -> impl Future<Output = Result<(), StorageError>> + use<> {
+        let (tell, told) = oneshot::channel();
+        *self.tell.borrow_mut() = Some(tell);
+        self.under_way = Some(begun.clone());
+        begun.set_oncomplete(Some(self.complete.as_ref().unchecked_ref()));
+        begun.set_onabort(Some(self.abort.as_ref().unchecked_ref()));
+        if self.commits {
+            // Older browsers end a transaction by themselves.
+            let _ = begun.unchecked_ref::<Committing>().commit();
+        }
+        async move {
+            match told.await {
+                Ok(true) => Ok(()),
+                _ => Err(refused(begun.error()).await),
+            }
+        }
+    }
+}
+
+impl Drop for Endings {
+    fn drop(&mut self) {
+        if let Some(begun) = &self.under_way {
+            begun.set_oncomplete(None);
+            begun.set_onabort(None);
         }
     }
 }
 
 /// Whether a transaction that was told to commit is aborted when a request of it fails, as the standard has it. Firefox carries out the
-/// rest, and with it what the mark of a term is to prevent; there the transaction ends by itself, a moment later. Told by a class that
+/// rest, and with it what the guard is to prevent; there the transaction ends by itself, a moment later. Told by a class that
 /// only its engine has: to try it out would take two transactions at each opening.
 fn heeds_errors_while_committing() -> bool {
     !Reflect::has(&js_sys::global(), &"InternalError".into()).unwrap_or(false)
@@ -376,7 +404,7 @@ async fn refused(error: Option<DomException>) -> StorageError {
             let (used, quota) = estimate().await.unzip();
             StorageError::Full { used, quota }
         }
-        // Nothing is added but the marks of terms.
+        // Nothing is added but guards.
         Some(error) if error.name() == "ConstraintError" => StorageError::Superseded,
         Some(error) => failed(&error),
         None => StorageError::Failed {

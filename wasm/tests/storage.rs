@@ -15,12 +15,13 @@ use wasm_bindgen_test::*;
 wasm_bindgen_test_configure!(run_in_browser);
 
 async fn open(store: &str) -> IndexedDb {
-    IndexedDb::open(store, false).await.expect("it opens")
+    IndexedDb::open(store).await.expect("it opens")
 }
 
 fn one(key: &[u8], record: &[u8]) -> Arc<Transaction> {
     Arc::new(Transaction {
         changes: [(key.to_vec(), Some(record.to_vec()))].into(),
+        guard: None,
     })
 }
 
@@ -53,27 +54,18 @@ async fn what_is_deleted_under_an_open_store_is_told_and_not_made_anew() {
 }
 
 #[wasm_bindgen_test]
-async fn who_is_taken_over_from_cannot_write_any_more() {
-    let mut first = open("terms").await;
-    first.write(one(b"a", b"first")).await.expect("it is written");
-    let under_way = first.write(one(b"b", b"first"));
-    let mut second = IndexedDb::open("terms", true).await.expect("it opens");
-    under_way.await.expect("it was asked for before");
-    let late = first.write(one(b"a", b"late")).await;
-    assert_eq!(late, Err(StorageError::Superseded));
-    second.write(one(b"c", b"second")).await.expect("it is written");
-    // Who opens it when the one before has ended goes on.
-    let mut third = open("terms").await;
-    third.write(one(b"c", b"third")).await.expect("it is written");
-    second.write(one(b"d", b"second")).await.expect("it shares the term");
-
-    let (left, right) = join(IndexedDb::open("terms", true), IndexedDb::open("terms", true)).await;
-    let mut written = Vec::new();
-    for mut storage in [left.expect("it opens"), right.expect("it opens"), second, third, first] {
-        written.push(storage.write(one(b"e", b"last")).await.is_ok());
-    }
-    assert_eq!(written.iter().filter(|written| **written).count(), 1, "{written:?}");
-    let records = open("terms").await.read(None).await.expect("it is read");
-    assert_eq!(records.first(), Some(&(b"a".to_vec(), b"first".to_vec())));
-    assert_eq!(records.len(), 5);
+async fn of_two_that_write_under_one_guard_one_does() {
+    let (mut first, mut second) = (open("guarded").await, open("guarded").await);
+    let guarded = |by: &[u8]| {
+        let changes = [(b"1".to_vec(), Some(by.to_vec())), (by.to_vec(), Some(Vec::new()))].into();
+        let guard = Some(b"1".to_vec());
+        Arc::new(Transaction { changes, guard })
+    };
+    let (left, right) = join(first.write(guarded(b"first")), second.write(guarded(b"second"))).await;
+    assert_eq!((left, right), (Ok(()), Err(StorageError::Superseded)));
+    let records = second.read(None).await.expect("it is read");
+    assert_eq!(
+        records,
+        [(b"1".to_vec(), b"first".to_vec()), (b"first".to_vec(), Vec::new())]
+    );
 }

@@ -17,6 +17,11 @@
 //! one by one costs one small record each, what lies on the disk is little more than what lives, and of entries that died nothing
 //! is left, whatever their number.
 //!
+//! A process that had the disk may be taken for dead and be alive, like a tab that was frozen. So commits are numbered without a hole,
+//! each transaction is carried out only if nothing stands under the number of the next commit ([`Transaction::guard`]), and whoever
+//! takes the disk over uses that number up, by an empty commit: a *void* ([`Opening::seizure`]). What the other still writes is then
+//! refused. Voids stay when the journal is cut.
+//!
 //! Pages are in the order of keys, not of dots: an overwrite then changes one page and leaves no hole in another, and one key or a
 //! range of them can be read without the others.
 //!

@@ -8,7 +8,7 @@ use core::mem;
 
 use super::{
     Disk, DiskError, Sizes, commit, page,
-    record::{Key as RecordKey, unseal},
+    record::{Key as RecordKey, Transaction, unseal},
     ring,
     state::State,
     writing::{FIRST_COMMIT, Found},
@@ -42,7 +42,8 @@ pub struct Opening {
     absent: BTreeMap<Dot, (usize, ContentHash, usize)>,
     /// Where the page after the last that was taken begins, by what that says: nowhere, if it is the last. `None` before any.
     next_page: Option<Option<Key>>,
-    /// Whether all pages are read.
+    /// Whether all commits are read, and all pages.
+    past_commits: bool,
     past_pages: bool,
 }
 
@@ -74,6 +75,7 @@ impl Opening {
             page: None,
             absent: BTreeMap::new(),
             next_page: None,
+            past_commits: false,
             past_pages: false,
         }
     }
@@ -89,6 +91,7 @@ impl Opening {
         if parsed != RecordKey::State && self.state.is_none() {
             return Err(DiskError::StateMissing);
         }
+        self.past_commits = !matches!(parsed, RecordKey::State | RecordKey::Commit(_));
         match parsed {
             RecordKey::State => self.state(payload)?,
             RecordKey::Commit(number) => self.commit(number, payload)?,
@@ -118,14 +121,38 @@ impl Opening {
         Ok(())
     }
 
+    /// Whether all commits are taken, for which others were taken that come after them.
+    pub fn is_past_commits(&self) -> bool {
+        self.past_commits
+    }
+
+    /// What takes the disk from whoever else may have it, once all commits are taken: a void in the place of its next commit. If the guard
+    /// does not let it, somebody has written meanwhile, and all is to be read again. After it, too: what was taken may be out of date.
+    pub fn seizure(&self) -> Transaction {
+        let number = self.next_commit().unwrap_or(FIRST_COMMIT);
+        let mut transaction = Transaction::default();
+        if self.state.is_none() {
+            transaction.put(RecordKey::State, State::nothing(self.store).encode());
+        }
+        transaction.guard = Some(RecordKey::Commit(number).bytes());
+        transaction.put(RecordKey::Commit(number), Vec::new());
+        transaction
+    }
+
+    fn next_commit(&self) -> Option<u64> {
+        let first = self.state.as_ref()?.first;
+        Some(self.found.journal.last().map_or(first, |(number, ..)| number + 1))
+    }
+
     /// All records are taken. `None` when there were none.
     ///
     /// # Errors
     /// When records are missing.
     pub fn finish(mut self) -> Result<Option<Opened>, DiskError> {
         self.end_pages()?;
-        let Some(state) = self.state else { return Ok(None) };
-        let next_commit = self.found.journal.last().map_or(state.first, |(number, ..)| number + 1);
+        let (Some(next_commit), Some(state)) = (self.next_commit(), self.state) else {
+            return Ok(None);
+        };
         if next_commit < state.known {
             return Err(DiskError::CommitMissing(next_commit));
         }
@@ -164,8 +191,11 @@ impl Opening {
 
     fn commit(&mut self, number: u64, payload: &[u8]) -> Result<(), DiskError> {
         let key = RecordKey::Commit(number);
-        let first = self.state.as_ref().map_or(0, |state| state.first);
-        let expected = self.found.journal.last().map_or(first, |(last, ..)| last + 1);
+        let expected = self.next_commit().unwrap_or(FIRST_COMMIT);
+        if payload.is_empty() && number < expected && self.found.journal.is_empty() {
+            self.found.voids.push_back(number);
+            return Ok(());
+        }
         if number != expected {
             return Err(DiskError::CommitMissing(expected));
         }

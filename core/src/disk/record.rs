@@ -13,6 +13,9 @@ use crate::{
 pub struct Transaction {
     /// What stands under each key afterwards, in place of what may be there: a record or, with `None`, none.
     pub changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// The key under which nothing may stand before. Where something does, another process keeps the replica now, and nothing of the
+    /// transaction is carried out.
+    pub guard: Option<Vec<u8>>,
 }
 
 impl Transaction {
@@ -21,20 +24,29 @@ impl Transaction {
         self.changes.is_empty()
     }
 
+    /// Makes the next one part of it.
+    pub fn join(&mut self, next: Self) {
+        self.changes.extend(next.changes);
+    }
+
     /// How many bytes it writes.
     pub fn bytes(&self) -> usize {
         let bytes = |(key, record): (&Vec<u8>, &Option<Vec<u8>>)| key.len() + record.as_ref().map_or(0, Vec::len);
         self.changes.iter().map(bytes).sum()
     }
 
-    /// Carries it out on a map of records.
-    pub fn carry_out(self, records: &mut BTreeMap<Vec<u8>, Vec<u8>>) {
+    /// Carries it out on a map of records. Returns whether its guard lets it.
+    pub fn carry_out(self, records: &mut BTreeMap<Vec<u8>, Vec<u8>>) -> bool {
+        if self.guard.is_some_and(|guard| records.contains_key(&guard)) {
+            return false;
+        }
         for (key, change) in self.changes {
             match change {
                 Some(record) => records.insert(key, record),
                 None => records.remove(&key),
             };
         }
+        true
     }
 
     pub(super) fn put(&mut self, key: Key<'_>, payload: Vec<u8>) {

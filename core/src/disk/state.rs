@@ -11,7 +11,7 @@
 
 use alloc::vec::Vec;
 
-use super::{DiskError, FORMAT, record::Key};
+use super::{DiskError, FORMAT, record::Key, writing::FIRST_COMMIT};
 use crate::{
     causality::{Frontier, VersionVector},
     id::{AuthorId, Dot, StoreId},
@@ -35,6 +35,18 @@ pub(super) struct State {
 }
 
 impl State {
+    /// That of a disk on which nothing is yet.
+    pub(super) fn nothing(store: StoreId) -> Self {
+        Self {
+            store,
+            first: FIRST_COMMIT,
+            known: FIRST_COMMIT,
+            vector: VersionVector::new(),
+            frontier: Frontier::default(),
+            calls: Calls::default(),
+        }
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::from([FORMAT]);
         out.extend(self.store.0);

@@ -13,13 +13,17 @@ use super::{
     state::State,
 };
 use crate::{
-    causality::{Frontier, Key, Value, VersionVector},
+    causality::{Key, Value},
     id::{Dot, StoreId},
     store::{Batch, BatchId, Calls, Entry, Scan, Store},
 };
 
 /// The number of the first commit ever.
 pub(super) const FIRST_COMMIT: u64 = 1;
+
+/// How many voids are kept. Each stands in the way of one process that had the disk taken from it and may still come back; one that
+/// comes back after so many others is a process that slept through as many of them.
+const VOIDS_MAX: usize = 1_024;
 
 /// Keeps the book of what is on a disk and says what to write. Only one transaction may be under way at a time: what comes in the
 /// meantime becomes one commit, so that many writers share a flush and a single one waits for nobody.
@@ -36,6 +40,8 @@ pub struct Disk {
     journal: VecDeque<(u64, usize)>,
     journal_bytes: usize,
     next_commit: u64,
+    /// The numbers that processes which had the disk before could not use any more, as far as they are not in the journal.
+    voids: VecDeque<u64>,
     /// The next commit, as far as it is known, and the last batch in it.
     waiting: Vec<u8>,
     last_waiting: Option<BatchId>,
@@ -61,6 +67,7 @@ pub(super) struct Found {
     /// Keys of which the journal says, in one commit or another, that something died.
     pub(super) outdated: Vec<Key>,
     pub(super) next_commit: u64,
+    pub(super) voids: VecDeque<u64>,
     pub(super) segments: Vec<u64>,
     pub(super) ring_written: u64,
     pub(super) calls: Calls,
@@ -84,6 +91,7 @@ impl Disk {
             journal: VecDeque::new(),
             journal_bytes: 0,
             next_commit: FIRST_COMMIT,
+            voids: VecDeque::new(),
             waiting: Vec::new(),
             last_waiting: None,
             bodies: BTreeMap::new(),
@@ -115,6 +123,7 @@ impl Disk {
             }
         }
         disk.next_commit = found.next_commit;
+        disk.voids = found.voids;
         disk.segments = found.segments.into();
         disk.ring_written = found.ring_written;
         disk.calls = found.calls;
@@ -134,12 +143,9 @@ impl Disk {
         disk.write_page(Key::new(), FIRST_COMMIT, store, &mut all, &mut image);
         disk.write_ring(store, &mut image);
         let state = State {
-            store: id,
-            first: FIRST_COMMIT,
-            known: FIRST_COMMIT,
             vector: store.vector().clone(),
             frontier: store.frontier().clone(),
-            calls: Calls::default(),
+            ..State::nothing(id)
         };
         image.put(RecordKey::State, state.encode());
         image
@@ -169,7 +175,12 @@ impl Disk {
     /// The next transaction, and the batch up to which all are durable with it. Comes once the one before is done, and all that the
     /// replica had put out is taken. `idle` says that there is nothing better to do than to tidy up.
     pub fn next(&mut self, store: &Store, idle: bool) -> Option<(Option<BatchId>, Transaction)> {
-        let mut transaction = Transaction::default();
+        // Whoever takes the disk over uses the number up, by a commit or by a void.
+        let guard = Some(RecordKey::Commit(self.next_commit).bytes());
+        let mut transaction = Transaction {
+            guard,
+            ..Transaction::default()
+        };
         let last = self.last_waiting.take();
         if last.is_some() {
             self.commit(&mut transaction);
@@ -205,15 +216,7 @@ impl Disk {
         if !self.begun {
             self.begun = true;
             // Nothing is durable yet, whatever the replica holds.
-            let nothing = State {
-                store: self.store,
-                first: self.next_commit,
-                known: self.next_commit,
-                vector: VersionVector::new(),
-                frontier: Frontier::default(),
-                calls: Calls::default(),
-            };
-            transaction.put(RecordKey::State, nothing.encode());
+            transaction.put(RecordKey::State, State::nothing(self.store).encode());
         }
         for (dot, value) in mem::take(&mut self.bodies) {
             transaction.put(RecordKey::Body(dot), value.to_vec());
@@ -244,6 +247,15 @@ impl Disk {
         }
         for (number, length) in self.journal.drain(..superfluous) {
             self.journal_bytes -= length;
+            if length == 0 {
+                self.voids.push_back(number);
+            } else {
+                transaction.delete(RecordKey::Commit(number));
+            }
+        }
+        while self.voids.len() > VOIDS_MAX
+            && let Some(number) = self.voids.pop_front()
+        {
             transaction.delete(RecordKey::Commit(number));
         }
         self.write_ring(store, transaction);

@@ -62,7 +62,9 @@ impl Replica {
     }
 
     fn wish(&self, id: CommandId, call: Option<Call>, command: Command) -> Result<Wish, CommandError> {
-        if let Some(failure) = &self.refused {
+        if let Some(failure) = &self.refused
+            && !(failure.is_full && command.only_deletes())
+        {
             return Err(CommandError::StorageFails(failure.clone()));
         }
         let what = match command {
@@ -127,6 +129,15 @@ impl Replica {
             (None, _) => Ok(()),
         };
         self.outputs.push_back(Output::Reply { id, result });
+    }
+}
+
+impl Command {
+    fn only_deletes(&self) -> bool {
+        match self {
+            Self::Transact(writes) => writes.iter().all(|write| matches!(write, Write::Delete { .. })),
+            Self::Clear => true,
+        }
     }
 }
 

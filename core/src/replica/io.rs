@@ -119,7 +119,8 @@ pub enum Input {
         id: BatchId,
     },
     /// What was handed out cannot be stored at present. What it holds is visible and perhaps gossiped, but not durable: the commands that
-    /// wait for it fail, and later ones are refused before anything is changed, until [`Input::Persisted`] says that storage works again.
+    /// wait for it fail, and later ones are refused before anything is changed, until [`Input::Persisted`] says that storage works again;
+    /// where there is no room, all but those that only delete.
     /// What peers send is still taken in, and handed out to be stored after it. The driver must not store a later batch before an
     /// earlier: the disk would hold a vector that covers events it does not hold.
     PersistFailed {
@@ -309,10 +310,7 @@ impl fmt::Display for CommandError {
                 "the counter {key:?} would leave the range of 64-bit integers; delete the key to begin again at 0"
             ),
             Self::NotDurable(StorageFailure { reason, .. }) => {
-                write!(
-                    f,
-                    "the change is visible and not stored, which is tried again: {reason}"
-                )
+                write!(f, "the change is visible and not stored: {reason}")
             }
             Self::StorageFails(StorageFailure { reason, .. }) => write!(f, "nothing was changed: {reason}"),
         }

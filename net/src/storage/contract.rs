@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use gossipstore_core::disk::Transaction;
 
-use super::{READ_BYTES, Record, Storage};
+use super::{READ_BYTES, Record, Storage, StorageError};
 
 /// Puts an empty storage to the test. `open` opens it; what it gave before is dropped by then.
 ///
@@ -49,6 +49,37 @@ pub async fn check<S: Storage>(mut open: impl AsyncFnMut() -> S) {
     same(&mut storage, &model, "what was deleted stays so").await;
     write(&mut storage, &mut model, []).await;
     same(&mut storage, &model, "a transaction without changes changes nothing").await;
+
+    // Guards that are written, deleted and neither, and such that something stands under.
+    for (guard, is_heeded) in [
+        ("guard", false),
+        ("a", false),
+        ("never", false),
+        ("guard", true),
+        ("c", true),
+    ] {
+        let changes = BTreeMap::from([
+            (b"guard".to_vec(), Some(vec![1])),
+            (b"a".to_vec(), None),
+            (b"c".to_vec(), Some(vec![2])),
+        ]);
+        let transaction = Transaction {
+            changes,
+            guard: Some(guard.into()),
+        };
+        assert_eq!(transaction.clone().carry_out(&mut model), !is_heeded);
+        let expected = if is_heeded {
+            Err(StorageError::Superseded)
+        } else {
+            Ok(())
+        };
+        assert_eq!(
+            storage.write(Arc::new(transaction)).await,
+            expected,
+            "the guard {guard:?}"
+        );
+        same(&mut storage, &model, "all is carried out, or nothing").await;
+    }
 }
 
 async fn write(
@@ -63,7 +94,7 @@ async fn write(
             None => model.remove(&key),
         };
     }
-    let written = storage.write(Arc::new(Transaction { changes })).await;
+    let written = storage.write(Arc::new(Transaction { changes, guard: None })).await;
     assert_eq!(written, Ok(()), "a transaction is carried out");
 }
 

@@ -40,7 +40,7 @@ impl Storage for MemoryStorage {
 
     fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
         let mut records = self.records.lock().expect("nothing panics while it is locked");
-        Arc::unwrap_or_clone(transaction).carry_out(&mut records);
-        Box::pin(ready(Ok(())))
+        let is_carried_out = Arc::unwrap_or_clone(transaction).carry_out(&mut records);
+        Box::pin(ready(is_carried_out.then_some(()).ok_or(StorageError::Superseded)))
     }
 }

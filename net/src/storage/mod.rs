@@ -9,7 +9,7 @@ mod memory;
 #[cfg(not(target_arch = "wasm32"))]
 mod redb;
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{error::Error, fmt, future::pending, sync::Arc};
 
 use gossipstore_core::disk::Transaction;
 
@@ -42,9 +42,15 @@ pub trait Storage: fmt::Debug + MaybeSend + 'static {
     /// more.
     fn read(&mut self, after: Option<&[u8]>) -> Pending<Result<Vec<Record>, StorageError>>;
 
-    /// Carries out a transaction, whole or not at all. Resolves when it survives a crash of the process and of the machine. The next
+    /// Carries out a transaction, whole or not at all; not at all where its guard stands already, which is [`StorageError::Superseded`].
+    /// Resolves when it survives a crash of the process and of the machine. The next
     /// call comes after that. A transaction that fails may come again.
     fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>>;
+
+    /// Resolves when what was kept is taken away while nobody writes, with the reason of [`StorageError::Gone`].
+    fn gone(&mut self) -> Pending<String> {
+        Box::pin(pending())
+    }
 }
 
 /// `Send` where there are threads.
@@ -89,9 +95,12 @@ impl fmt::Display for StorageError {
                 quota: Some(quota),
             } => write!(
                 f,
-                "there is no room left: {used} of {quota} bytes are in use; free some, or delete what is not needed"
+                "there is no room left (the system says that {used} of {quota} bytes are in use); free some on the device, or delete what is not needed"
             ),
-            Self::Full { .. } => write!(f, "there is no room left; free some, or delete what is not needed"),
+            Self::Full { .. } => write!(
+                f,
+                "there is no room left; free some on the device, or delete what is not needed"
+            ),
             Self::Superseded => write!(f, "another process has taken the store over"),
             Self::Gone { reason } => write!(f, "what was stored is gone: {reason}"),
             Self::Failed { reason } => write!(f, "{reason}"),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use gossipstore_core::disk::Transaction;
-use redb::{Database, ReadableDatabase as _, TableDefinition, TableError};
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError};
 
 use super::{Pending, READ_BYTES, Record, Storage, StorageError};
 use crate::status::StorageKind;
@@ -61,10 +61,16 @@ impl RedbStorage {
         Ok(records)
     }
 
-    fn carry_out(&self, transaction: &Transaction) -> Result<(), redb::Error> {
+    /// Returns whether the transaction's guard lets it.
+    fn carry_out(&self, transaction: &Transaction) -> Result<bool, redb::Error> {
         let write = self.database.begin_write()?;
         {
             let mut table = write.open_table(RECORDS)?;
+            if let Some(guard) = &transaction.guard
+                && table.get(&guard[..])?.is_some()
+            {
+                return Ok(false);
+            }
             for (key, change) in &transaction.changes {
                 match change {
                     Some(record) => table.insert(&key[..], &record[..])?,
@@ -73,7 +79,7 @@ impl RedbStorage {
             }
         }
         write.commit()?;
-        Ok(())
+        Ok(true)
     }
 
     /// Runs what blocks on a thread that may.
@@ -112,6 +118,10 @@ impl Storage for RedbStorage {
     }
 
     fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
-        self.run(move |storage| storage.carry_out(&transaction))
+        let carried_out = self.run(move |storage| storage.carry_out(&transaction));
+        Box::pin(async move {
+            let is_carried_out = carried_out.await?;
+            is_carried_out.then_some(()).ok_or(StorageError::Superseded)
+        })
     }
 }
