@@ -37,6 +37,10 @@ declare global {
     hide?: (hidden: boolean) => void;
     /** What `changes` told: key, value and origin. */
     changes?: [string, unknown, string][];
+    /** Whether the next message of a kind, on its way from this tab or to it, is lost. */
+    loses?: ((say: string) => boolean) | undefined;
+    /** How many messages were lost. */
+    lost?: { sent: number; received: number };
   }
 }
 
@@ -135,7 +139,7 @@ async function anotherTab(person: Person): Promise<Page> {
   return page;
 }
 
-const MISFORTUNES = ['closed', 'crashed', 'frozen', 'stopped', 'slow'] as const;
+const MISFORTUNES = ['closed', 'crashed', 'frozen', 'stopped', 'paused', 'slow'] as const;
 
 /** What is done over the DevTools protocol. */
 function chromiumOnly(browsers: readonly BrowserName[]): void {
@@ -144,7 +148,7 @@ function chromiumOnly(browsers: readonly BrowserName[]): void {
 
 /**
  * Lets nothing run in a tab any more, as if it were frozen, with a dialog that nobody answers. `Page.setWebLifecycleState` does nothing
- * there, as Playwright has all tabs be visible; a debugger that pauses would throw away messages. Gives how to let it go on.
+ * there, as Playwright has all tabs be visible; while a debugger pauses a tab, messages are thrown away. Gives how to let it go on.
  * @param isTold whether the tab hears of it before, as one that a browser freezes
  */
 async function stop(page: Page, isTold: boolean): Promise<() => Promise<void>> {
@@ -185,6 +189,12 @@ async function befall(
       return stop(page, true);
     case 'stopped':
       return stop(page, false);
+    case 'paused':
+      await cdp.send('Debugger.enable');
+      await cdp.send('Debugger.pause');
+      return async () => {
+        await cdp.send('Debugger.disable');
+      };
     case 'slow':
       await cdp.send('Emulation.setCPUThrottlingRate', { rate: SLOWER });
       return async () => {
@@ -401,6 +411,158 @@ test('a tab that follows is told of changes by the leader, by another that follo
     expected.push([key, `by ${key}`, origin]);
     await expect.poll(() => one.evaluate(() => window.changes)).toEqual(expected);
   }
+});
+
+/** Lets the test say which of the messages between tabs are lost. */
+function loseMessages(): void {
+  const lost = { sent: 0, received: 0 };
+  window.lost = lost;
+  const isLost = ({ name }: BroadcastChannel, message: unknown) =>
+    name.startsWith('gossipstore/') && window.loses?.((message as { say: string }).say) === true;
+  window.BroadcastChannel = class extends BroadcastChannel {
+    constructor(name: string) {
+      super(name);
+      // Before any other listener.
+      this.addEventListener('message', (event) => {
+        if (!isLost(this, event.data)) return;
+        lost.received += 1;
+        event.stopImmediatePropagation();
+      });
+    }
+
+    override postMessage(message: unknown): void {
+      if (isLost(this, message)) lost.sent += 1;
+      else super.postMessage(message);
+    }
+  };
+}
+
+/** Until so many messages were lost. */
+async function lose(page: Page, least: { sent: number; received: number }): Promise<void> {
+  const areLost = (least: { sent: number; received: number }) => {
+    const { sent, received } = window.lost as { sent: number; received: number };
+    return sent >= least.sent && received >= least.received;
+  };
+  await page.waitForFunction(areLost, least, { polling: 50 });
+}
+
+test('what is lost between tabs is said again: every call is carried out once and in its order, every change told once', async ({
+  join,
+}) => {
+  const ada = await join('Ada', { before: loseMessages });
+  const second = await anotherTab(ada);
+  const tabs = new Map([
+    ['leader', ada.page],
+    ['follower', second],
+  ]);
+  await second.evaluate(() => {
+    const told: [string, unknown, string][] = [];
+    window.changes = told;
+    const follow = async (store: GossipStore) => {
+      for await (const { key, value, origin } of store.changes({ prefix: 'w/leader/' }))
+        told.push([key, value, origin]);
+    };
+    void follow((window.gossipstore as { store: GossipStore }).store);
+  });
+  await set(second, 'first', 'with it the leader knows what the tab looks at');
+  for (const [name, page] of tabs) await write(page, name);
+  await Promise.all([...tabs.values()].map(moreWrites));
+
+  // All is lost, though the leader answers pings.
+  const read = second.evaluate(async () => {
+    window.loses = (say) => !['ping', 'pong'].includes(say);
+    const store = window.gossipstore?.store as GossipStore<number>;
+    const reads: Promise<number | undefined>[] = [];
+    const writes: Promise<void>[] = [];
+    for (let n = 0; n < 100; n += 1) {
+      writes.push(store.set('in order', n));
+      reads.push(store.get('in order'));
+    }
+    await Promise.all(writes);
+    return await Promise.all(reads);
+  });
+  await lose(second, { sent: 300, received: 20 });
+  // Ten at a time are. At random: at regular intervals they might always be those that are said again.
+  await second.evaluate(() => {
+    let losing = 0;
+    window.loses = (say) => {
+      if (['ping', 'pong'].includes(say)) return false;
+      if (losing === 0 && Math.random() < 0.01) losing = 10;
+      if (losing === 0) return false;
+      losing -= 1;
+      return true;
+    };
+  });
+  expect(await read).toEqual(Array.from({ length: 100 }, (_, n) => n));
+  await Promise.all([...tabs.values()].map(moreWrites));
+  await second.evaluate(() => {
+    window.loses = undefined;
+  });
+  await Promise.all([...tabs.values()].map(moreWrites));
+
+  for (const [name, page] of tabs) {
+    const { failures, asked, counted, value } = await page.evaluate(async (name) => {
+      const load = window.load as Load;
+      await load.stop();
+      const value = await (window.gossipstore as { store: GossipStore }).store.counter(`n/${name}`).value();
+      return { failures: load.failures, asked: load.asked, counted: load.counted, value };
+    }, name);
+    expect(failures, name).toEqual([]);
+    expect([counted, value], name).toEqual([asked, asked]);
+  }
+  const written = await ada.entries('w/leader/');
+  const told = async () => {
+    const changes = await second.evaluate(() => window.changes ?? []);
+    return changes.map(([key, value]) => [key, value]).sort(([a], [b]) => ((a as string) < (b as string) ? -1 : 1));
+  };
+  await expect.poll(told).toEqual(written);
+  expect(await Promise.all([ada.page, second].map(role))).toEqual(['leader', 'follower']);
+});
+
+test('a tab that follows goes on where it was after a debugger has paused it', async ({ browsers, join }) => {
+  chromiumOnly(browsers);
+  const ada = await join('Ada');
+  const second = await anotherTab(ada);
+  for (const [page, name] of [
+    [ada.page, 'leader'],
+    [second, 'follower'],
+  ] as const) {
+    await write(page, name);
+    await moreWrites(page);
+  }
+  const goOn = await befall(second, 'paused');
+  await moreWrites(ada.page);
+  await goOn?.();
+  await moreWrites(second);
+  for (const page of [second, ada.page]) {
+    const { failures, asked, counted } = await page.evaluate(async () => {
+      const load = window.load as Load;
+      await load.stop();
+      return { failures: load.failures, asked: load.asked, counted: load.counted };
+    });
+    expect(failures).toEqual([]);
+    expect(counted).toBe(asked);
+  }
+  expect(await Promise.all([ada.page, second].map(role))).toEqual(['leader', 'follower']);
+});
+
+test('a tab that is not told who leads asks', async ({ join }) => {
+  const ada = await join('Ada', { before: loseMessages });
+  const second = await anotherTab(ada);
+  const third = await anotherTab(ada);
+  expect(await Promise.all([second, third].map(role))).toEqual(['follower', 'follower']);
+  await third.evaluate(() => {
+    window.loses = (say) => say === 'leading';
+  });
+  await ada.page.close();
+  // That it is about to, and that it does.
+  await lose(third, { sent: 0, received: 2 });
+  await third.evaluate(() => {
+    window.loses = undefined;
+  });
+  await set(third, 'key', 'by the third');
+  expect(await get(second, 'key')).toBe('by the third');
+  expect(await Promise.all([second, third].map(role))).toEqual(['leader', 'follower']);
 });
 
 test('when all tabs have been closed, the next finds everything', async ({ join }) => {

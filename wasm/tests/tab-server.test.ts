@@ -9,6 +9,10 @@ import { TabServer } from '../ts/tab-server.js';
 const TERM = 3;
 const bytes = (n: number) => new Uint8Array([n]);
 
+/** Gives the reply of the engine's oldest call without one. */
+let reply: () => Promise<void>;
+/** What the engine was asked for. */
+let calls: string[];
 let tell: (event: HostEvent) => void;
 let sent: { tab: number; message: ToFollower }[];
 let watched: readonly string[];
@@ -17,14 +21,25 @@ let server: TabServer;
 
 beforeEach(() => {
   sent = [];
+  calls = [];
+  said = 0;
+  const replies: (() => void)[] = [];
+  reply = async () => {
+    replies.shift()?.();
+    await Promise.resolve();
+  };
   const host = {
     subscribe: (listener: typeof tell) => {
       tell = listener;
       return () => {};
     },
-    call: (request: { call: string; prefixes?: readonly string[] }) => {
-      if (request.prefixes) watched = request.prefixes;
-      return Promise.resolve(request.call);
+    call: (request: { call: string; key?: string; prefixes?: readonly string[] }) => {
+      if (request.prefixes) {
+        watched = request.prefixes;
+        return Promise.resolve();
+      }
+      calls.push(`${request.call} ${request.key}`);
+      return new Promise((resolve) => replies.push(() => resolve(request.call)));
     },
     opened: () => ({ size: 1 }),
   };
@@ -46,8 +61,22 @@ beforeEach(() => {
 });
 
 const hear = (message: Partial<ToLeader>) => server.hear({ tab: 1, term: TERM, ...message } as ToLeader);
-const join = (prefixes: readonly string[]) => hear({ say: 'join', watched: prefixes, visible: true });
-const ping = (heard: number) => hear({ say: 'ping', visible: true, heard });
+const join = (prefixes: readonly string[], visit = 1) => hear({ say: 'join', visit, watched: prefixes, visible: true });
+const ping = (heard: number, again = false) => hear({ say: 'ping', visible: true, said, heard, again });
+
+/** How many messages the tab has numbered. */
+let said: number;
+
+/** Says something that is kept until it is heard; gives how it is said again. */
+function say(message: Partial<ToLeader>): () => void {
+  said += 1;
+  const number = said;
+  const post = () => hear({ ...message, number } as Partial<ToLeader>);
+  post();
+  return post;
+}
+
+const has = (key: string): Partial<ToLeader> => ({ say: 'ask', id: 10 + said, request: { call: 'has', key } });
 
 function changed(key: string, value: number | undefined, previous?: number): ChangedEvent {
   const maybe = (n: number | undefined) => (n === undefined ? undefined : bytes(n));
@@ -67,7 +96,7 @@ it('asks for what any tab looks at, and tells each what it looks at', () => {
   tell(changed('a/1', 1));
   tell(changed('own/1', 1));
   expect(events()).toMatchObject([{ keys: ['a/1'] }, { keys: [], size: 5 }]);
-  hear({ say: 'watch', prefixes: [''] });
+  say({ say: 'watch', prefixes: [''] });
   expect(watched).toEqual(['']);
   die();
   expect(watched).toEqual(['own/']);
@@ -75,13 +104,71 @@ it('asks for what any tab looks at, and tells each what it looks at', () => {
 });
 
 it('answers calls of those who have joined this term', async () => {
-  hear({ say: 'ask', id: 1, request: { call: 'has', key: 'k' } });
+  hear({ ...has('before it joined'), number: 1 } as Partial<ToLeader>);
   join([]);
   sent.length = 0;
-  hear({ say: 'ask', id: 2, request: { call: 'has', key: 'k' } });
-  hear({ say: 'ask', id: 3, term: TERM + 1, request: { call: 'has', key: 'k' } });
-  await Promise.resolve();
-  expect(sent.map(({ message }) => message)).toEqual([{ say: 'reply', term: TERM, id: 2, reply: 'has' }]);
+  say(has('k'));
+  hear({ ...has('of another term'), number: 2, term: TERM + 1 } as Partial<ToLeader>);
+  await reply();
+  expect(calls).toEqual(['has k']);
+  expect(sent.map(({ message }) => message)).toEqual([{ say: 'reply', term: TERM, id: 10, number: 1, reply: 'has' }]);
+});
+
+/** The last pong. */
+const pong = () => sent.findLast(({ message }) => message.say === 'pong')?.message;
+
+it('carries calls out in their order, also when some are lost, and none of them twice', async () => {
+  join([]);
+  say(has('a'));
+  // Lost.
+  said += 1;
+  const b = { ...has('b'), number: 2 } as Partial<ToLeader>;
+  const sayC = say(has('c'));
+  ping(0);
+  expect(pong()).toMatchObject({ heard: 1, again: true });
+  hear(b);
+  sayC();
+  // Nobody knows of an answer yet.
+  hear(b);
+  sayC();
+  ping(0);
+  expect(pong()).toMatchObject({ heard: 3, again: false });
+  expect(calls).toEqual(['has a', 'has b', 'has c']);
+});
+
+it('says lost replies and events again, in their order, and nothing that was heard', async () => {
+  join(['']);
+  say(has('a'));
+  say(has('b'));
+  await reply();
+  tell(changed('k', 1));
+  await reply();
+  const [, ...told] = sent.splice(0);
+  expect(told.map(({ message }) => message.say)).toEqual(['reply', 'event', 'reply']);
+  ping(1);
+  expect(sent.splice(0).map(({ message }) => message)).toEqual([
+    { say: 'pong', term: TERM, said: 3, heard: 2, again: false },
+  ]);
+  ping(1, true);
+  expect(sent.splice(0, 2)).toEqual(told.slice(1));
+  expect(calls).toHaveLength(2);
+});
+
+it('goes on with a tab that asks to join twice, and begins anew with one that comes back', async () => {
+  join(['']);
+  tell(changed('k', 1));
+  join(['']);
+  ping(0);
+  expect(pong()).toMatchObject({ said: 1 });
+  say(has('a'));
+  join([''], 2);
+  said = 0;
+  sent.length = 0;
+  // To one that has gone.
+  await reply();
+  expect(sent).toEqual([]);
+  ping(0);
+  expect(pong()).toMatchObject({ said: 0, heard: 0 });
 });
 
 it('keeps what a tab that hears nothing has to be told, once a key, and tells it when it is back', () => {
@@ -92,9 +179,9 @@ it('keeps what a tab that hears nothing has to be told, once a key, and tells it
   tell({ event: 'status', status: { pending: 0 } as Status });
   const first = events();
   expect(first).toHaveLength(256);
-  ping(200);
+  ping(0);
   expect(events()).toEqual([]);
-  ping(256);
+  ping(200);
   const [late, status, ...none] = events() as [ChangedEvent, HostEvent];
   expect(none).toEqual([]);
   expect(status).toEqual({ event: 'status', status: { pending: 0 } });

@@ -6,6 +6,7 @@
  * silent: a follower that gets no answer takes the lock away, and with it the right to write to the disk. One that nobody sees for a
  * while closes the store and hands it to a tab that somebody does see.
  */
+import { Dialogue } from './dialogue.js';
 import { loadEngine } from './engine.js';
 import type { Calls, EngineHost, Failure, HostEvent, Reply, Request, Status } from './host.js';
 import { Leadership } from './leadership.js';
@@ -15,6 +16,7 @@ import { Outbox, type Outgoing } from './outbox.js';
 import {
   type Announcement,
   type Asked,
+  type FollowerSays,
   Mailbox,
   TABS_VERSION,
   type TabId,
@@ -26,7 +28,7 @@ import { TabServer } from './tab-server.js';
 /** How often a follower says that it is there, and whoever looks for the leader asks. */
 const PING_INTERVAL_MS = 200;
 
-/** After how many events the leader is told that they were heard, at the latest. */
+/** After how many of its messages the leader is told that they were heard, at the latest. */
 const HEARD_TOLD_EVERY = 64;
 
 /**
@@ -62,9 +64,10 @@ interface Following {
   readonly is: 'following';
   readonly leader: TabId;
   readonly term: number;
-  joined: boolean;
-  /** How many events it has sent that were heard. */
-  heard: number;
+  /** Tells this time from others that this tab has followed in the same term. */
+  readonly visit: number;
+  /** Since this tab has joined. */
+  dialogue?: Dialogue<FollowerSays>;
 }
 
 type Role =
@@ -194,7 +197,7 @@ export class SharedHost implements EngineHost {
     if (role.is === 'seeking') {
       this.#mailbox?.announce({ say: 'seeking' });
     } else if (role.is === 'following') {
-      if (role.joined) this.#tellHeard(role);
+      if (role.dialogue) this.#report(role, role.dialogue);
       else this.#join(role);
     } else {
       return;
@@ -207,8 +210,10 @@ export class SharedHost implements EngineHost {
     const seized = this.#leadership?.seize(leader, isSilent).catch(() => {});
     seized?.then(() => {
       this.#isSeizing = false;
-      // If another was quicker, that one has its time to say so.
-      if (this.#role === role) this.#heard();
+      if (this.#role !== role) return;
+      // If another was quicker, that one has its time to say so: again, as the first time may be lost.
+      this.#heard();
+      this.#mailbox?.announce({ say: 'seeking' });
     });
   }
 
@@ -234,23 +239,24 @@ export class SharedHost implements EngineHost {
     const known = role.is === 'following' && role.term === term;
     if (known) this.#heard();
     else if (role.is === 'following') this.#outbox.sendAgain(lost);
-    const next: Following = known ? role : { is: 'following', leader, term, joined: false, heard: 0 };
+    const next: Following = known ? role : { is: 'following', leader, term, visit: randomNumber() };
     if (!known) {
       this.#role = next;
       this.#heard();
       this.#leadership?.stand();
     }
-    if (ready && !next.joined) this.#join(next);
+    if (ready && !next.dialogue) this.#join(next);
   }
 
   // ── Following ──
 
-  #join({ leader, term }: Following): void {
-    this.#mailbox?.send(leader, { say: 'join', tab: this.#tab, term, watched: this.#watched, visible: isVisible() });
+  #join({ leader, term, visit }: Following): void {
+    const [tab, watched, visible] = [this.#tab, this.#watched, isVisible()];
+    this.#mailbox?.send(leader, { say: 'join', tab, term, visit, watched, visible });
   }
 
-  #tellHeard({ leader, term, heard }: Following): void {
-    this.#mailbox?.send(leader, { say: 'ping', tab: this.#tab, term, visible: isVisible(), heard });
+  #report({ leader, term }: Following, dialogue: Dialogue<FollowerSays>): void {
+    this.#mailbox?.send(leader, { say: 'ping', tab: this.#tab, term, visible: isVisible(), ...dialogue.standing() });
   }
 
   /** Something that only this tab was told. */
@@ -262,17 +268,13 @@ export class SharedHost implements EngineHost {
     }
     if (role.is !== 'following' || message.term !== role.term) return;
     this.#heard();
+    if ('number' in message) {
+      if (!role.dialogue?.hear(message)) return;
+      if (message.number % HEARD_TOLD_EVERY === 0) this.#report(role, role.dialogue);
+    }
     switch (message.say) {
       case 'joined':
-        if (role.joined) return;
-        role.joined = true;
-        this.#prepare();
-        this.#settle(message.opened);
-        this.#outbox.route({
-          named: () => true,
-          send: ({ id, request }) =>
-            this.#mailbox?.send(role.leader, { say: 'ask', tab: this.#tab, term: role.term, id, request }),
-        });
+        if (!role.dialogue && message.visit === role.visit) this.#joined(role, message.opened);
         break;
       case 'reply':
         this.#outbox.replied(message.id, message.reply);
@@ -281,11 +283,10 @@ export class SharedHost implements EngineHost {
         this.#outbox.failed(message.id, message.failure);
         break;
       case 'event':
-        role.heard = message.number;
-        if (message.number % HEARD_TOLD_EVERY === 0) this.#tellHeard(role);
         this.#emit(message.event);
         break;
       case 'pong':
+        role.dialogue?.learn(message);
         break;
       case 'yours':
         this.#role = { is: 'seeking' };
@@ -295,6 +296,18 @@ export class SharedHost implements EngineHost {
         this.#leadership?.succeed(role.leader).catch(() => {});
         break;
     }
+  }
+
+  #joined(role: Following, opened: Calls['open']['reply']): void {
+    const { leader, term } = role;
+    const tab = this.#tab;
+    const dialogue = new Dialogue<FollowerSays>((said) => this.#mailbox?.send(leader, { ...said, tab, term }));
+    role.dialogue = dialogue;
+    this.#prepare();
+    this.#settle(opened);
+    // It may have changed since this tab asked to join.
+    dialogue.say({ say: 'watch', prefixes: this.#watched });
+    this.#outbox.route({ named: () => true, send: (call) => dialogue.say({ say: 'ask', ...call }) });
   }
 
   /** Without the network later on, the engine could not be had any more. */
@@ -456,9 +469,7 @@ export class SharedHost implements EngineHost {
     const role = this.#role;
     if (role.is === 'leading') role.server?.watch(prefixes);
     else if (role.is === 'alone') role.host.call({ call: 'watch', prefixes }).catch(() => {});
-    else if (role.is === 'following' && role.joined) {
-      this.#mailbox?.send(role.leader, { say: 'watch', tab: this.#tab, term: role.term, prefixes });
-    }
+    else if (role.is === 'following') role.dialogue?.say({ say: 'watch', prefixes });
   }
 
   /** There is a store: tells whoever has waited for it, or what is different about it now. */

@@ -1,8 +1,9 @@
 /** What the tabs of a browser say to each other about one store. */
+import type { Numbered, Standing } from './dialogue.js';
 import type { Calls, Failure, HostEvent, Request } from './host.js';
 
 /** Tabs that speak differently do not work together: of an application that was updated, old tabs have to be reloaded. */
-export const TABS_VERSION = 1;
+export const TABS_VERSION = 2;
 
 /** A tab, by a number drawn at random; its calls bear it. */
 export type TabId = number;
@@ -20,34 +21,30 @@ export type Announcement =
   /** Who has it? */
   | { readonly say: 'seeking' };
 
-/** To the leader. */
-export type ToLeader =
-  | {
-      readonly say: 'join';
-      readonly tab: TabId;
-      readonly term: number;
-      readonly watched: readonly string[];
-      readonly visible: boolean;
-    }
-  | { readonly say: 'ask'; readonly tab: TabId; readonly term: number; readonly id: number; readonly request: Asked }
-  | { readonly say: 'watch'; readonly tab: TabId; readonly term: number; readonly prefixes: readonly string[] }
-  | {
-      readonly say: 'ping';
-      readonly tab: TabId;
-      readonly term: number;
-      readonly visible: boolean;
-      readonly heard: number;
-    }
-  | { readonly say: 'leave'; readonly tab: TabId; readonly term: number };
+/** What a tab that has joined says to the leader, none of which may be lost. */
+export type FollowerSays =
+  | { readonly say: 'ask'; readonly id: number; readonly request: Asked }
+  | { readonly say: 'watch'; readonly prefixes: readonly string[] };
+
+/** What the leader says to such a tab. */
+export type LeaderSays =
+  | { readonly say: 'reply'; readonly id: number; readonly reply: unknown }
+  | { readonly say: 'failure'; readonly id: number; readonly failure: Failure }
+  | { readonly say: 'event'; readonly event: HostEvent };
+
+/** To the leader. A tab asks to join until it is answered; one that comes back within a term begins anew, by another `visit`. */
+export type ToLeader = { readonly tab: TabId; readonly term: number } & (
+  | { readonly say: 'join'; readonly visit: number; readonly watched: readonly string[]; readonly visible: boolean }
+  | (FollowerSays & Numbered)
+  | ({ readonly say: 'ping'; readonly visible: boolean } & Standing)
+  | { readonly say: 'leave' }
+);
 
 /** To a tab that has joined. */
 export type ToFollower = { readonly term: number } & (
-  | { readonly say: 'joined'; readonly opened: Calls['open']['reply'] }
-  | { readonly say: 'reply'; readonly id: number; readonly reply: unknown }
-  | { readonly say: 'failure'; readonly id: number; readonly failure: Failure }
-  /** `number` counts the events for this tab, from 1. */
-  | { readonly say: 'event'; readonly number: number; readonly event: HostEvent }
-  | { readonly say: 'pong' }
+  | { readonly say: 'joined'; readonly visit: number; readonly opened: Calls['open']['reply'] }
+  | (LeaderSays & Numbered)
+  | ({ readonly say: 'pong' } & Standing)
   /** The store is closed here and yours to open. */
   | { readonly say: 'yours'; readonly goesOnFrom: string | undefined }
 );

@@ -1,28 +1,28 @@
 /** The store for the other tabs, in the tab that has it open. */
 import { ChangeBuffer } from './change-buffer.js';
+import { Dialogue } from './dialogue.js';
 import type { ChangedEvent, Failure, HostEvent, Status } from './host.js';
 import type { Leadership } from './leadership.js';
 import type { LocalHost } from './local-host.js';
-import type { Mailbox, TabId, ToLeader } from './tab-messages.js';
+import type { Asked, LeaderSays, Mailbox, TabId, ToLeader } from './tab-messages.js';
 
 /**
- * How many events a tab is sent before it has said that it heard them: one that the browser has frozen hears nothing, and what is sent to it
- * waits in the browser's memory. From then on it is kept here, once a key.
+ * How many messages a tab may be behind and still be sent events: one that the browser has frozen hears nothing, and what is sent to it
+ * waits in the browser's memory, and here, should it be lost. From then on events are kept, once a key.
  */
-const EVENTS_AHEAD_MAX = 256;
+const AHEAD_MAX = 256;
 
 /** What is known of a tab that has joined. */
 interface Guest {
+  readonly visit: number;
+  readonly dialogue: Dialogue<LeaderSays>;
   watched: readonly string[];
   visible: boolean;
   /** When it was last heard of, by `performance.now()`. */
   heardAt: number;
-  /** How many events were sent to it, and how many it has said to have heard. */
-  sent: number;
-  heard: number;
   /** What is kept for it while it is too far behind to be sent more. */
   behind: Behind | undefined;
-  forget: () => void;
+  readonly forget: () => void;
 }
 
 /** What a tab that hears nothing at present has to be told. */
@@ -110,16 +110,16 @@ export class TabServer {
     const { tab } = message;
     if (this.#isOver || message.term !== this.#term) return;
     if (message.say === 'join') {
-      this.#join(tab, message.watched, message.visible);
+      this.#join(message);
       return;
     }
     const guest = this.#guests.get(tab);
     if (!guest) return;
     guest.heardAt = performance.now();
-    if (message.say === 'ping') this.#heard(tab, guest, message.heard);
+    if ('number' in message && !guest.dialogue.hear(message)) return;
     switch (message.say) {
       case 'ask':
-        this.#carryOut(tab, message.id, message.request);
+        this.#carryOut(tab, guest, message.id, message.request);
         break;
       case 'watch':
         guest.watched = message.prefixes;
@@ -127,7 +127,9 @@ export class TabServer {
         break;
       case 'ping':
         guest.visible = message.visible;
-        this.#mailbox.send(tab, { say: 'pong', term: this.#term });
+        guest.dialogue.learn(message);
+        this.#catchUp(guest);
+        this.#mailbox.send(tab, { say: 'pong', term: this.#term, ...guest.dialogue.standing() });
         break;
       case 'leave':
         this.#leave(tab);
@@ -162,21 +164,24 @@ export class TabServer {
     this.#guests.clear();
   }
 
-  #join(tab: TabId, watched: readonly string[], visible: boolean): void {
+  #join({ tab, visit, watched, visible }: Extract<ToLeader, { say: 'join' }>): void {
     if (this.#isClosing) return;
-    this.#guests.get(tab)?.forget();
-    const forget = this.#leadership.mourn(tab, () => this.#leave(tab));
-    this.#guests.set(tab, {
-      watched,
-      visible,
-      heardAt: performance.now(),
-      sent: 0,
-      heard: 0,
-      behind: undefined,
-      forget,
-    });
-    this.#watch();
-    this.#mailbox.send(tab, { say: 'joined', term: this.#term, opened: this.#host.opened() });
+    const term = this.#term;
+    const before = this.#guests.get(tab);
+    if (before?.visit !== visit) {
+      before?.forget();
+      this.#guests.set(tab, {
+        visit,
+        dialogue: new Dialogue((message) => this.#mailbox.send(tab, { ...message, term })),
+        watched,
+        visible,
+        heardAt: performance.now(),
+        behind: undefined,
+        forget: this.#leadership.mourn(tab, () => this.#leave(tab)),
+      });
+      this.#watch();
+    }
+    this.#mailbox.send(tab, { say: 'joined', term, visit, opened: this.#host.opened() });
     this.#guestsChanged(this.#guests.size);
   }
 
@@ -190,21 +195,19 @@ export class TabServer {
     this.#guestsChanged(this.#guests.size);
   }
 
-  #carryOut(tab: TabId, id: number, request: Extract<ToLeader, { say: 'ask' }>['request']): void {
+  #carryOut(tab: TabId, guest: Guest, id: number, request: Asked): void {
     if (this.#isClosing) return;
-    const term = this.#term;
+    const answer = (message: LeaderSays) => {
+      if (this.#guests.get(tab) === guest) guest.dialogue.say(message);
+    };
     this.#host.call(request).then(
-      (reply) => this.#reply(tab, { say: 'reply', term, id, reply }),
+      (reply) => answer({ say: 'reply', id, reply }),
       (failure: Failure) => {
         // Not a word about what is asked for again elsewhere.
         if (failure.code === 'Superseded' || failure.code === 'Closed') return;
-        this.#reply(tab, { say: 'failure', term, id, failure: plain(failure) });
+        answer({ say: 'failure', id, failure: plain(failure) });
       },
     );
-  }
-
-  #reply(tab: TabId, message: Parameters<Mailbox['send']>[1]): void {
-    if (!this.#isOver && this.#guests.has(tab)) this.#mailbox.send(tab, message);
   }
 
   #watch(): void {
@@ -216,26 +219,23 @@ export class TabServer {
   }
 
   #tell(event: HostEvent): void {
-    for (const [tab, guest] of this.#guests) {
-      if (!guest.behind && guest.sent - guest.heard >= EVENTS_AHEAD_MAX) guest.behind = new Behind();
+    for (const guest of this.#guests.values()) {
+      if (!guest.behind && guest.dialogue.unheard >= AHEAD_MAX) guest.behind = new Behind();
       if (guest.behind) guest.behind.push(event, guest.watched);
-      else this.#sendEvent(tab, guest, event);
+      else this.#tellGuest(guest, event);
     }
   }
 
-  #sendEvent(tab: TabId, guest: Guest, event: HostEvent): void {
-    guest.sent += 1;
-    const told = event.event === 'changed' ? under(event, guest.watched) : event;
-    this.#mailbox.send(tab, { say: 'event', term: this.#term, number: guest.sent, event: told });
+  #tellGuest({ dialogue, watched }: Guest, event: HostEvent): void {
+    dialogue.say({ say: 'event', event: event.event === 'changed' ? under(event, watched) : event });
   }
 
-  /** A tab says how many events it has heard. */
-  #heard(tab: TabId, guest: Guest, heard: number): void {
-    guest.heard = Math.max(guest.heard, Math.min(heard, guest.sent));
-    const { behind } = guest;
-    if (!behind || guest.heard < guest.sent) return;
+  /** Tells a tab that hears again what was kept for it. */
+  #catchUp(guest: Guest): void {
+    const { behind, dialogue } = guest;
+    if (!behind || dialogue.unheard >= AHEAD_MAX) return;
     guest.behind = undefined;
-    for (const event of behind.events()) this.#sendEvent(tab, guest, event);
+    for (const event of behind.events()) this.#tellGuest(guest, event);
   }
 }
 
