@@ -13,10 +13,15 @@ use std::{
 };
 
 use gossipstore_core::{
-    disk::{BackupError, Disk, DiskError, INLINE_BYTES_MAX, Opened, Opening, Sizes, Transaction, export, import},
+    disk::{
+        BackupError, Disk, DiskError, FORMAT, FORMAT_FIRST, INLINE_BYTES_MAX, Reading, Sizes, Transaction, export,
+        import,
+    },
     id::{Dot, StoreId},
-    replica::{BatchId, Call, Command, CommandId, Input, Key, Replica, Scan, Value, Write},
-    store::Caller,
+    replica::{
+        BatchId, Call, Command, CommandId, Input, Key, Opened, Opening, OpeningError, Replica, Scan, Value, Write,
+    },
+    store::{Caller, Totals},
     wire::VALUE_BYTES_MAX,
 };
 use support::{Driver, config};
@@ -113,6 +118,8 @@ impl Kept {
         assert_eq!(replica.frontier(), shown.frontier());
         assert!(replica.live_dots().eq(shown.live_dots()));
         assert!(reading(&replica).eq(&reading(shown)));
+        assert_eq!(told(&self.records), Some(shown.store().totals()));
+        assert_eq!(replica.store().totals(), shown.store().totals());
         if again {
             self.driver.replica = replica;
             self.driver.batches.clear();
@@ -129,30 +136,34 @@ fn reading(replica: &Replica) -> Vec<(Key, Value, usize)> {
         .collect()
 }
 
-fn read(records: &Records, sizes: Sizes) -> Result<Option<Opened>, DiskError> {
-    let mut opening = Opening::new(store(), sizes);
+fn opening(records: &Records, sizes: Sizes) -> Result<Option<Opened>, OpeningError> {
+    let now = Driver::new(1).now;
+    Opening::new(config(2), now, Reading::new(store(), sizes)).of(records)
+}
+
+fn reading_of(records: &Records) -> Reading {
+    let mut reading = Reading::new(store(), SMALL);
     for (key, record) in records {
-        opening.take(key, record)?;
+        reading.take(key, record).expect("an undamaged disk");
     }
-    opening.finish()
+    reading
 }
 
 fn seizure(records: &Records) -> Transaction {
-    let mut opening = Opening::new(store(), SMALL);
-    for (key, record) in records {
-        opening.take(key, record).expect("an undamaged disk");
-    }
-    opening.seizure()
+    reading_of(records).seizure()
+}
+
+/// How much the disk says that there is.
+fn told(records: &Records) -> Option<Totals> {
+    reading_of(records).totals()
 }
 
 fn open(records: &Records, sizes: Sizes) -> Result<(Replica, Disk), String> {
-    let opened = read(records, sizes).map_err(|error| error.to_string())?;
-    let Opened { batch, disk, lost } = opened.ok_or("there is nothing")?;
+    let opened = opening(records, sizes).map_err(|error| error.to_string())?;
+    let Opened { replica, disk, lost } = opened.ok_or("there is nothing")?;
     if !lost.is_empty() {
         return Err(format!("lost {lost:?}"));
     }
-    let now = Driver::new(2).now;
-    let replica = Replica::load(config(2), now, batch, disk.calls().clone()).map_err(|error| error.to_string())?;
     Ok((replica, disk))
 }
 
@@ -282,11 +293,12 @@ fn a_value_that_is_lost_is_told_and_the_others_are_there() {
     kept.transact([put("a", vec![1]), put("large", vec![7; 10_000]), put("z", vec![2])]);
     kept.settle();
     kept.records.retain(|key, _| key[0] != 4);
-    let opened = read(&kept.records, SMALL).expect("a replica").expect("that is there");
+    let opened = opening(&kept.records, SMALL).expect("a replica");
+    let opened = opened.expect("that is there");
     let author = kept.driver.replica.author().expect("it has written");
     assert_eq!(opened.lost, [Dot::new(author, 2)]);
-    let mut keys: Vec<_> = opened.batch.entries.iter().map(|entry| entry.key.as_str()).collect();
-    keys.sort_unstable();
+    let read = reading(&opened.replica);
+    let keys: Vec<_> = read.iter().map(|(key, ..)| key.as_str()).collect();
     assert_eq!(keys, ["a", "z"]);
 }
 
@@ -379,18 +391,21 @@ fn damage_is_told() {
         for at in (0..record.len()).step_by(17) {
             let mut records = kept.records.clone();
             records.get_mut(key).expect("it is there")[at] ^= 0x20;
-            let error = read(&records, SMALL).map(|_| ()).expect_err("it is told");
-            assert!(matches!(error, DiskError::Damaged { .. }), "{error}");
+            let error = opening(&records, SMALL).map(|_| ()).expect_err("it is told");
+            assert!(
+                matches!(error, OpeningError::Disk(DiskError::Damaged { .. })),
+                "{error}"
+            );
         }
         let mut records = kept.records.clone();
         records.remove(key);
         // The last commit was perhaps never written, and what died long ago may be forgotten.
         let last = kept.records.keys().rfind(|key| key[0] == 1) == Some(key);
-        match (key[0], read(&records, SMALL)) {
-            (0, Err(DiskError::StateMissing))
-            | (1, Err(DiskError::CommitMissing(_)))
+        match (key[0], opening(&records, SMALL)) {
+            (0, Err(OpeningError::Disk(DiskError::StateMissing)))
+            | (1, Err(OpeningError::Disk(DiskError::CommitMissing(_))))
             | (2, Ok(Some(_)))
-            | (3, Err(DiskError::PageMissing(_))) => {}
+            | (3, Err(OpeningError::Disk(DiskError::PageMissing(_)))) => {}
             (1, Ok(Some(_))) if last => {}
             (4, Ok(Some(opened))) => assert_eq!(opened.lost.len(), 1),
             (kind, other) => panic!("kind {kind}: {other:?}"),
@@ -398,9 +413,9 @@ fn damage_is_told() {
         let mut records = kept.records.clone();
         let moved = records.remove(key).expect("it is there");
         records.insert([key.as_slice(), b"0"].concat(), moved);
-        assert!(read(&records, SMALL).is_err());
+        assert!(opening(&records, SMALL).is_err());
     }
-    let other = Opening::new(StoreId::from_name("other"), SMALL).take(&[0], &kept.records[&[0_u8][..]]);
+    let other = Reading::new(StoreId::from_name("other"), SMALL).take(&[0], &kept.records[&[0_u8][..]]);
     assert_eq!(other, Err(DiskError::Store(store())));
 }
 
@@ -421,13 +436,13 @@ fn every_kind() -> Kept {
     kept
 }
 
-fn vectors() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/disk.json")
+fn vectors(format: u8) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/vectors/disk-{format}.json"))
 }
 
-/// The records of the golden vectors.
-fn golden() -> Records {
-    let json = fs::read_to_string(vectors()).expect("the file is there");
+/// The records of the golden vectors of a format.
+fn golden(format: u8) -> Records {
+    let json = fs::read_to_string(vectors(format)).expect("the file is there");
     let golden: BTreeMap<String, String> = serde_json::from_str(&json).expect("it is JSON");
     let bytes = |hex: &String| -> Vec<u8> {
         let digits = (0..hex.len()).step_by(2).map(|at| &hex[at..at + 2]);
@@ -449,18 +464,39 @@ fn the_records_are_those_of_the_golden_vectors() {
             .map(|(key, record)| (hex(key), hex(record)))
             .collect();
         let json = serde_json::to_string_pretty(&written).expect("text");
-        fs::write(vectors(), json + "\n").expect("the folder is there");
+        fs::write(vectors(FORMAT), json + "\n").expect("the folder is there");
     }
-    assert_eq!(kept.records, golden());
+    assert_eq!(kept.records, golden(FORMAT));
 }
 
 #[test]
-fn what_this_format_has_written_is_read() {
-    let (replica, disk) = open(&golden(), SMALL).expect("an undamaged disk");
-    assert_eq!(reading(&replica), reading(&every_kind().driver.replica));
-    assert_eq!(replica.len(), 14);
-    let known = [1, 2, 3].map(|n| disk.calls().contains(&call(n)));
-    assert_eq!(known, [true, false, true]);
+fn what_this_format_and_those_before_have_written_is_read_and_gone_on_with() {
+    let expected = every_kind().driver.replica;
+    for format in FORMAT_FIRST..=FORMAT {
+        let mut kept = Kept::new(SMALL);
+        kept.records = golden(format);
+        assert_eq!(told(&kept.records).is_some(), format > 1);
+        let (replica, disk) = open(&kept.records, SMALL).expect("an undamaged disk");
+        assert_eq!(reading(&replica), reading(&expected));
+        assert_eq!(replica.store().totals(), expected.store().totals());
+        let known = [1, 2, 3].map(|n| disk.calls().contains(&call(n)));
+        assert_eq!(known, [true, false, true]);
+
+        (kept.driver.replica, kept.disk) = (replica, disk);
+        for idle in [false, false, true] {
+            kept.transact([put("since", vec![format]), delete("list/07")]);
+            kept.flush(idle);
+            assert_eq!(told(&kept.records), Some(kept.driver.replica.store().totals()));
+            assert_eq!(
+                kept.records[&[0_u8][..]][0],
+                FORMAT,
+                "a version that cannot read on refuses it"
+            );
+            kept.check(SMALL, false);
+        }
+        kept.settle();
+        kept.check(SMALL, false);
+    }
 }
 
 #[test]
@@ -469,9 +505,13 @@ fn a_file_holds_all_of_a_replica() {
     kept.transact((0..3_000).map(|n| put(format!("many/{n}"), vec![7; n % 300])));
     let replica = &kept.driver.replica;
     let file = export(store(), replica.store());
-    let (id, Opened { batch, disk, lost }) = import(&file).expect("as it was exported");
-    assert_eq!((id, &lost[..], disk.is_untidy()), (store(), &[][..], false));
-    let again = Replica::load(config(2), kept.driver.now, batch, disk.calls().clone()).expect("a replica");
+    let (id, records) = import(&file).expect("as it was exported");
+    let records: Records = records
+        .iter()
+        .map(|(key, record)| (key.to_vec(), record.to_vec()))
+        .collect();
+    let (again, disk) = open(&records, SMALL).expect("a replica");
+    assert_eq!((id, disk.is_untidy()), (store(), false));
     assert_eq!(reading(&again), reading(replica));
     assert_eq!(
         (again.vector(), again.frontier()),
@@ -479,7 +519,9 @@ fn a_file_holds_all_of_a_replica() {
     );
     assert_eq!(export(store(), again.store()), file, "the same again");
     let empty = export(store(), Driver::new(1).replica.store());
-    assert_eq!(import(&empty).map(|(_, opened)| opened.batch.entries.len()), Ok(0));
+    let (_, records) = import(&empty).expect("as it was exported");
+    let opened = Opening::new(config(2), kept.driver.now, Reading::new(store(), SMALL)).of(records);
+    assert!(opened.is_ok_and(|opened| opened.is_some_and(|opened| opened.replica.is_empty())));
 }
 
 #[test]

@@ -4,7 +4,10 @@
 //! is not looked at. A message that a page sends itself comes back as soon as what was waiting before it is done:
 //! messages of sockets, clicks, drawing. A promise would come back before all of these.
 
-use std::task::{Context, Poll};
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
 
 /// Draws one breath at a time.
 #[derive(Debug, Default)]
@@ -20,6 +23,12 @@ impl Breath {
             self.drawing = true;
             self.source.begin();
         }
+    }
+
+    /// Draws one, and waits for it.
+    pub(crate) async fn take(&mut self) {
+        self.draw();
+        poll_fn(|cx| self.poll(cx)).await;
     }
 
     /// Whether one is under way.

@@ -15,9 +15,7 @@ use futures::{channel::oneshot, task::AtomicWaker};
 use gossipstore_core::{
     disk::{Disk, Transaction},
     id::Peer,
-    replica::{
-        BatchId, Call, Change, Command, CommandError, CommandId, Event, Input, Output, Replica, Scan, StorageFailure,
-    },
+    replica::{BatchId, Call, Command, CommandError, CommandId, Event, Input, Output, Replica, StorageFailure},
     sync::SessionError,
     time::Timestamp,
 };
@@ -103,7 +101,6 @@ struct State {
     /// Replicas in this process that are being merged, and what there is to say to them.
     guests: BTreeMap<Peer, VecDeque<Vec<u8>>>,
     relays: Vec<RelayStatus>,
-    used_bytes: u64,
     network_changed: bool,
 }
 
@@ -115,7 +112,6 @@ impl Engine {
         kept: Option<(Disk, StorageKind)>,
         relays: Vec<RelayStatus>,
     ) -> Self {
-        let used_bytes = weigh(&replica);
         Self {
             state: Mutex::new(State {
                 replica,
@@ -133,7 +129,6 @@ impl Engine {
                 peers: BTreeMap::new(),
                 guests: BTreeMap::new(),
                 relays,
-                used_bytes,
                 network_changed: false,
             }),
             node: AtomicWaker::new(),
@@ -513,10 +508,7 @@ impl State {
 
     fn emit(&mut self, event: Event) {
         let told = match event {
-            Event::Changed(changes) => {
-                self.weigh(&changes);
-                Some(NodeEvent::Changed(changes))
-            }
+            Event::Changed(changes) => Some(NodeEvent::Changed(changes)),
             Event::Progress { peer, done, expected } => {
                 self.name(peer).map(|peer| NodeEvent::Progress { peer, done, expected })
             }
@@ -536,19 +528,6 @@ impl State {
 
     fn name(&self, peer: Peer) -> Option<String> {
         self.peers.get(&peer).map(|linked| linked.id.to_string())
-    }
-
-    /// Keeps the count of bytes in use, change by change: counting them all for each status would take as long as the
-    /// store is large.
-    fn weigh(&mut self, changes: &[Change]) {
-        for change in changes {
-            let weight = |value: &Option<gossipstore_core::replica::Value>| {
-                value
-                    .as_ref()
-                    .map_or(0, |value| (change.key.len() + value.len()) as u64)
-            };
-            self.used_bytes = (self.used_bytes + weight(&change.value)).saturating_sub(weight(&change.previous));
-        }
     }
 
     fn status(&self) -> Status {
@@ -572,7 +551,7 @@ impl State {
             storage: StorageStatus {
                 kind: self.kept.as_ref().map_or(StorageKind::Memory, |(_, kind)| *kind),
                 persisted: false,
-                used_bytes: self.used_bytes,
+                used_bytes: self.replica.store().totals().bytes,
                 quota_bytes: None,
                 problem: self.storage_problem.as_ref().map(|failure| failure.reason.to_string()),
             },
@@ -580,15 +559,6 @@ impl State {
             pending: self.replica.pending(),
         }
     }
-}
-
-/// The bytes of the keys and of the values they read as.
-fn weigh(replica: &Replica) -> u64 {
-    let all = Scan::default();
-    replica
-        .scan(&all)
-        .map(|item| (item.key.len() + item.value.len()) as u64)
-        .sum()
 }
 
 #[cfg(test)]

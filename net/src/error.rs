@@ -4,7 +4,7 @@ use std::{error::Error, fmt};
 
 use gossipstore_core::{
     disk::BackupError,
-    replica::{CommandError, RestoreError},
+    replica::{CommandError, OpeningError},
 };
 
 /// Why a store could not be opened. Nothing was started.
@@ -114,7 +114,7 @@ pub enum ImportError {
     /// It is not what was exported. Nothing was changed.
     File(BackupError),
     /// What it holds is no replica. Nothing was changed.
-    Replica(RestoreError),
+    Replica(OpeningError),
     /// The system gives no random bytes. Nothing was changed.
     System {
         /// The system's own words.

@@ -10,13 +10,14 @@ use std::{
 
 use futures::FutureExt as _;
 use gossipstore_core::{
-    disk::{Opened, Opening, Sizes, Transaction},
+    disk::{Reading, Sizes, Transaction},
     id::StoreId,
-    replica::BatchId,
+    replica::{BatchId, Config, Opened, Opening},
     time::Timestamp,
 };
 
 use crate::{
+    breath::Breath,
     error::OpenError,
     storage::{Pending, Storage, StorageError},
 };
@@ -28,6 +29,9 @@ const TIDY_AFTER: Duration = Duration::from_secs(2);
 /// should not have to wait for long.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
+
+/// How many entries are loaded between two breaths: for some milliseconds.
+const LOADED_PER_TURN: usize = 2_000;
 
 /// How often a storage is tried to be taken over. Each time that fails, the other has written: it is not as dead as was thought.
 const SEIZURES_MAX: usize = 64;
@@ -104,17 +108,42 @@ impl Keeper {
         }
     }
 
-    /// Reads what is kept.
-    pub(crate) async fn read(&mut self, store: StoreId) -> Result<Option<Opened>, OpenError> {
-        let opening = self.read_until(store, |_| false).await?;
-        opening.finish().map_err(|error| unreadable(&error))
+    /// Opens the replica that is kept, if one is.
+    pub(crate) async fn open(&mut self, config: Config, now: Timestamp) -> Result<Option<Opened>, OpenError> {
+        let reading = Reading::new(config.store, Sizes::default());
+        let mut opening = Opening::new(config, now, reading);
+        let (mut breath, mut loaded) = (Breath::default(), 0);
+        let mut asked = self.storage.read(None);
+        loop {
+            let records = asked.await.map_err(|error| unreadable(&error))?;
+            let Some((last, _)) = records.last() else { break };
+            // They are on their way while these are loaded.
+            asked = self.storage.read(Some(last));
+            for (key, record) in &records {
+                loaded += opening.take(key, record).map_err(|error| unreadable(&error))?;
+                if loaded >= LOADED_PER_TURN {
+                    loaded = 0;
+                    breath.take().await;
+                }
+            }
+        }
+        let Some(mut closing) = opening.finish().map_err(|error| unreadable(&error))? else {
+            return Ok(None);
+        };
+        while !closing
+            .work(&mut { LOADED_PER_TURN })
+            .map_err(|error| unreadable(&error))?
+        {
+            breath.take().await;
+        }
+        closing.finish().map(Some).map_err(|error| unreadable(&error))
     }
 
     /// Takes the storage from whoever else may have it open.
     pub(crate) async fn take_over(&mut self, store: StoreId) -> Result<(), OpenError> {
         for _ in 0..SEIZURES_MAX {
-            let opening = self.read_until(store, Opening::is_past_commits).await?;
-            match self.storage.write(Arc::new(opening.seizure())).await {
+            let commits = self.read_commits(store).await?;
+            match self.storage.write(Arc::new(commits.seizure())).await {
                 Ok(()) => return Ok(()),
                 // It has written meanwhile.
                 Err(StorageError::Superseded) => {}
@@ -126,20 +155,19 @@ impl Keeper {
         ))
     }
 
-    /// Reads records until it is enough, or there are no more.
-    async fn read_until(&mut self, store: StoreId, is_enough: impl Fn(&Opening) -> bool) -> Result<Opening, OpenError> {
-        let mut opening = Opening::new(store, Sizes::default());
+    async fn read_commits(&mut self, store: StoreId) -> Result<Reading, OpenError> {
+        let mut reading = Reading::new(store, Sizes::default());
         let mut after = None;
-        while !is_enough(&opening) {
+        while !reading.is_past_commits() {
             let records = self.storage.read(after.as_deref()).await;
             let records = records.map_err(|error| unreadable(&error))?;
             let Some((last, _)) = records.last() else { break };
             after = Some(last.clone());
             for (key, record) in &records {
-                opening.take(key, record).map_err(|error| unreadable(&error))?;
+                reading.take(key, record).map_err(|error| unreadable(&error))?;
             }
         }
-        Ok(opening)
+        Ok(reading)
     }
 
     /// Whether a transaction is under way.

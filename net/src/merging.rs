@@ -4,9 +4,9 @@
 use std::{collections::VecDeque, future::poll_fn, iter, time::Duration};
 
 use gossipstore_core::{
-    disk::{Opened, import},
+    disk::{Reading, Sizes, import},
     id::{Peer, StoreId},
-    replica::{Config, Input, Output, Replica},
+    replica::{Config, Input, Opening, Output, Replica},
     time::Timestamp,
 };
 
@@ -35,18 +35,15 @@ struct Guest {
 
 /// The replica in a file, to be merged with one of `store`. It never writes.
 pub(crate) fn read(file: &[u8], store: StoreId) -> Result<Replica, ImportError> {
-    let (_, Opened { batch, disk, .. }) = import(file).map_err(ImportError::File)?;
+    let (id, records) = import(file).map_err(ImportError::File)?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| ImportError::System {
         reason: error.to_string(),
     })?;
-    let replica = Replica::load(
-        Config::new(store, seed),
-        Clock::new().now(),
-        batch,
-        disk.calls().clone(),
-    );
-    replica.map_err(ImportError::Replica)
+    let (config, now) = (Config::new(store, seed), Clock::new().now());
+    let opening = Opening::new(config.clone(), now, Reading::new(id, Sizes::default()));
+    let opened = opening.of(records).map_err(ImportError::Replica)?;
+    Ok(opened.map_or_else(|| Replica::new(config, now), |opened| opened.replica))
 }
 
 /// Has the engine take in all that another replica holds. Done when that is durable.
@@ -90,8 +87,7 @@ impl Guest {
             }
             if moved {
                 moved_at = now;
-                breath.draw();
-                poll_fn(|cx| breath.poll(cx)).await;
+                breath.take().await;
             } else if now > moved_at + PATIENCE {
                 return Err(StoreError::MergeFailed);
             } else {

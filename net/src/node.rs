@@ -4,10 +4,9 @@ use std::{collections::HashSet, future::poll_fn, sync::Arc, task::Poll, time::Du
 
 use futures::StreamExt as _;
 use gossipstore_core::{
-    disk::{Disk, Opened, Sizes},
+    disk::{Disk, Sizes},
     id::{Peer, StoreId},
-    replica::{Config, Input, Loader, Replica, RestoreError},
-    store::{Batch, Calls},
+    replica::{Config, Input, Opened, Replica},
     time::Timestamp,
 };
 use libp2p::{
@@ -94,12 +93,15 @@ pub async fn open_stored(options: Options, storage: impl Storage) -> Result<(Nod
     if takes_over {
         keeper.take_over(store).await?;
     }
-    let (replica, disk) = match keeper.read(store).await? {
-        Some(Opened { batch, disk, lost }) => {
+    let (replica, disk) = match keeper.open(config.clone(), clock.now()).await? {
+        Some(Opened {
+            mut replica,
+            disk,
+            lost,
+        }) => {
             if !lost.is_empty() {
                 tracing::warn!(values = lost.len(), "some large values are lost");
             }
-            let mut replica = load(config, clock.now(), batch, disk.calls().clone()).await?;
             if let Some(last) = goes_on_from {
                 replica.go_on_from(last);
             }
@@ -108,22 +110,6 @@ pub async fn open_stored(options: Options, storage: impl Storage) -> Result<(Nod
         None => (Replica::new(config, clock.now()), Disk::new(store, Sizes::default())),
     };
     start(checked, replica, clock, Some((keeper, disk, kind)))
-}
-
-/// How many entries are loaded between two breaths: for some milliseconds.
-const LOADED_PER_TURN: usize = 4_000;
-
-async fn load(config: Config, now: Timestamp, kept: Batch, calls: Calls) -> Result<Replica, OpenError> {
-    let unreadable = |error: RestoreError| OpenError::Unreadable {
-        reason: error.to_string(),
-    };
-    let mut loader = Loader::new(config, now, kept, calls).map_err(unreadable)?;
-    let mut breath = Breath::default();
-    while !loader.load(&mut { LOADED_PER_TURN }).map_err(unreadable)? {
-        breath.draw();
-        poll_fn(|cx| breath.poll(cx)).await;
-    }
-    Ok(loader.finish())
 }
 
 /// Options in which nothing can be wrong any more, and what the system had to give for them.

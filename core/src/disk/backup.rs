@@ -11,7 +11,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Disk, DiskError, Opened, Opening, Sizes};
+use super::{Disk, Sizes};
 use crate::{
     id::StoreId,
     store::Store,
@@ -39,8 +39,6 @@ pub enum BackupError {
     Version(u8),
     /// It is damaged, or was cut short.
     Damaged,
-    /// Its records are no replica.
-    Records(DiskError),
 }
 
 /// All that a replica holds, as a file.
@@ -61,11 +59,11 @@ pub fn export(id: StoreId, store: &Store) -> Vec<u8> {
     file
 }
 
-/// The replica in a file, and the store that it was exported from.
+/// The records in a file, in the order of their keys, and the store that it was exported from.
 ///
 /// # Errors
 /// When the file is not what [`export`] has made.
-pub fn import(file: &[u8]) -> Result<(StoreId, Opened), BackupError> {
+pub fn import(file: &[u8]) -> Result<(StoreId, Vec<Record<'_>>), BackupError> {
     let rest = file.strip_prefix(MAGIC).ok_or(BackupError::Other)?;
     match rest.first() {
         Some(&VERSION) => {}
@@ -78,29 +76,22 @@ pub fn import(file: &[u8]) -> Result<(StoreId, Opened), BackupError> {
         return Err(BackupError::Damaged);
     }
     let records = all.get(MAGIC.len() + 1..).ok_or(BackupError::Damaged)?;
-    let (id, opening) = read(&mut Reader::new(records)).map_err(|_| BackupError::Damaged)?;
-    let opened = opening.and_then(Opening::finish).map_err(BackupError::Records)?;
-    let opened = opened.ok_or(BackupError::Records(DiskError::StateMissing))?;
-    Ok((id, opened))
+    read(&mut Reader::new(records)).map_err(|_| BackupError::Damaged)
 }
 
-/// The records, as far as they are records; whether they are a replica is said by the inner result.
-fn read(from: &mut Reader<'_>) -> Result<(StoreId, Result<Opening, DiskError>), WireError> {
-    let id = StoreId(from.array()?);
-    let mut opening = Ok(Opening::new(id, Sizes::default()));
+/// A record: key and bytes.
+pub type Record<'a> = (&'a [u8], &'a [u8]);
+
+fn read<'a>(from: &mut Reader<'a>) -> Result<(StoreId, Vec<Record<'a>>), WireError> {
+    let (id, mut records) = (StoreId(from.array()?), Vec::new());
     loop {
         let length = from.length("key", usize::MAX)?;
         if length == 0 {
-            return Ok((id, opening));
+            return Ok((id, records));
         }
         let key = from.take(length)?;
         let length = from.length("record", usize::MAX)?;
-        let record = from.take(length)?;
-        if let Ok(taking) = &mut opening
-            && let Err(error) = taking.take(key, record)
-        {
-            opening = Err(error);
-        }
+        records.push((key, from.take(length)?));
     }
 }
 
@@ -113,7 +104,6 @@ impl fmt::Display for BackupError {
                 "the file has version {version}, and this version of GossipStore knows files up to {VERSION}; use a newer one"
             ),
             Self::Damaged => write!(f, "the file is damaged or was cut short; use another copy"),
-            Self::Records(error) => write!(f, "what the file holds is no replica: {error}"),
         }
     }
 }

@@ -4,7 +4,9 @@
 //! commit = batches
 //! batch  = varint count, the counts of the vector that rose: 16 bytes of author and varint n each
 //!          frontier
-//!          the call that was carried out: 1, its caller (8 bytes) and varint number; 0 if there was none that may come again
+//!          flags (1 byte): 1 a call follows that may come again, 2 totals follow
+//!          the call that was carried out: its caller (8 bytes) and varint number
+//!          how much the store holds afterwards: varint keys, varint bytes of them and of what they read as
 //!          varint count, removed dots that no event of the batch names
 //!          varint length, the events: those that became live, and those that were never live here
 //! ```
@@ -15,17 +17,21 @@ use alloc::{collections::BTreeSet, vec::Vec};
 
 use super::{
     INLINE_BYTES_MAX,
-    state::{read_dot, read_frontier, write_dot, write_frontier},
+    state::{read_dot, read_frontier, read_totals, write_dot, write_frontier, write_totals},
 };
 use crate::{
     causality::Frontier,
     id::{AuthorId, Dot},
-    store::{Batch, Call, Caller},
+    store::{Batch, Call, Caller, Totals},
     wire::{
         AUTHORS_MAX, AuthorTable, Described, EventReader, EventWriter, LiveEvent, STAMP_ORIGIN, WireError,
         bytes::{Reader, Writer as _},
     },
 };
+
+/// The flags of a commit.
+const CALL: u8 = 1;
+const TOTALS: u8 = 2;
 
 /// A stream of events on a disk: each record has its own.
 pub(super) fn writer() -> EventWriter {
@@ -43,14 +49,12 @@ pub(super) fn encode(batch: &Batch, out: &mut Vec<u8>) {
         write_dot(Dot::new(*author, *n), out);
     }
     write_frontier(&batch.frontier, out);
-    match batch.call {
-        Some(Call { caller, n }) => {
-            out.push(1);
-            out.extend(caller.0.to_le_bytes());
-            out.varint(n);
-        }
-        None => out.push(0),
+    out.push(if batch.call.is_some() { CALL | TOTALS } else { TOTALS });
+    if let Some(Call { caller, n }) = batch.call {
+        out.extend(caller.0.to_le_bytes());
+        out.varint(n);
     }
+    write_totals(batch.totals, out);
 
     let live = batch.entries.iter().flat_map(|entry| &entry.removes);
     let dead = batch.records.iter().flat_map(|(_, removes)| removes);
@@ -97,6 +101,8 @@ pub(super) struct Committed {
     pub(super) vector: Vec<(AuthorId, u64)>,
     pub(super) frontier: Frontier,
     pub(super) call: Option<Call>,
+    /// Not told in format 1.
+    pub(super) totals: Option<Totals>,
     /// All that died, whether an event names it or not.
     pub(super) removed: BTreeSet<Dot>,
     pub(super) events: Vec<Described>,
@@ -112,14 +118,18 @@ pub(super) fn decode(payload: &[u8], mut take: impl FnMut(Committed)) -> Result<
             committed.vector.push((author, n));
         }
         committed.frontier = read_frontier(&mut from)?;
-        committed.call = match from.byte()? {
-            0 => None,
-            1 => Some(Call {
-                caller: Caller(u64::from_le_bytes(from.array()?)),
-                n: from.varint()?,
-            }),
-            _ => return Err(WireError::OutOfRange("mark of a call")),
-        };
+        let flags = from.byte()?;
+        if flags & !(CALL | TOTALS) != 0 {
+            return Err(WireError::OutOfRange("flags of a commit"));
+        }
+        if flags & CALL != 0 {
+            let caller = Caller(u64::from_le_bytes(from.array()?));
+            let n = from.varint()?;
+            committed.call = Some(Call { caller, n });
+        }
+        if flags & TOTALS != 0 {
+            committed.totals = Some(read_totals(&mut from)?);
+        }
         // Collected one by one: each takes bytes, so the record's end bounds them.
         for _ in 0..from.length("removed dots", usize::MAX)? {
             committed.removed.insert(read_dot(&mut from)?);

@@ -19,13 +19,13 @@
 //!
 //! A process that had the disk may be taken for dead and be alive, like a tab that was frozen. So commits are numbered without a hole,
 //! each transaction is carried out only if nothing stands under the number of the next commit ([`Transaction::guard`]), and whoever
-//! takes the disk over uses that number up, by an empty commit: a *void* ([`Opening::seizure`]). What the other still writes is then
+//! takes the disk over uses that number up, by an empty commit: a *void* ([`Reading::seizure`]). What the other still writes is then
 //! refused. Voids stay when the journal is cut.
 //!
 //! Pages are in the order of keys, not of dots: an overwrite then changes one page and leaves no hole in another, and one key or a
 //! range of them can be read without the others.
 //!
-//! [`Disk`] decides what is to be written when; [`Opening`] reads it again. Neither touches a disk. [`export`] puts the same records into one
+//! [`Disk`] decides what is to be written when; [`Reading`] reads it again. Neither touches a disk. [`export`] puts the same records into one
 //! file.
 //!
 //! Events are written as in a session (`wire::events`), with other bounds for what stands in them: [`INLINE_BYTES_MAX`]. Numbers in keys
@@ -34,16 +34,17 @@
 mod backup;
 mod commit;
 mod error;
-mod opening;
+
 mod page;
+mod reading;
 mod record;
 mod ring;
 mod state;
 mod writing;
 
-pub use backup::{BackupError, export, import};
+pub use backup::{BackupError, Record, export, import};
 pub use error::DiskError;
-pub use opening::{Opened, Opening};
+pub use reading::{Kept, Reading};
 pub use record::Transaction;
 pub use writing::Disk;
 
@@ -75,8 +76,12 @@ impl Default for Sizes {
     }
 }
 
-/// The version of the format. A newer one is refused by name, before anything else is read.
-pub const FORMAT: u8 = 1;
+/// The version of the format. A newer one is refused by name, before anything else is read; older ones are read, and the first
+/// transaction says that this one has written since.
+pub const FORMAT: u8 = 2;
+
+/// The oldest version that is read. It did not tell totals, and knew no voids.
+pub const FORMAT_FIRST: u8 = 1;
 
 /// A longer value is a record of its own: it is written once, and not again with every page that its neighbours change.
 pub const INLINE_BYTES_MAX: usize = 4 * 1024;

@@ -2,20 +2,21 @@
 //!
 //! ```text
 //! format (1 byte), store (16 bytes), varint number of the first commit that counts, varint number of the commit after the last
-//! that this knows of, vector, frontier, calls
+//! that this knows of, vector, frontier, calls; not in format 1: totals
 //! vector   = varint count, then per author 16 bytes and varint n
 //! frontier = varint count, then per dot 16 bytes and varint n
 //! calls    = varint count, then per caller, who called last comes last: 8 bytes, varint number of the last call that was carried out,
 //!            8 bytes in which the bit 2^(k-1) says that so was the call k numbers before
+//! totals   = varint count of keys that have a value, varint bytes of these keys and of what they read as
 //! ```
 
 use alloc::vec::Vec;
 
-use super::{DiskError, FORMAT, record::Key, writing::FIRST_COMMIT};
+use super::{DiskError, FORMAT, FORMAT_FIRST, record::Key, writing::FIRST_COMMIT};
 use crate::{
     causality::{Frontier, VersionVector},
     id::{AuthorId, Dot, StoreId},
-    store::{CALLERS_MAX, Caller, Calls, Carried},
+    store::{CALLERS_MAX, Caller, Calls, Carried, Totals},
     wire::{
         AUTHORS_MAX, FRONTIER_MAX, WireError,
         bytes::{Reader, Writer as _},
@@ -32,6 +33,8 @@ pub(super) struct State {
     pub(super) vector: VersionVector,
     pub(super) frontier: Frontier,
     pub(super) calls: Calls,
+    /// `None` when format 1 has written it.
+    pub(super) totals: Option<Totals>,
 }
 
 impl State {
@@ -44,7 +47,13 @@ impl State {
             vector: VersionVector::new(),
             frontier: Frontier::default(),
             calls: Calls::default(),
+            totals: Some(Totals::default()),
         }
+    }
+
+    /// Whether an older version has written it.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.totals.is_none()
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -63,18 +72,21 @@ impl State {
             out.varint(*last);
             out.extend(earlier.to_le_bytes());
         }
+        write_totals(self.totals.unwrap_or_default(), &mut out);
         out
     }
 
     pub(super) fn decode(payload: &[u8]) -> Result<Self, DiskError> {
-        match payload.first() {
-            Some(&FORMAT) => Self::read(&mut Reader::new(&payload[1..])).map_err(|error| Key::State.damaged(error)),
-            Some(&newer) => Err(DiskError::Format(newer)),
+        match payload.split_first() {
+            Some((&format @ FORMAT_FIRST..=FORMAT, rest)) => {
+                Self::read(&mut Reader::new(rest), format).map_err(|error| Key::State.damaged(error))
+            }
+            Some((&other, _)) => Err(DiskError::Format(other)),
             None => Err(Key::State.damaged(WireError::Truncated)),
         }
     }
 
-    fn read(from: &mut Reader<'_>) -> Result<Self, WireError> {
+    fn read(from: &mut Reader<'_>, format: u8) -> Result<Self, WireError> {
         let store = StoreId(from.array()?);
         let (first, known) = (from.varint()?, from.varint()?);
         let mut vector = VersionVector::new();
@@ -91,6 +103,7 @@ impl State {
                 earlier: u64::from_le_bytes(from.array()?),
             });
         }
+        let totals = (format > FORMAT_FIRST).then(|| read_totals(from)).transpose()?;
         from.clone().finish()?;
         Ok(Self {
             store,
@@ -99,8 +112,21 @@ impl State {
             vector,
             frontier,
             calls,
+            totals,
         })
     }
+}
+
+pub(super) fn write_totals(totals: Totals, out: &mut Vec<u8>) {
+    out.varint(totals.keys as u64);
+    out.varint(totals.bytes);
+}
+
+pub(super) fn read_totals(from: &mut Reader<'_>) -> Result<Totals, WireError> {
+    Ok(Totals {
+        keys: from.length("keys", usize::MAX)?,
+        bytes: from.varint()?,
+    })
 }
 
 pub(super) fn write_dot(dot: Dot, out: &mut Vec<u8>) {

@@ -55,9 +55,11 @@ pub struct Disk {
     calls: Calls,
     /// Whether there is a state record.
     begun: bool,
+    /// What that has to say in this format, if an older version has written it.
+    renewed: Option<State>,
 }
 
-/// What [`super::Opening`] found on a disk.
+/// What [`super::Reading`] found on a disk.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// Their first texts.
@@ -71,6 +73,7 @@ pub(super) struct Found {
     pub(super) segments: Vec<u64>,
     pub(super) ring_written: u64,
     pub(super) calls: Calls,
+    pub(super) renewed: Option<State>,
 }
 
 impl Disk {
@@ -100,6 +103,7 @@ impl Disk {
             ring_written: 0,
             calls: Calls::default(),
             begun: false,
+            renewed: None,
         }
     }
 
@@ -128,6 +132,7 @@ impl Disk {
         disk.ring_written = found.ring_written;
         disk.calls = found.calls;
         disk.begun = true;
+        disk.renewed = found.renewed;
         disk
     }
 
@@ -145,6 +150,7 @@ impl Disk {
         let state = State {
             vector: store.vector().clone(),
             frontier: store.frontier().clone(),
+            totals: Some(store.totals()),
             ..State::nothing(id)
         };
         image.put(RecordKey::State, state.encode());
@@ -183,7 +189,7 @@ impl Disk {
         };
         let last = self.last_waiting.take();
         if last.is_some() {
-            self.commit(&mut transaction);
+            self.commit(store, &mut transaction);
         }
         let wanted = match last {
             Some(_) => self.journal_bytes > self.sizes.journal_bytes_max,
@@ -212,11 +218,16 @@ impl Disk {
     }
 
     /// Appends what waits to the journal.
-    fn commit(&mut self, transaction: &mut Transaction) {
+    fn commit(&mut self, store: &Store, transaction: &mut Transaction) {
         if !self.begun {
             self.begun = true;
             // Nothing is durable yet, whatever the replica holds.
             transaction.put(RecordKey::State, State::nothing(self.store).encode());
+        }
+        if let Some(state) = self.renewed.take() {
+            // It is followed by a commit, which says the same.
+            let totals = Some(store.totals());
+            transaction.put(RecordKey::State, State { totals, ..state }.encode());
         }
         for (dot, value) in mem::take(&mut self.bodies) {
             transaction.put(RecordKey::Body(dot), value.to_vec());
@@ -266,7 +277,9 @@ impl Disk {
             vector: store.vector().clone(),
             frontier: store.frontier().clone(),
             calls: self.calls.clone(),
+            totals: Some(store.totals()),
         };
+        self.renewed = None;
         transaction.put(RecordKey::State, state.encode());
     }
 

@@ -23,6 +23,7 @@ mod held;
 mod io;
 mod link;
 mod merge;
+mod opening;
 mod random;
 mod restore;
 mod sessions;
@@ -51,6 +52,7 @@ use crate::{
 pub use self::{
     config::Config,
     io::*,
+    opening::{Closing, Opened, Opening, OpeningError},
     restore::{Loader, RestoreError},
 };
 pub use crate::{

@@ -4,16 +4,13 @@
 //! relies on is therefore looked at before it is taken in. What cannot be seen here: a batch that is missing from among the others, whose
 //! events then read as removed, and a value that is another. Those are for storage to see, by numbers and sums of its own.
 
-use alloc::{
-    collections::BTreeMap,
-    vec::{self, Vec},
-};
-use core::{fmt, mem};
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::fmt;
 
 use super::{Config, Origin, Replica};
 use crate::{
     causality::{Dots, Frontier, Kind, VersionVector, counter},
-    id::{AuthorId, Dot},
+    id::Dot,
     mutation::Mutation,
     store::{Batch, Calls, Shared, Status, StoredEntry},
     time::Timestamp,
@@ -61,12 +58,7 @@ impl Replica {
     ) -> Result<Self, RestoreError> {
         let mut replica = Self::new(config, now);
         for batch in batches {
-            let check = Check::new(&batch, replica.store.vector())?;
-            batch.entries.iter().try_for_each(|entry| check.entry(entry))?;
-            let mut records = batch.records.iter();
-            records.try_for_each(|(dot, removes)| check.event(dot, removes))?;
-            let mut removed = batch.removed.iter();
-            removed.try_for_each(|removed| check.covered(&removed.dot))?;
+            check(&batch, replica.store.vector())?;
             for entry in &batch.entries {
                 replica.clock.observe(entry.hlc, now);
             }
@@ -85,31 +77,12 @@ impl Replica {
     }
 }
 
-impl Replica {
-    /// A replica as a disk kept it: one batch with all that lives, and the calls that were carried out. As [`Self::restore`], and as that
-    /// of one batch, in less time. [`Loader`] does it in slices.
-    ///
-    /// # Errors
-    /// When that is not a replica.
-    pub fn load(config: Config, now: Timestamp, kept: Batch, calls: Calls) -> Result<Self, RestoreError> {
-        let mut loader = Loader::new(config, now, kept, calls)?;
-        let mut all = usize::MAX;
-        loader.load(&mut all)?;
-        Ok(loader.finish())
-    }
-}
-
-/// A replica on its way from a disk, in slices: 100,000 entries take some hundred milliseconds in a browser.
+/// A replica on its way from a disk, where it lies as one batch: as [`Replica::restore`] of that, in less time and in pieces.
 #[derive(Debug)]
 pub struct Loader {
     replica: Replica,
     now: Timestamp,
-    /// Of the batch: nothing was stored before it.
-    raised: BTreeMap<AuthorId, u64>,
     vector: VersionVector,
-    frontier: Frontier,
-    entries: vec::IntoIter<StoredEntry>,
-    records: vec::IntoIter<(Dot, Dots)>,
     /// What was removed, and so must not be live.
     removed: Vec<Dot>,
     /// The keys that have got a second entry.
@@ -117,120 +90,101 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Begins to load what was kept, as [`Replica::load`].
+    /// Begins to load a replica that has seen `vector`, and remembers these calls.
     ///
     /// # Errors
-    /// When its vector or frontier cannot be a replica's.
-    pub fn new(config: Config, now: Timestamp, kept: Batch, calls: Calls) -> Result<Self, RestoreError> {
+    /// When no replica can have seen that.
+    pub fn new(config: Config, now: Timestamp, vector: VersionVector, calls: Calls) -> Result<Self, RestoreError> {
         let mut replica = Replica::new(config, now);
         if !replica.config.mutated.is(Mutation::CallForgotten) {
             replica.calls = calls;
         }
-        let check = Check::new(&kept, replica.store.vector())?;
-        let mut removed = kept.removed.iter();
-        removed.try_for_each(|removed| check.covered(&removed.dot))?;
-        let raised = check.raised;
-        let mut vector = VersionVector::new();
-        vector.raise(&kept.vector);
+        bounded("authors", vector.len(), AUTHORS_MAX)?;
+        vector.iter().try_for_each(|(author, n)| number(&Dot::new(author, n)))?;
         Ok(Self {
             replica,
             now,
-            raised,
             vector,
-            frontier: kept.frontier,
-            removed: kept.removed.iter().map(|removed| removed.dot).collect(),
-            entries: kept.entries.into_iter(),
-            records: kept.records.into_iter(),
+            removed: Vec::new(),
             shared: Shared::default(),
         })
     }
 
-    /// Loads up to about `left` entries. Returns whether all is loaded.
+    /// Adds a live entry. Entries in the order of their keys are added fastest.
     ///
     /// # Errors
-    /// When what was kept is not a replica.
-    pub fn load(&mut self, left: &mut usize) -> Result<bool, RestoreError> {
+    /// When no replica that has seen what this one has can hold it.
+    pub fn entry(&mut self, entry: StoredEntry) -> Result<(), RestoreError> {
         let Replica { store, clock, .. } = &mut self.replica;
-        let nothing = VersionVector::new();
-        let check = Check {
-            before: &nothing,
-            raised: mem::take(&mut self.raised),
-        };
-        let mut loading = store.load(&mut self.shared);
-        while *left > 0 {
-            *left -= 1;
-            if let Some(entry) = self.entries.next() {
-                check.entry(&entry)?;
-                clock.observe(entry.hlc, self.now);
-                self.removed.extend(entry.removes.iter());
-                let dot = entry.dot;
-                if !loading.entry(entry) {
-                    return Err(RestoreError::StoredBefore(dot));
-                }
-            } else if let Some((dot, removes)) = self.records.next() {
-                check.event(&dot, &removes)?;
-                self.removed.extend(removes.iter());
-                loading.record(dot, &removes);
-            } else if let Some(dot) = self.removed.pop() {
-                if loading.holds(&dot) {
-                    return Err(RestoreError::NotRemoved(dot));
-                }
-            } else {
-                break;
-            }
-        }
-        self.raised = check.raised;
-        Ok(self.entries.len() + self.records.len() + self.removed.len() == 0)
-    }
-
-    /// The replica, of which all is loaded.
-    pub fn finish(mut self) -> Replica {
-        debug_assert_eq!(self.entries.len() + self.records.len(), 0, "all is loaded");
-        self.replica
-            .store
-            .load(&mut self.shared)
-            .finish(self.vector, self.frontier);
-        self.replica
-    }
-}
-
-/// What is said of a batch must hold of all in it.
-struct Check<'a> {
-    /// What was stored before.
-    before: &'a VersionVector,
-    /// The counts that the batch raises.
-    raised: BTreeMap<AuthorId, u64>,
-}
-
-impl<'a> Check<'a> {
-    fn new(batch: &Batch, before: &'a VersionVector) -> Result<Self, RestoreError> {
-        let raised: BTreeMap<_, _> = batch.vector.iter().copied().collect();
-        let check = Self { before, raised };
-        for (author, n) in &batch.vector {
-            check.number(&Dot::new(*author, *n))?;
-        }
-        let added = check.raised.keys().filter(|author| before.get(author) == 0);
-        bounded("authors", before.len() + added.count(), AUTHORS_MAX)?;
-        bounded("frontier", batch.frontier.dots().len(), FRONTIER_MAX)?;
-        batch.frontier.dots().iter().try_for_each(|dot| check.covered(dot))?;
-        Ok(check)
-    }
-
-    fn number(&self, dot: &Dot) -> Result<(), RestoreError> {
-        if (1..=DOT_NUMBER_MAX).contains(&dot.n) {
+        within(&self.vector).entry(&entry)?;
+        clock.observe(entry.hlc, self.now);
+        self.removed.extend(entry.removes.iter());
+        let dot = entry.dot;
+        if store.load(&mut self.shared).entry(entry) {
             Ok(())
         } else {
-            Err(RestoreError::DotNumber(*dot))
+            Err(RestoreError::StoredBefore(dot))
         }
     }
 
+    /// Adds the record of a dead event, the oldest first.
+    ///
+    /// # Errors
+    /// As [`Self::entry`].
+    pub fn record(&mut self, dot: Dot, removes: &Dots) -> Result<(), RestoreError> {
+        within(&self.vector).event(&dot, removes)?;
+        self.removed.extend(removes.iter());
+        self.replica.store.load(&mut self.shared).record(dot, removes);
+        Ok(())
+    }
+
+    /// All entries and records are added: looks at up to `left` of the dots that must not be live. Returns whether all were looked at.
+    ///
+    /// # Errors
+    /// When one of them is.
+    pub fn check(&mut self, left: &mut usize) -> Result<bool, RestoreError> {
+        let loading = self.replica.store.load(&mut self.shared);
+        while *left > 0 {
+            *left -= 1;
+            match self.removed.pop() {
+                Some(dot) if loading.holds(&dot) => return Err(RestoreError::NotRemoved(dot)),
+                Some(_) => {}
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    /// The replica, of which all is added and was looked at.
+    ///
+    /// # Errors
+    /// When the frontier was not seen.
+    pub fn finish(mut self, frontier: Frontier) -> Result<Replica, RestoreError> {
+        debug_assert_eq!(self.removed.len(), 0, "all was looked at");
+        within(&self.vector).frontier(&frontier)?;
+        self.replica.store.load(&mut self.shared).finish(self.vector, frontier);
+        Ok(self.replica)
+    }
+}
+
+/// What is said of a batch must hold of all in it: `covers` tells what is seen with it.
+struct Check<F> {
+    covers: F,
+}
+
+impl<F: Fn(&Dot) -> bool> Check<F> {
     fn covered(&self, dot: &Dot) -> Result<(), RestoreError> {
-        self.number(dot)?;
-        if self.before.covers(dot) || self.raised.get(&dot.author).is_some_and(|n| dot.n <= *n) {
+        number(dot)?;
+        if (self.covers)(dot) {
             Ok(())
         } else {
             Err(RestoreError::NotCovered(*dot))
         }
+    }
+
+    fn frontier(&self, frontier: &Frontier) -> Result<(), RestoreError> {
+        bounded("frontier", frontier.dots().len(), FRONTIER_MAX)?;
+        frontier.dots().iter().try_for_each(|dot| self.covered(dot))
     }
 
     fn event(&self, dot: &Dot, removes: &[Dot]) -> Result<(), RestoreError> {
@@ -241,11 +195,7 @@ impl<'a> Check<'a> {
         if removes.iter().any(is_later) {
             return Err(RestoreError::RemovesLater(*dot));
         }
-        if self.before.covers(dot) {
-            Err(RestoreError::StoredBefore(*dot))
-        } else {
-            Ok(())
-        }
+        Ok(())
     }
 
     fn entry(&self, entry: &StoredEntry) -> Result<(), RestoreError> {
@@ -270,11 +220,50 @@ impl<'a> Check<'a> {
     }
 }
 
+/// Whether a batch can follow on what was seen `before`.
+fn check(batch: &Batch, before: &VersionVector) -> Result<(), RestoreError> {
+    let raised: BTreeMap<_, _> = batch.vector.iter().copied().collect();
+    for (author, n) in &batch.vector {
+        number(&Dot::new(*author, *n))?;
+    }
+    let added = raised.keys().filter(|author| before.get(author) == 0);
+    bounded("authors", before.len() + added.count(), AUTHORS_MAX)?;
+    let check = Check {
+        covers: |dot: &Dot| before.covers(dot) || raised.get(&dot.author).is_some_and(|n| dot.n <= *n),
+    };
+    check.frontier(&batch.frontier)?;
+    batch.entries.iter().try_for_each(|entry| check.entry(entry))?;
+    let mut records = batch.records.iter();
+    records.try_for_each(|(dot, removes)| check.event(dot, removes))?;
+    let mut removed = batch.removed.iter();
+    removed.try_for_each(|removed| check.covered(&removed.dot))?;
+    let entries = batch.entries.iter().map(|entry| entry.dot);
+    let mut made = entries.chain(batch.records.iter().map(|(dot, _)| *dot));
+    match made.find(|dot| before.covers(dot)) {
+        Some(dot) => Err(RestoreError::StoredBefore(dot)),
+        None => Ok(()),
+    }
+}
+
 /// What the events of a batch removed.
 fn removes(batch: &Batch) -> impl Iterator<Item = &Dot> {
     let entries = batch.entries.iter().map(|entry| &entry.removes);
     let records = batch.records.iter().map(|(_, removes)| removes);
     entries.chain(records).flatten()
+}
+
+fn within(vector: &VersionVector) -> Check<impl Fn(&Dot) -> bool> {
+    Check {
+        covers: |dot: &Dot| vector.covers(dot),
+    }
+}
+
+fn number(dot: &Dot) -> Result<(), RestoreError> {
+    if (1..=DOT_NUMBER_MAX).contains(&dot.n) {
+        Ok(())
+    } else {
+        Err(RestoreError::DotNumber(*dot))
+    }
 }
 
 fn bounded(what: &'static str, length: usize, max: usize) -> Result<(), RestoreError> {

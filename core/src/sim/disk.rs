@@ -5,9 +5,10 @@ use alloc::{collections::BTreeMap, format, vec::Vec};
 
 use super::{oracle::Flaw, profile::store};
 use crate::{
-    disk::{self, Opened, Opening, Transaction},
-    replica::BatchId,
-    store::{Batch, Call, Calls, Store},
+    disk::{self, Reading, Transaction},
+    replica::{BatchId, Config, Opened, Opening, Replica},
+    store::{Batch, Call, Store},
+    time::Timestamp,
 };
 
 /// A disk and the book that is kept of it.
@@ -81,24 +82,21 @@ impl Disk {
         self.book.calls().contains(call)
     }
 
-    /// Reads it all again, as after a restart. Gives what was carried out for callers as well.
-    pub(super) fn open(&mut self, sizes: disk::Sizes) -> Result<(Batch, Calls), Flaw> {
+    /// Opens the replica again that lies on it, as after a restart.
+    pub(super) fn open(&mut self, config: Config, now: Timestamp, sizes: disk::Sizes) -> Result<Replica, Flaw> {
         let mut records = BTreeMap::new();
         for transaction in &self.flushed {
             transaction.clone().carry_out(&mut records);
         }
         let unreadable = |error| Flaw::from(format!("a disk cannot be read: {error}"));
-        let mut opening = Opening::new(store(), sizes);
-        for (key, record) in records {
-            opening.take(&key, &record).map_err(unreadable)?;
-        }
-        let Some(Opened { batch, disk, lost }) = opening.finish().map_err(unreadable)? else {
+        let opening = Opening::new(config.clone(), now, Reading::new(store(), sizes));
+        let Some(Opened { replica, disk, lost }) = opening.of(records).map_err(unreadable)? else {
             *self = Self::new(sizes);
-            return Ok(Default::default());
+            return Ok(Replica::new(config, now));
         };
         self.book = disk;
         if lost.is_empty() {
-            Ok((batch, self.book.calls().clone()))
+            Ok(replica)
         } else {
             Err(format!("a disk has lost the values of {lost:?}").into())
         }

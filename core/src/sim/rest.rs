@@ -68,9 +68,8 @@ impl World<'_> {
     fn compare_disks(&self) -> Result<(), Flaw> {
         for (at, node) in self.nodes.iter().enumerate() {
             let (shown, config) = (&node.replica, self.profile.config([0; 32]));
-            let (kept, calls) = node.disk.clone().open(self.profile.disk).map_err(|flaw| flaw.of(at))?;
-            let kept = Replica::load(config, self.now, kept, calls)
-                .map_err(|error| Flaw::from(format!("replica {at} could not be opened again: {error}")))?;
+            let kept = node.disk.clone().open(config, self.now, self.profile.disk);
+            let kept = kept.map_err(|flaw| flaw.of(at))?;
             if kept.vector() != shown.vector()
                 || kept.frontier() != shown.frontier()
                 || !kept.live_dots().eq(shown.live_dots())

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     mutation::Mutation,
-    replica::{Call, Command, CommandId, Input, Key, Replica, Value, Write},
+    replica::{Call, Command, CommandId, Input, Key, Value, Write},
 };
 
 impl World<'_> {
@@ -342,9 +342,8 @@ impl World<'_> {
         let node = &mut self.nodes[at];
         node.clock.reopen();
         let author = node.replica.author();
-        let (kept, calls) = node.disk.open(self.profile.disk).map_err(|flaw| flaw.of(at))?;
-        let mut replica = Replica::load(config, node.clock.read(self.now), kept, calls)
-            .map_err(|error| Flaw::from(format!("replica {at} cannot be opened again: {error}")))?;
+        let opened = node.disk.open(config, node.clock.read(self.now), self.profile.disk);
+        let mut replica = opened.map_err(|flaw| flaw.of(at))?;
         if self.profile.is(Mutation::AuthorResumed) {
             replica.resume_author(author);
         }

@@ -29,6 +29,33 @@ pub struct Batch {
     pub frontier: Frontier,
     /// The call that is carried out with it, if it may come again.
     pub call: Option<Call>,
+    /// How much the store holds afterwards.
+    pub totals: Totals,
+}
+
+/// How much a store holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// How many keys have a value.
+    pub keys: usize,
+    /// The bytes of these keys, and of what a plain read of them shows.
+    pub bytes: u64,
+}
+
+impl Totals {
+    /// Adds a key that reads as `value`, if it has one.
+    pub(super) fn add(&mut self, key: &Key, value: Option<&Value>) {
+        if let Some(value) = value {
+            self.keys += 1;
+            self.bytes += (key.len() + value.len()) as u64;
+        }
+    }
+
+    /// Takes out a key that reads as `value`.
+    pub(super) fn take(&mut self, key: &Key, value: &Value) {
+        self.keys -= 1;
+        self.bytes -= (key.len() + value.len()) as u64;
+    }
 }
 
 impl Batch {

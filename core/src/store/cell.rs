@@ -8,7 +8,6 @@ use super::{
 };
 use crate::{
     causality::{Kind, Value},
-    id::ContentHash,
     time::Hlc,
 };
 
@@ -61,13 +60,10 @@ impl Cell {
         }
     }
 
-    /// The order of siblings, (stamp, BLAKE3 of the value, dot); the greatest wins a plain read. Stamps are seldom equal, so values
-    /// are hashed only then, rather than a hash kept for every key. The dot makes the order total: equal values written at the
-    /// same stamp by two authors still have one order on every replica.
+    /// The order of siblings, (stamp, dot); the greatest wins a plain read. The dot makes the order total, the same on every replica.
     /// How the dots compare is told by the caller, who knows the authors.
     pub(super) fn rank(&self, other: &Self, dots: impl FnOnce() -> Ordering) -> Ordering {
-        let hashes = || ContentHash::of(&self.value).cmp(&ContentHash::of(&other.value));
-        self.hlc.cmp(&other.hlc).then_with(hashes).then_with(dots)
+        self.hlc.cmp(&other.hlc).then_with(dots)
     }
 
     pub(super) fn visible(&self, after_step: bool) -> bool {

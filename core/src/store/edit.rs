@@ -4,7 +4,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use core::mem;
 
 use super::{
-    Batch, Removed, Store, StoredEntry,
+    Batch, Removed, Store, StoredEntry, Totals,
     cell::{Cell, KeyNumber, NO_SLOT, Slot, State},
     stack::Stack,
 };
@@ -33,9 +33,9 @@ pub(super) struct Step {
     sums: BTreeMap<KeyNumber, Option<Value>>,
     /// How many of the touched keys were compared. Once any is, nothing is added any more.
     compared: usize,
-    /// How many keys have a value after the step and had none before, and the other way round.
-    gained: usize,
-    lost: usize,
+    /// How much of what the store holds after the step it did not hold before, and the other way round.
+    gained: Totals,
+    lost: Totals,
     /// Whether readers see the state after the step.
     flipped: bool,
 }
@@ -247,12 +247,9 @@ impl<'a> Edit<'a> {
                 store.step.sums.insert(key, sum);
             }
             if before != after {
-                match (before.value.is_some(), after.value.is_some()) {
-                    (false, true) => store.step.gained += 1,
-                    (true, false) => store.step.lost += 1,
-                    _ => {}
-                }
                 let key = store.keys.get(key).text.clone();
+                store.step.gained.add(&key, after.value.as_ref());
+                store.step.lost.add(&key, before.value.as_ref());
                 store.step.changes.push(Change {
                     key,
                     value: after.value,
@@ -290,7 +287,10 @@ impl<'a> Edit<'a> {
             store.vector = store.vector.iter().filter(|(author, _)| live(*author)).collect();
         }
         step.batch.frontier = store.frontier.clone();
-        store.len = store.len + mem::take(&mut step.gained) - mem::take(&mut step.lost);
+        let (gained, lost) = (mem::take(&mut step.gained), mem::take(&mut step.lost));
+        store.totals.keys = store.totals.keys + gained.keys - lost.keys;
+        store.totals.bytes = store.totals.bytes + gained.bytes - lost.bytes;
+        step.batch.totals = store.totals;
         (mem::take(&mut step.batch), mem::take(&mut step.changes))
     }
 

@@ -66,10 +66,6 @@ impl Keys {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.keys.len()
-    }
-
     pub(super) fn find(&self, text: &str) -> Option<KeyNumber> {
         let is_it = |key: KeyNumber| self.keys[key].text == *text;
         self.index.find(self.short_hash(text).get(), is_it)

@@ -7,7 +7,7 @@ use core::mem;
 
 use super::{
     Store, StoredEntry,
-    cell::{KeyNumber, NO_SLOT, State},
+    cell::{Cell, KeyNumber, NO_SLOT, State},
 };
 use crate::{
     causality::{Dots, Frontier, VersionVector},
@@ -38,8 +38,16 @@ impl<'a> Loading<'a> {
             return false;
         }
         let key = store.keys.find_or_add(&entry.key);
-        if store.keys.get(key).head != NO_SLOT {
-            self.shared.0.push(key);
+        match store.keys.get(key).head {
+            NO_SLOT => store.totals.add(&entry.key, Some(&entry.value)),
+            head => {
+                // How it reads is seen in the end.
+                let Cell { value, next, .. } = &store.cells[head];
+                if *next == NO_SLOT {
+                    store.totals.take(&entry.key, value);
+                }
+                self.shared.0.push(key);
+            }
         }
         store.insert(key, &entry, State::Live);
         true
@@ -62,7 +70,8 @@ impl<'a> Loading<'a> {
         shared.sort_unstable();
         shared.dedup();
         for key in shared {
-            let (_, sum) = store.reading(key, false);
+            let (reading, sum) = store.reading(key, false);
+            store.totals.add(&store.keys.get(key).text, reading.value.as_ref());
             if let Some(sum) = sum {
                 store.sums.insert(key, sum);
             }
@@ -70,7 +79,6 @@ impl<'a> Loading<'a> {
                 store.crowded.push(store.keys.get(key).text.clone());
             }
         }
-        store.len = store.keys.len();
         store.vector = vector;
         store.frontier = frontier;
     }

@@ -25,7 +25,7 @@ mod removals;
 mod ring;
 mod stack;
 
-pub use batch::{Batch, BatchId, Removed, StoredEntry};
+pub use batch::{Batch, BatchId, Removed, StoredEntry, Totals};
 pub(crate) use calls::Carried;
 pub use calls::{CALLERS_MAX, CALLS_WAITING_MAX, Call, Caller, Calls};
 pub use edit::{Change, Edit, Origin};
@@ -99,8 +99,7 @@ pub struct Store {
     crowded: Vec<Key>,
     /// What a plain read shows of the keys whose winner is one of several counters.
     sums: BTreeMap<KeyNumber, Value>,
-    /// Keys that have a visible entry.
-    len: usize,
+    totals: Totals,
     ring: Ring,
     /// What the live entries' events removed.
     removals: Removals,
@@ -123,7 +122,7 @@ impl Store {
             siblings_max,
             crowded: Vec::new(),
             sums: BTreeMap::new(),
-            len: 0,
+            totals: Totals::default(),
             ring: Ring::new(ring_records),
             removals: Removals::default(),
             step: Step::default(),
@@ -169,16 +168,21 @@ impl Store {
 
     /// How many keys have a value.
     pub fn len(&self) -> usize {
-        self.len
+        self.totals.keys
+    }
+
+    /// How much it holds.
+    pub fn totals(&self) -> Totals {
+        self.totals
     }
 
     /// Whether no key has a value.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.totals.keys == 0
     }
 
-    /// The value that a plain read of `key` shows: that of the maximum by (stamp, BLAKE3 of the value, dot), the same on every replica;
-    /// of counters the sum.
+    /// The value that a plain read of `key` shows: that of the maximum by (stamp, dot), the same on every replica; of
+    /// counters the sum.
     pub fn winner(&self, key: &str) -> Option<&Value> {
         let key = self.keys.find(key)?;
         let winner = self.chain(key).find(|slot| self.is_visible(*slot))?;

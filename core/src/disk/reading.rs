@@ -16,13 +16,14 @@ use super::{
 use crate::{
     causality::{Dots, Frontier, Key, Value, VersionVector},
     id::{ContentHash, Dot, StoreId},
-    store::{Batch, StoredEntry},
+    store::{Calls, StoredEntry, Totals},
     wire::{Body, Described, WireError},
 };
 
-/// Takes the records of a disk, in the order of their keys, and puts together the replica that they are.
+/// Takes the records of a disk, in the order of their keys, and gives what the replica is made of. Once all commits are taken, its
+/// entries can be had as they come: all of them at once would be twice as much as a store may take.
 #[derive(Debug)]
-pub struct Opening {
+pub struct Reading {
     store: StoreId,
     sizes: Sizes,
     /// Without what goes on below: vector, frontier and calls.
@@ -34,12 +35,15 @@ pub struct Opening {
     removed: BTreeSet<Dot>,
     /// What the journal brought and did not remove again. What is in a page as well is taken from there.
     added: BTreeMap<Dot, Described>,
+    /// How much there is, as far as that was told.
+    totals: Option<Totals>,
     records: Vec<(Dot, Dots)>,
+    /// Those that nobody has taken yet.
     entries: Vec<StoredEntry>,
     /// The page that is open: its first text, and the entries of it, until it is known where the next begins.
     page: Option<(Key, Vec<Described>)>,
-    /// Entries whose values are records of their own: where they are, and what the value must be.
-    absent: BTreeMap<Dot, (usize, ContentHash, usize)>,
+    /// Entries whose values are records of their own, and what these must be.
+    large: BTreeMap<Dot, (StoredEntry, ContentHash, usize)>,
     /// Where the page after the last that was taken begins, by what that says: nowhere, if it is the last. `None` before any.
     next_page: Option<Option<Key>>,
     /// Whether all commits are read, and all pages.
@@ -47,18 +51,24 @@ pub struct Opening {
     past_pages: bool,
 }
 
-/// A replica as it lay on a disk.
+/// What a replica is made of, as it lay on a disk.
 #[derive(Debug)]
-pub struct Opened {
-    /// All of it, as one batch.
-    pub batch: Batch,
+pub struct Kept {
+    /// What was seen.
+    pub vector: VersionVector,
+    /// The maximal transactions of it.
+    pub frontier: Frontier,
+    /// The entries that were not taken before.
+    pub entries: Vec<StoredEntry>,
+    /// What events that died lately had removed, the oldest first.
+    pub records: Vec<(Dot, Dots)>,
     /// The book of the disk.
     pub disk: Disk,
-    /// Entries whose values are lost. They are not in the batch.
+    /// Entries whose values are lost. They are not among the others.
     pub lost: Vec<Dot>,
 }
 
-impl Opening {
+impl Reading {
     /// Nothing is read yet.
     pub fn new(store: StoreId, sizes: Sizes) -> Self {
         Self {
@@ -70,10 +80,11 @@ impl Opening {
             frontier: Frontier::default(),
             removed: BTreeSet::new(),
             added: BTreeMap::new(),
+            totals: None,
             records: Vec::new(),
             entries: Vec::new(),
             page: None,
-            absent: BTreeMap::new(),
+            large: BTreeMap::new(),
             next_page: None,
             past_commits: false,
             past_pages: false,
@@ -110,15 +121,36 @@ impl Opening {
             }
             RecordKey::Body(dot) => {
                 self.end_pages()?;
-                if let Some((at, hash, length)) = self.absent.remove(&dot) {
+                if let Some((mut entry, hash, length)) = self.large.remove(&dot) {
                     if payload.len() != length || ContentHash::of(payload) != hash {
                         return Err(damaged(WireError::OutOfRange("hash of a body")));
                     }
-                    self.entries[at].value = Value::from(payload);
+                    entry.value = Value::from(payload);
+                    self.entries.push(entry);
                 }
             }
         }
         Ok(())
+    }
+
+    /// What was seen, once all commits are taken.
+    pub fn vector(&self) -> &VersionVector {
+        &self.vector
+    }
+
+    /// What was carried out for callers that may come again, once all commits are taken.
+    pub fn calls(&self) -> &Calls {
+        &self.found.calls
+    }
+
+    /// How much there is, once all commits are taken; `None` when an older version wrote last.
+    pub fn totals(&self) -> Option<Totals> {
+        self.totals
+    }
+
+    /// The entries that have come since this was asked last.
+    pub fn take_entries(&mut self) -> Vec<StoredEntry> {
+        mem::take(&mut self.entries)
     }
 
     /// Whether all commits are taken, for which others were taken that come after them.
@@ -148,7 +180,7 @@ impl Opening {
     ///
     /// # Errors
     /// When records are missing.
-    pub fn finish(mut self) -> Result<Option<Opened>, DiskError> {
+    pub fn finish(mut self) -> Result<Option<Kept>, DiskError> {
         self.end_pages()?;
         let (Some(next_commit), Some(state)) = (self.next_commit(), self.state) else {
             return Ok(None);
@@ -157,23 +189,22 @@ impl Opening {
             return Err(DiskError::CommitMissing(next_commit));
         }
         self.found.next_commit = next_commit;
-        let mut lost: Vec<(usize, Dot)> = self.absent.iter().map(|(dot, (at, ..))| (*at, *dot)).collect();
-        lost.sort_unstable();
-        for (at, _) in lost.iter().rev() {
-            self.entries.swap_remove(*at);
+        if state.is_outdated() {
+            self.found.renewed = Some(State {
+                known: next_commit,
+                vector: self.vector.clone(),
+                frontier: self.frontier.clone(),
+                calls: self.found.calls.clone(),
+                ..state
+            });
         }
-        let batch = Batch {
-            entries: self.entries,
-            removed: Vec::new(),
-            records: self.records,
-            vector: self.vector.iter().collect(),
+        Ok(Some(Kept {
+            vector: self.vector,
             frontier: self.frontier,
-            call: None,
-        };
-        Ok(Some(Opened {
-            batch,
+            entries: self.entries,
+            records: self.records,
             disk: Disk::found(self.store, self.sizes, self.found),
-            lost: lost.into_iter().map(|(_, dot)| dot).collect(),
+            lost: self.large.into_keys().collect(),
         }))
     }
 
@@ -185,6 +216,7 @@ impl Opening {
         self.vector = mem::take(&mut state.vector);
         self.frontier = mem::take(&mut state.frontier);
         self.found.calls = mem::take(&mut state.calls);
+        self.totals = state.totals;
         self.state = Some(state);
         Ok(())
     }
@@ -203,6 +235,7 @@ impl Opening {
         commit::decode(payload, |committed| {
             self.vector.raise(&committed.vector);
             self.frontier = committed.frontier;
+            self.totals = committed.totals;
             if let Some(call) = committed.call {
                 self.found.calls.insert(call);
             }
@@ -290,20 +323,19 @@ impl Opening {
         else {
             return;
         };
-        let value = match body {
-            Body::Inline(value) => value,
-            Body::Large { hash, length } => {
-                self.absent.insert(dot, (self.entries.len(), hash, length));
-                Value::default()
-            }
-        };
-        self.entries.push(StoredEntry {
+        let with = |value| StoredEntry {
             dot,
             key,
             value,
             kind,
             hlc,
             removes,
-        });
+        };
+        match body {
+            Body::Inline(value) => self.entries.push(with(value)),
+            Body::Large { hash, length } => {
+                self.large.insert(dot, (with(Value::default()), hash, length));
+            }
+        }
     }
 }
