@@ -14,8 +14,8 @@ use std::{
 
 use gossipstore_core::{
     disk::{
-        BackupError, Disk, DiskError, FORMAT, FORMAT_FIRST, INLINE_BYTES_MAX, Reading, Sizes, Transaction, export,
-        import,
+        BackupError, Disk, DiskError, FORMAT, FORMAT_FIRST, Glimpse, Glimpsed, INLINE_BYTES_MAX, Reading, Sizes,
+        Transaction, export, import,
     },
     id::{Dot, StoreId},
     replica::{
@@ -119,6 +119,13 @@ impl Kept {
         assert!(replica.live_dots().eq(shown.live_dots()));
         assert!(reading(&replica).eq(&reading(shown)));
         assert_eq!(told(&self.records), Some(shown.store().totals()));
+        let read = reading(shown);
+        for (key, value, _) in read.iter().step_by(1 + read.len() / 500) {
+            assert_eq!(glimpse(&self.records, key), Ok(Some(value.clone())), "{key:?}");
+        }
+        for key in ["0", "never there", "zzz"] {
+            assert_eq!(glimpse(&self.records, key), Ok(shown.get(key).cloned()), "{key:?}");
+        }
         assert_eq!(replica.store().totals(), shown.store().totals());
         if again {
             self.driver.replica = replica;
@@ -151,6 +158,20 @@ fn reading_of(records: &Records) -> Reading {
 
 fn seizure(records: &Records) -> Transaction {
     reading_of(records).seizure()
+}
+
+/// What a key reads as, by the commits and one or two more records.
+fn glimpse(records: &Records, key: &str) -> Result<Option<Value>, DiskError> {
+    let mut read = Reading::new(store(), SMALL);
+    for (key, record) in records.iter().take_while(|(key, _)| key[0] <= 1) {
+        read.take(key, record)?;
+    }
+    let last = |place: Vec<u8>| records.range(..=place).next_back();
+    let page = last(Glimpse::place(key)).map(|(place, record)| (&place[..], &record[..]));
+    match read.glimpse().read(key, page)? {
+        Glimpsed::Value(value) => Ok(value),
+        Glimpsed::Body(place) => place.read(&records[&place.key()]).map(Some),
+    }
 }
 
 /// How much the disk says that there is.

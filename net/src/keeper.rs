@@ -12,12 +12,11 @@ use futures::FutureExt as _;
 use gossipstore_core::{
     disk::{Reading, Sizes, Transaction},
     id::StoreId,
-    replica::{BatchId, Config, Opened, Opening},
+    replica::BatchId,
     time::Timestamp,
 };
 
 use crate::{
-    breath::Breath,
     error::OpenError,
     storage::{Pending, Storage, StorageError},
 };
@@ -30,13 +29,10 @@ const TIDY_AFTER: Duration = Duration::from_secs(2);
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
 
-/// How many entries are loaded between two breaths: for some milliseconds.
-const LOADED_PER_TURN: usize = 2_000;
-
 /// How often a storage is tried to be taken over. Each time that fails, the other has written: it is not as dead as was thought.
 const SEIZURES_MAX: usize = 64;
 
-fn unreadable(reason: &impl ToString) -> OpenError {
+pub(crate) fn unreadable(reason: &impl ToString) -> OpenError {
     let reason = reason.to_string();
     OpenError::Unreadable { reason }
 }
@@ -108,35 +104,8 @@ impl Keeper {
         }
     }
 
-    /// Opens the replica that is kept, if one is.
-    pub(crate) async fn open(&mut self, config: Config, now: Timestamp) -> Result<Option<Opened>, OpenError> {
-        let reading = Reading::new(config.store, Sizes::default());
-        let mut opening = Opening::new(config, now, reading);
-        let (mut breath, mut loaded) = (Breath::default(), 0);
-        let mut asked = self.storage.read(None);
-        loop {
-            let records = asked.await.map_err(|error| unreadable(&error))?;
-            let Some((last, _)) = records.last() else { break };
-            // They are on their way while these are loaded.
-            asked = self.storage.read(Some(last));
-            for (key, record) in &records {
-                loaded += opening.take(key, record).map_err(|error| unreadable(&error))?;
-                if loaded >= LOADED_PER_TURN {
-                    loaded = 0;
-                    breath.take().await;
-                }
-            }
-        }
-        let Some(mut closing) = opening.finish().map_err(|error| unreadable(&error))? else {
-            return Ok(None);
-        };
-        while !closing
-            .work(&mut { LOADED_PER_TURN })
-            .map_err(|error| unreadable(&error))?
-        {
-            breath.take().await;
-        }
-        closing.finish().map(Some).map_err(|error| unreadable(&error))
+    pub(crate) fn storage(&mut self) -> &mut dyn Storage {
+        &mut *self.storage
     }
 
     /// Takes the storage from whoever else may have it open.
@@ -251,7 +220,10 @@ mod tests {
     use futures::task::noop_waker;
 
     use super::*;
-    use crate::{status::StorageKind, storage::Record};
+    use crate::{
+        status::StorageKind,
+        storage::{MemoryStorage, Record, StorageReader},
+    };
 
     /// Writes, or does not.
     #[derive(Debug)]
@@ -268,6 +240,10 @@ mod tests {
 
         fn write(&mut self, _: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
             std::future::ready(self.0.clone()).boxed()
+        }
+
+        fn reader(&self) -> Box<dyn StorageReader> {
+            MemoryStorage::default().reader()
         }
     }
 

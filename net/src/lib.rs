@@ -14,7 +14,8 @@
 //! connect directly (`upgrades`); the direct connection becomes the link, and the circuit is closed. Each then holds a place with the
 //! other (`places`), which tells those that it is linked with whom they can reach through it (`introductions`).
 //!
-//! What is written is kept by a [`storage::Storage`], if one is given (`keeper`).
+//! What is written is kept by a [`storage::Storage`], if one is given (`keeper`), and loaded from there in slices (`opening`, `loading`);
+//! single keys can be read meanwhile (`early`).
 //!
 //! Connections are pinged (`pings`) and closed when they are dead (`liveness`); one who has slept asks before it judges.
 //!
@@ -31,6 +32,7 @@ mod clock;
 mod direct;
 mod discovery;
 mod drowsy;
+mod early;
 mod engine;
 mod error;
 mod events;
@@ -43,11 +45,13 @@ mod keeper;
 mod link;
 mod links;
 mod liveness;
+mod loading;
 #[cfg(test)]
 mod memory;
 mod merging;
 mod node;
 mod numbers;
+mod opening;
 mod options;
 mod pings;
 mod places;
@@ -63,9 +67,11 @@ mod upgrades;
 #[cfg(target_arch = "wasm32")]
 mod websocket;
 
+pub use early::Early;
 pub use error::{ImportError, OpenError, StoreError};
 pub use events::NodeEvent;
 pub use handle::Handle;
-pub use node::{Node, open, open_stored};
+pub use node::Node;
+pub use opening::{Opening, open, open_stored};
 pub use options::{IceServer, Options};
 pub use status::{Network, Path, PeerStatus, RelayState, RelayStatus, Role, Status, StorageKind, StorageStatus};

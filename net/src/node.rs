@@ -4,9 +4,9 @@ use std::{collections::HashSet, future::poll_fn, sync::Arc, task::Poll, time::Du
 
 use futures::StreamExt as _;
 use gossipstore_core::{
-    disk::{Disk, Sizes},
-    id::{Peer, StoreId},
-    replica::{Config, Input, Opened, Replica},
+    disk::Disk,
+    id::Peer,
+    replica::{Input, Replica},
     time::Timestamp,
 };
 use libp2p::{
@@ -20,7 +20,7 @@ use libp2p::{
 use rand::{SeedableRng as _, rngs::SmallRng};
 
 use crate::{
-    address::{self, RelayAddress},
+    address,
     behaviour::{Behaviour, BehaviourEvent},
     breath::Breath,
     cause::{explain_attempt, explain_dial, root_cause},
@@ -38,12 +38,12 @@ use crate::{
     links::LinkEvent,
     liveness::{Liveness, LivenessAction},
     numbers::Numbers,
-    options::{IceServer, Options},
+    opening::{Checked, refused},
     pings::{Answer, PingEvent},
     places::Places,
     relays::{RelayAction, Relays},
-    status::{Path, RelayState, RelayStatus, StorageKind},
-    storage::{Storage, StorageError},
+    status::{Path, StorageKind},
+    storage::StorageError,
     swarm,
     timer::Timer,
     transport,
@@ -60,112 +60,25 @@ const FAREWELL: Duration = Duration::from_millis(150);
 /// How long it then waits for its connections to close.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
 
-/// Opens a store: gives the future that does the work and the handle through which it is used.
-///
-/// What is written ends with this process. [`open_stored`] keeps it.
-///
-/// The store works from the moment this returns; the node has to be spawned (natively on a tokio runtime, within which
-/// `open` has to be called too; in a tab with `wasm_bindgen_futures::spawn_local`) for anything to be exchanged with
-/// others.
-///
-/// # Errors
-/// When an option cannot be used, or the system gives no random bytes. Relays that cannot be reached are no error: the
-/// status says so, and they are tried for ever.
-pub fn open(options: Options) -> Result<(Node, Handle), OpenError> {
-    let checked = Checked::new(options)?;
-    let mut clock = Clock::new();
-    let replica = Replica::new(Config::new(checked.store, checked.seed), clock.now());
-    start(checked, replica, clock, None)
-}
-
-/// As [`open`], with what `storage` keeps and will keep.
-///
-/// # Errors
-/// As [`open`], and when what is stored cannot be read.
-pub async fn open_stored(options: Options, storage: impl Storage) -> Result<(Node, Handle), OpenError> {
-    let (goes_on_from, takes_over) = (options.goes_on_from, options.takes_over);
-    let checked = Checked::new(options)?;
-    let store = checked.store;
-    let kind = storage.kind();
-    let mut keeper = Keeper::new(Box::new(storage));
-    let mut clock = Clock::new();
-    let config = Config::new(store, checked.seed);
-    if takes_over {
-        keeper.take_over(store).await?;
-    }
-    let (replica, disk) = match keeper.open(config.clone(), clock.now()).await? {
-        Some(Opened {
-            mut replica,
-            disk,
-            lost,
-        }) => {
-            if !lost.is_empty() {
-                tracing::warn!(values = lost.len(), "some large values are lost");
-            }
-            if let Some(last) = goes_on_from {
-                replica.go_on_from(last);
-            }
-            (replica, disk)
-        }
-        None => (Replica::new(config, clock.now()), Disk::new(store, Sizes::default())),
-    };
-    start(checked, replica, clock, Some((keeper, disk, kind)))
-}
-
-/// Options in which nothing can be wrong any more, and what the system had to give for them.
-struct Checked {
-    store: StoreId,
-    relays: Vec<RelayAddress>,
-    ice: Vec<IceServer>,
-    seed: [u8; 32],
-}
-
-impl Checked {
-    fn new(options: Options) -> Result<Self, OpenError> {
-        if options.name.is_empty() {
-            return Err(OpenError::EmptyName);
-        }
-        let relays = address::parse(&options.relays)?;
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|error| refused(&error))?;
-        Ok(Self {
-            store: StoreId::from_name(&options.name),
-            relays,
-            ice: options.ice,
-            seed,
-        })
-    }
-}
-
-/// The system does not give what is needed.
-fn refused(error: &impl ToString) -> OpenError {
-    let reason = error.to_string();
-    OpenError::System { reason }
-}
-
-fn start(
+/// Puts a node together.
+pub(crate) fn start(
     options: Checked,
     replica: Replica,
     clock: Clock,
     kept: Option<(Keeper, Disk, StorageKind)>,
 ) -> Result<(Node, Handle), OpenError> {
+    let shown_relays = options.shown_relays();
     let (store, addresses) = (options.store, options.relays);
     let mut own_seed = [0; 8];
     getrandom::fill(&mut own_seed).map_err(|error| refused(&error))?;
     let relay_ids = addresses.iter().map(|address| address.peer).collect::<HashSet<_>>();
     let mut swarm = swarm::build(store, relay_ids, options.ice).map_err(|error| refused(&error))?;
     let unable = direct::listen(&mut swarm).err();
-    let shown = |address: &RelayAddress| RelayStatus {
-        address: address.given.clone(),
-        state: RelayState::Connecting,
-        error: None,
-    };
     let (keeper, book) = match kept {
         Some((keeper, disk, kind)) => (Some(keeper), Some((disk, kind))),
         None => (None, None),
     };
-    let relays = addresses.iter().map(shown).collect();
-    let engine = Arc::new(Engine::new(replica, clock, book, relays));
+    let engine = Arc::new(Engine::new(replica, clock, book, shown_relays));
     let now = engine.now();
     let node = Node {
         namespace: Namespace::new(gossip::topic_name(store)).expect("the name is shorter than a namespace may be"),

@@ -17,7 +17,7 @@ use gossipstore_core::{
 };
 use gossipstore_net::{
     Handle, ImportError, NodeEvent, OpenError, Options, StorageKind, StoreError, open_stored,
-    storage::{MemoryStorage, Pending, Record, RedbStorage, Storage, StorageError, contract},
+    storage::{MemoryStorage, Pending, Record, RedbStorage, Storage, StorageError, StorageReader, contract},
 };
 use tokio::task::JoinHandle;
 
@@ -96,6 +96,10 @@ impl Storage for Failing {
             Ok(_) => self.inner.write(transaction),
             Err(_) => Box::pin(ready(Err(self.error.clone()))),
         }
+    }
+
+    fn reader(&self) -> Box<dyn StorageReader> {
+        self.inner.reader()
     }
 }
 
@@ -356,6 +360,10 @@ impl Storage for Wiped {
 
     fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
         self.inner.write(transaction)
+    }
+
+    fn reader(&self) -> Box<dyn StorageReader> {
+        self.inner.reader()
     }
 
     fn gone(&mut self) -> Pending<String> {

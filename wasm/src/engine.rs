@@ -1,6 +1,9 @@
 //! One open store, as the page holds it.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    rc::Rc,
+};
 
 use futures::StreamExt;
 use gossipstore_core::{
@@ -8,7 +11,7 @@ use gossipstore_core::{
     store::Caller,
     wire,
 };
-use gossipstore_net::{Handle, IceServer, Node, Options, StoreError};
+use gossipstore_net::{Early, Handle, IceServer, Node, Options, StoreError};
 use js_sys::{Array, Function, Promise, Uint8Array};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -88,14 +91,30 @@ pub fn limits() -> Result<JsValue, Failure> {
 
 /// One open store: its replica and its node, which runs as a task of the page until [`Engine::close`].
 ///
+/// One that is kept is there as soon as single keys can be read ([`Engine::glimpse`]); until [`Engine::loaded`] resolves, nothing else
+/// can be asked of it but how much there is.
+///
 /// Methods that return a promise have handed their change in when they return: a read that follows sees it. The promise
 /// resolves when the change is durable, and rejects with an `Error` that has a `code`.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Engine {
-    handle: Handle,
+    /// Once it is loaded.
+    handle: Rc<OnceCell<Handle>>,
+    loading: Option<Loading>,
     /// Under which prefixes changes cross with their values.
     watched: Rc<RefCell<Vec<String>>>,
+}
+
+/// A store that is still being loaded.
+#[derive(Debug)]
+struct Loading {
+    /// As long as it is.
+    early: Rc<RefCell<Option<Rc<Early>>>>,
+    /// Resolves when it is.
+    done: Promise,
+    /// Whether another tab has taken it over meanwhile.
+    is_over: Rc<Cell<bool>>,
 }
 
 #[wasm_bindgen]
@@ -107,26 +126,44 @@ impl Engine {
     }
 
     fn start(node: Node, handle: Handle, listener: Function) -> Self {
-        let engine = Self {
-            handle,
-            watched: Rc::default(),
-        };
-        // Before the node, so that its first event is heard.
-        engine.tell(listener);
-        spawn_local(node.run());
-        engine
+        let watched = Rc::default();
+        run(node, &handle, &watched, listener);
+        Self {
+            handle: Rc::new(handle.into()),
+            loading: None,
+            watched,
+        }
     }
 
-    fn tell(&self, listener: Function) {
-        let mut events = self.handle.events();
-        let (handle, watched) = (self.handle.clone(), self.watched.clone());
-        spawn_local(async move {
-            while let Some(event) = events.next().await {
-                let event = event::to_js(event, &watched.borrow(), &handle);
-                // A listener that throws is a defect of the facade; the next event matters more.
-                let _ = listener.call1(&JsValue::UNDEFINED, &event);
-            }
-        });
+    fn early(&self) -> Option<Rc<Early>> {
+        self.loading.as_ref()?.early.borrow().clone()
+    }
+
+    fn handle(&self) -> Result<&Handle, Failure> {
+        let unloaded = || Failure::internal("a store was used before it was loaded");
+        self.handle.get().ok_or_else(unloaded)
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Replica) -> T) -> Result<T, Failure> {
+        Ok(self.handle()?.read(read))
+    }
+
+    /// Resolves when all is loaded; `undefined` when it was from the beginning. Rejects when what is stored cannot be read.
+    #[wasm_bindgen(getter)]
+    pub fn loaded(&self) -> Option<Promise> {
+        self.loading.as_ref().map(|loading| loading.done.clone())
+    }
+
+    /// What a key reads, as long as nothing was written: bytes, or `undefined`.
+    pub fn glimpse(&self, key: String) -> Result<Promise, Failure> {
+        let key = convert::checked(key)?;
+        let early = self
+            .early()
+            .ok_or_else(|| Failure::internal("there is no glimpse of what is loaded"))?;
+        Ok(future_to_promise(async move {
+            let value = early.get(&key).await.map_err(Failure::from)?;
+            Ok(convert::optional_to_js(value.as_ref()))
+        }))
     }
 
     /// From now on changes cross with what keys read now and before if they are under one of these prefixes; others are
@@ -148,52 +185,53 @@ impl Engine {
         n: Option<f64>,
     ) -> Result<Promise, Failure> {
         let writes = convert::writes(keys, values, contexts.as_ref())?;
-        Ok(self.command(Command::Transact(writes), caller, n))
+        self.command(Command::Transact(writes), caller, n)
     }
 
     /// Deletes every key. As [`Engine::transact`] in everything else.
-    pub fn clear(&self, caller: Option<f64>, n: Option<f64>) -> Promise {
+    pub fn clear(&self, caller: Option<f64>, n: Option<f64>) -> Result<Promise, Failure> {
         self.command(Command::Clear, caller, n)
     }
 
-    fn command(&self, command: Command, caller: Option<f64>, n: Option<f64>) -> Promise {
+    fn command(&self, command: Command, caller: Option<f64>, n: Option<f64>) -> Result<Promise, Failure> {
+        let handle = self.handle()?;
         // Both are integers that JavaScript holds exactly.
-        match caller.zip(n) {
+        Ok(match caller.zip(n) {
             Some((caller, n)) => {
                 let (caller, n) = (Caller(caller as u64), n as u64);
-                settle(self.handle.call(Call { caller, n }, command))
+                settle(handle.call(Call { caller, n }, command))
             }
-            None => settle(self.handle.command(command)),
-        }
+            None => settle(handle.command(command)),
+        })
     }
 
     /// What a key reads: bytes, or `undefined`.
     pub fn get(&self, key: String) -> Result<JsValue, Failure> {
         let key = convert::checked(key)?;
-        Ok(self.handle.read(|replica| convert::optional_to_js(replica.get(&key))))
+        self.read(|replica| convert::optional_to_js(replica.get(&key)))
     }
 
     /// Whether a key has a value.
     pub fn has(&self, key: String) -> Result<bool, Failure> {
         let key = convert::checked(key)?;
-        Ok(self.handle.read(|replica| replica.get(&key).is_some()))
+        self.read(|replica| replica.get(&key).is_some())
     }
 
     /// What the keys read: bytes, or `undefined`. All of one moment.
     #[wasm_bindgen(js_name = getMany)]
     pub fn get_many(&self, keys: &Array) -> Result<Array, Failure> {
         let keys = convert::keys(keys)?;
-        Ok(self.handle.read(|replica| {
+        self.read(|replica| {
             keys.iter()
                 .map(|key| convert::optional_to_js(replica.get(key)))
                 .collect()
-        }))
+        })
     }
 
     /// All concurrent values of a key, the winner first, and the context that supersedes them.
     pub fn siblings(&self, key: String) -> Result<JsValue, Failure> {
         let key = convert::checked(key)?;
-        let siblings = self.handle.read(|replica| replica.siblings(&key));
+        let siblings = self.read(|replica| replica.siblings(&key))?;
         let values: Array = siblings
             .values
             .iter()
@@ -228,7 +266,7 @@ impl Engine {
             values: options.values,
             conflicts: options.conflicts,
         };
-        self.handle.read(|replica| {
+        self.read(|replica| {
             let (items, next) = page::cut(replica.scan(&scan), wanted);
             let keys: Array = items
                 .iter()
@@ -240,72 +278,81 @@ impl Engine {
                 .map(|item| convert::to_js(item.value))
                 .collect();
             let next = next.map_or(JsValue::UNDEFINED, JsValue::from_str);
-            Ok(convert::object([
-                ("keys", keys.into()),
-                ("values", values.into()),
-                ("next", next),
-            ]))
+            convert::object([("keys", keys.into()), ("values", values.into()), ("next", next)])
         })
     }
 
     /// All that the store holds, as the bytes of a file.
     #[wasm_bindgen(js_name = exportFile)]
-    pub fn export_file(&self) -> Uint8Array {
-        Uint8Array::from(&self.handle.export()[..])
+    pub fn export_file(&self) -> Result<Uint8Array, Failure> {
+        Ok(Uint8Array::from(&self.handle()?.export()[..]))
     }
 
     /// Takes in all that a file holds, as if a peer had brought it. Resolves when it is durable.
     #[wasm_bindgen(js_name = importFile)]
-    pub fn import_file(&self, file: &[u8]) -> Promise {
-        let imported = self.handle.import(file);
-        future_to_promise(async move {
+    pub fn import_file(&self, file: &[u8]) -> Result<Promise, Failure> {
+        let imported = self.handle()?.import(file);
+        Ok(future_to_promise(async move {
             imported.await.map_err(Failure::from)?;
             Ok(JsValue::UNDEFINED)
-        })
+        }))
     }
 
     /// How many keys have a value.
     #[wasm_bindgen(getter)]
     pub fn size(&self) -> usize {
-        self.handle.read(Replica::len)
+        match (self.handle.get(), self.early()) {
+            (Some(handle), _) => handle.read(Replica::len),
+            (None, early) => early.map_or(0, |early| early.totals().keys),
+        }
     }
 
     /// Where the data is, who is connected, and why not.
     pub fn status(&self) -> Result<JsValue, Failure> {
-        Ok(serde_wasm_bindgen::to_value(&self.handle.status())?)
+        let status = match self.early() {
+            Some(early) => early.status(),
+            None => self.handle()?.status(),
+        };
+        Ok(serde_wasm_bindgen::to_value(&status)?)
     }
 
     /// The browser says that the network is back.
     #[wasm_bindgen(js_name = networkChanged)]
     pub fn network_changed(&self) {
-        self.handle.network_changed();
+        if let Some(handle) = self.handle.get() {
+            handle.network_changed();
+        }
     }
 
     /// From which event the next opening may go on, once this one is closed.
     #[wasm_bindgen(js_name = lastEvent)]
     pub fn last_event(&self) -> Option<String> {
-        self.handle.last_event().map(|last| last.to_string())
+        self.handle.get()?.last_event().map(|last| last.to_string())
     }
 
     /// Another tab has taken the store over: ends at once, without a word. What waits fails with `Superseded`.
     pub fn supersede(&self) {
-        self.handle.supersede();
+        match (&self.loading, self.handle.get()) {
+            (_, Some(handle)) => handle.supersede(),
+            (Some(loading), None) => loading.is_over.set(true),
+            (None, None) => {}
+        }
     }
 
     /// Leaves the network. Later writes fail with `Closed`; the listener hears nothing more.
-    pub fn close(&self) -> Promise {
-        let closed = self.handle.close();
-        future_to_promise(async move {
+    pub fn close(&self) -> Result<Promise, Failure> {
+        let closed = self.handle()?.close();
+        Ok(future_to_promise(async move {
             closed.await;
             Ok(JsValue::UNDEFINED)
-        })
+        }))
     }
 }
 
 #[cfg(target_arch = "wasm32")]
 #[wasm_bindgen]
 impl Engine {
-    /// Opens a store that is kept in IndexedDB, as [`Engine::open`]. Only one at a time may have it open; with `takesOver`, whoever had it
+    /// Opens a store that is kept in IndexedDB, as [`Engine::open`], or begins to. Only one at a time may have it open; with `takesOver`, whoever had it
     /// open before cannot write any more.
     #[wasm_bindgen(js_name = openStored)]
     pub async fn open_stored(
@@ -315,9 +362,48 @@ impl Engine {
     ) -> Result<Engine, Failure> {
         let options = OpenOptions::read(options)?.takes_over(takes_over);
         let storage = crate::indexed_db::IndexedDb::open(&options.name).await?;
-        let (node, handle) = gossipstore_net::open_stored(options, storage).await?;
-        Ok(Self::start(node, handle, listener))
+        let mut opening = gossipstore_net::Opening::begin(options, storage).await?;
+        let Some(early) = opening.early() else {
+            let (node, handle) = opening.finish().await?;
+            return Ok(Self::start(node, handle, listener));
+        };
+        let (loaded, watched, is_over) = (Rc::new(OnceCell::new()), Rc::default(), Rc::new(Cell::new(false)));
+        let early = Rc::new(RefCell::new(Some(Rc::new(early))));
+        let done = {
+            let (loaded, watched, is_over) = (Rc::clone(&loaded), Rc::clone(&watched), Rc::clone(&is_over));
+            let early = Rc::clone(&early);
+            future_to_promise(async move {
+                let (node, handle) = opening.finish().await.map_err(Failure::from)?;
+                if !is_over.get() {
+                    run(node, &handle, &watched, listener);
+                }
+                // It is loaded once.
+                let _ = loaded.set(handle);
+                *early.borrow_mut() = None;
+                Ok(JsValue::UNDEFINED)
+            })
+        };
+        Ok(Self {
+            handle: loaded,
+            loading: Some(Loading { early, done, is_over }),
+            watched,
+        })
     }
+}
+
+/// Has a node run, and its events told.
+fn run(node: Node, handle: &Handle, watched: &Rc<RefCell<Vec<String>>>, listener: Function) {
+    // Before the node, so that its first event is heard.
+    let mut events = handle.events();
+    let (handle, watched) = (handle.clone(), Rc::clone(watched));
+    spawn_local(async move {
+        while let Some(event) = events.next().await {
+            let event = event::to_js(event, &watched.borrow(), &handle);
+            // A listener that throws is a defect of the facade; the next event matters more.
+            let _ = listener.call1(&JsValue::UNDEFINED, &event);
+        }
+    });
+    spawn_local(node.run());
 }
 
 /// A change's promise.

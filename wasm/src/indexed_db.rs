@@ -16,22 +16,22 @@ use futures::{channel::oneshot, future::try_join};
 use gossipstore_core::disk::Transaction;
 use gossipstore_net::{
     StorageKind,
-    storage::{Pending, READ_BYTES, Record, Storage, StorageError},
+    storage::{Pending, READ_BYTES, Record, Storage, StorageError, StorageReader},
 };
 use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    DomException, EventTarget, IdbDatabase, IdbFactory, IdbKeyRange, IdbObjectStore, IdbOpenDbRequest, IdbRequest,
-    IdbTransaction,
+    DomException, EventTarget, IdbCursorDirection, IdbCursorWithValue, IdbDatabase, IdbFactory, IdbKeyRange,
+    IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbTransaction,
 };
 
 /// The version of the database's shape, which is one object store; that of what is in it is the records' own business.
 const VERSION: u32 = 1;
 const RECORDS: &str = "records";
 
-/// How many records are read in one call: at first, since nobody knows how long they are, and at most.
-const READ_FIRST: usize = 64;
+/// How many records are read in one call: at first, since nobody knows how long they are and what comes first is waited for, and at most.
+const READ_FIRST: usize = 8;
 const READ_MAX: usize = 512;
 
 /// What web-sys has only behind a flag for unstable interfaces; all browsers have it since 2024, and older ones pass over the options.
@@ -54,17 +54,23 @@ extern "C" {
 /// One store's database. While it is open the browser does not keep others from opening it: who writes is agreed on elsewhere.
 #[derive(Debug)]
 pub struct IndexedDb {
+    records: Records,
+    /// How many records to read in the next call.
+    count: Rc<Cell<usize>>,
+    /// Hear that the browser has closed it.
+    _listeners: [Closure<dyn FnMut()>; 2],
+    endings: Endings,
+}
+
+/// The object store of an open database.
+#[derive(Clone, Debug)]
+struct Records {
     database: IdbDatabase,
     /// What each transaction is begun with.
     stores: JsValue,
     strictly: JsValue,
-    /// How many records to read in the next call.
-    count: Rc<Cell<usize>>,
     /// Why the browser has closed it, if it has.
     gone: Rc<RefCell<Gone>>,
-    /// Hear of that.
-    _listeners: [Closure<dyn FnMut()>; 2],
-    endings: Endings,
 }
 
 /// Whether the browser has closed a database, and whom to tell.
@@ -122,11 +128,13 @@ impl IndexedDb {
         // Setting a property of a fresh object cannot fail.
         let _ = Reflect::set(&strictly, &"durability".into(), &"strict".into());
         Ok(Self {
-            database,
-            stores: RECORDS.into(),
-            strictly: strictly.into(),
+            records: Records {
+                database,
+                stores: RECORDS.into(),
+                strictly: strictly.into(),
+                gone,
+            },
             count: Rc::new(Cell::new(READ_FIRST)),
-            gone,
             _listeners: [closed, superseded],
             endings: Endings::new(),
         })
@@ -141,7 +149,9 @@ impl IndexedDb {
         let request: IdbOpenDbRequest = request.map_err(|error| failed(&error))?;
         outcome(request.into()).await.map(|_| ())
     }
+}
 
+impl Records {
     /// Begins a transaction.
     fn begin(&self, mode: &str) -> Result<(IdbTransaction, IdbObjectStore), StorageError> {
         if let Some(reason) = &self.gone.borrow().reason {
@@ -155,9 +165,9 @@ impl IndexedDb {
         Ok((transaction, records))
     }
 
-    fn ask(&self, after: Option<&[u8]>) -> Result<[IdbRequest; 2], StorageError> {
+    fn ask(&self, after: Option<&[u8]>, count: usize) -> Result<[IdbRequest; 2], StorageError> {
         let (_, records) = self.begin("readonly")?;
-        let count = u32::try_from(self.count.get()).unwrap_or(u32::MAX);
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
         let range = match after {
             Some(key) => IdbKeyRange::lower_bound_with_open(&bytes_to_js(key), true).map(JsValue::from),
             None => Ok(JsValue::UNDEFINED),
@@ -169,6 +179,14 @@ impl IndexedDb {
             keys.map_err(|error| failed(&error))?,
             values.map_err(|error| failed(&error))?,
         ])
+    }
+
+    fn ask_last(&self, upto: &[u8]) -> Result<IdbRequest, StorageError> {
+        let (_, records) = self.begin("readonly")?;
+        let range = IdbKeyRange::upper_bound(&bytes_to_js(upto)).map_err(|error| failed(&error))?;
+        records
+            .open_cursor_with_range_and_direction(&range, IdbCursorDirection::Prev)
+            .map_err(|error| failed(&error))
     }
 
     fn put_all(&self, transaction: &Transaction) -> Result<IdbTransaction, StorageError> {
@@ -202,9 +220,10 @@ impl IndexedDb {
 
 impl Drop for IndexedDb {
     fn drop(&mut self) {
-        self.database.set_onclose(None);
-        self.database.set_onversionchange(None);
-        self.database.close();
+        let database = &self.records.database;
+        database.set_onclose(None);
+        database.set_onversionchange(None);
+        database.close();
     }
 }
 
@@ -215,14 +234,14 @@ impl Storage for IndexedDb {
 
     fn read(&mut self, after: Option<&[u8]>) -> Pending<Result<Vec<Record>, StorageError>> {
         let asked = self
-            .ask(after)
+            .records
+            .ask(after, self.count.get())
             .map(|[keys, values]| try_join(outcome(keys), outcome(values)));
         let count = Rc::clone(&self.count);
         Box::pin(async move {
             let (keys, values) = asked?.await?;
-            let bytes = |value: JsValue| Uint8Array::new(&value).to_vec();
             let records = Array::from(&keys).into_iter().zip(Array::from(&values));
-            let records: Vec<Record> = records.map(|(key, value)| (bytes(key), bytes(value))).collect();
+            let records: Vec<Record> = records.map(|(key, value)| (bytes_of(&key), bytes_of(&value))).collect();
             // As many as these would have been, had they been as long as wanted; but short records may be followed by long ones.
             let read: usize = records.iter().map(|(key, record)| key.len() + record.len()).sum();
             let fitting = (records.len() * READ_BYTES).checked_div(read);
@@ -234,14 +253,18 @@ impl Storage for IndexedDb {
     }
 
     fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
-        let begun = self.put_all(&transaction);
+        let begun = self.records.put_all(&transaction);
         let ended = begun.map(|begun| self.endings.of(begun));
         Box::pin(async move { ended?.await })
     }
 
+    fn reader(&self) -> Box<dyn StorageReader> {
+        Box::new(self.records.clone())
+    }
+
     fn gone(&mut self) -> Pending<String> {
         let (tell, told) = oneshot::channel();
-        self.gone.borrow_mut().tell = Some(tell);
+        self.records.gone.borrow_mut().tell = Some(tell);
         Box::pin(async move {
             match told.await {
                 Ok(reason) => reason,
@@ -252,12 +275,28 @@ impl Storage for IndexedDb {
     }
 }
 
+impl StorageReader for Records {
+    fn last(&self, upto: &[u8]) -> Pending<Result<Option<Record>, StorageError>> {
+        let asked = self.ask_last(upto).map(outcome);
+        Box::pin(async move {
+            // Null, where there is no record.
+            let cursor = asked?.await?.dyn_into::<IdbCursorWithValue>().ok();
+            let record = cursor.map(|cursor| Ok((bytes_of(&cursor.key()?), bytes_of(&cursor.value()?))));
+            record.transpose().map_err(|error: JsValue| failed(&error))
+        })
+    }
+}
+
 fn factory() -> Result<IdbFactory, StorageError> {
     let here = Reflect::get(&js_sys::global(), &"indexedDB".into());
     let factory = here.ok().and_then(|factory| factory.dyn_into::<IdbFactory>().ok());
     factory.ok_or_else(|| StorageError::Failed {
         reason: "there is no IndexedDB here".into(),
     })
+}
+
+fn bytes_of(value: &JsValue) -> Vec<u8> {
+    Uint8Array::new(value).to_vec()
 }
 
 fn bytes_to_js(bytes: &[u8]) -> JsValue {

@@ -137,7 +137,7 @@ async fn what_is_written_is_read_at_once_and_when_it_is_durable() {
     assert_eq!(store.read(&["a", "b"]), "[null,[]]");
     assert_eq!(store.engine.size(), 1);
 
-    settled(store.engine.clear(None, None)).await.unwrap();
+    settled(store.engine.clear(None, None).unwrap()).await.unwrap();
     assert_eq!(store.engine.size(), 0);
 }
 
@@ -328,15 +328,15 @@ fn the_status_is_a_plain_object_in_the_words_of_the_api() {
 async fn a_closed_store_refuses_writes() {
     let store = open("close");
     store.write(&["k"], &[Some(&[1])]).await;
-    settled(store.engine.close()).await.unwrap();
+    settled(store.engine.close().unwrap()).await.unwrap();
     let refused = store
         .engine
         .transact(&strings(&["k"]), &values(&[Some(&[2])]), None, None, None)
         .unwrap();
     assert_eq!(code(settled(refused).await.unwrap_err()), "Closed");
     assert_eq!(
-        code(settled(store.engine.clear(None, None)).await.unwrap_err()),
+        code(settled(store.engine.clear(None, None).unwrap()).await.unwrap_err()),
         "Closed"
     );
-    settled(store.engine.close()).await.unwrap();
+    settled(store.engine.close().unwrap()).await.unwrap();
 }

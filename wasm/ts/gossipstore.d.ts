@@ -26,6 +26,10 @@ export class Engine {
     takesOver: boolean,
     listener: (event: EngineEvent) => void,
   ): Promise<Engine>;
+  /** Until it resolves, nothing may be called but `size`, `status`, `watch`, `glimpse`, `supersede` and `free`. `undefined`: everything may. */
+  readonly loaded: Promise<undefined> | undefined;
+  /** What a key reads, as long as nothing was written. */
+  glimpse(key: string): Promise<Uint8Array | undefined>;
   readonly size: number;
   status(): Status;
   watch(prefixes: readonly string[]): void;

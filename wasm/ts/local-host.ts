@@ -12,6 +12,9 @@ import { Room } from './room.js';
  */
 const STATUS_INTERVAL_MS = 100;
 
+/** How many keys are read one by one while the store is still being loaded: for more, all is there as soon. */
+const EARLY_KEYS_MAX = 16;
+
 /** Pages and workers tell when the network is back; elsewhere nobody does. */
 const surroundings: Partial<Pick<EventTarget, 'addEventListener' | 'removeEventListener'>> = globalThis;
 
@@ -21,6 +24,8 @@ export class LocalHost implements EngineHost {
   /** How to fail what waits, should the engine stop without an answer. */
   readonly #waiting = new Set<(failure: Failure) => void>();
   #engine: Engine | undefined;
+  /** What is to be carried out when the store is loaded, in its order; `undefined` when it is. */
+  #queue: (() => void)[] | undefined;
   /** Why there is no engine. */
   #gone: Failure = { code: 'Closed', message: 'the store is not open; open it first' };
   #forgetDefects: () => void = () => {};
@@ -51,13 +56,17 @@ export class LocalHost implements EngineHost {
         this.#waiting.delete(reject);
         resolve(reply);
       };
-      try {
-        const reply = this.#carryOut(request);
-        if (reply instanceof Promise) reply.then(succeed, fail);
-        else succeed(reply);
-      } catch (error) {
-        fail(error);
-      }
+      const carryOut = () => {
+        try {
+          const reply = this.#carryOut(request);
+          if (reply instanceof Promise) reply.then(succeed, fail);
+          else succeed(reply);
+        } catch (error) {
+          fail(error);
+        }
+      };
+      if (this.#queue && !isEarly(request, this.#queue.length)) this.#queue.push(carryOut);
+      else carryOut();
     }) as Promise<Reply<R>>;
   }
 
@@ -79,10 +88,12 @@ export class LocalHost implements EngineHost {
       case 'clear':
         return this.#write(engine.clear(request.carried?.caller, request.carried?.n));
       case 'get': {
+        if (this.#queue) return this.#early(engine, request.keys, (values) => values);
         const [key] = request.keys;
         return request.keys.length === 1 && key !== undefined ? [engine.get(key)] : engine.getMany(request.keys);
       }
       case 'has':
+        if (this.#queue) return this.#early(engine, [request.key], ([value]) => value !== undefined);
         return engine.has(request.key);
       case 'siblings':
         return engine.siblings(request.key);
@@ -113,7 +124,30 @@ export class LocalHost implements EngineHost {
     this.#limits = limits();
     this.#problem = request.problem;
     if (request.storage === 'indexeddb') this.#room = new Room(() => this.#tellStatus());
+    if (engine.loaded) {
+      this.#queue = [];
+      engine.loaded.then(
+        () => this.#carryOutQueued(),
+        (error) => this.#fail(asFailure(error)),
+      );
+    }
     return this.opened();
+  }
+
+  /** Reads keys of a store that is still being loaded. */
+  async #early<T>(
+    engine: Engine,
+    keys: readonly string[],
+    read: (values: (Uint8Array | undefined)[]) => T,
+  ): Promise<T> {
+    return read(await Promise.all(keys.map((key) => engine.glimpse(key))));
+  }
+
+  /** All is loaded, or never will be. */
+  #carryOutQueued(): void {
+    const queue = this.#queue;
+    this.#queue = undefined;
+    for (const carryOut of queue ?? []) carryOut();
   }
 
   /** What there is to know of the store that was opened. */
@@ -191,6 +225,7 @@ export class LocalHost implements EngineHost {
     this.#gone = gone;
     this.#engine = undefined;
     clearTimeout(this.#statusPause);
+    this.#carryOutQueued();
   }
 
   /** The last status, once: an engine that is gone cannot say that it is offline. */
@@ -208,8 +243,23 @@ export class LocalHost implements EngineHost {
     this.#leave(failure);
     for (const reject of this.#waiting) reject(failure);
     this.#waiting.clear();
-    this.#tellLeft('the engine stopped because of a defect; reload the page');
+    const isDefect = failure.code === 'Internal';
+    this.#tellLeft(isDefect ? 'the engine stopped because of a defect; reload the page' : failure.message);
     this.#emit({ event: 'error', failure });
+  }
+}
+
+/** Whether a request can be carried out before the store is loaded, with so many others waiting for that. */
+function isEarly(request: Request, waiting: number): boolean {
+  switch (request.call) {
+    case 'watch':
+      return true;
+    case 'has':
+      return waiting === 0;
+    case 'get':
+      return waiting === 0 && request.keys.length <= EARLY_KEYS_MAX;
+    default:
+      return false;
   }
 }
 

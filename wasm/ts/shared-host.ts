@@ -346,7 +346,7 @@ export class SharedHost implements EngineHost {
     const { host, term } = role;
     host.subscribe((event) => {
       if (this.#role === role) this.#emit(event);
-      if (event.event === 'error' && event.failure.code === 'Internal') this.#broken(role, event.failure);
+      if (event.event === 'error' && isFinal(event.failure)) this.#broken(role, event.failure);
     });
     const guestsChanged = (guests: number) => {
       this.#hasCompany = guests > 0;
@@ -392,7 +392,7 @@ export class SharedHost implements EngineHost {
     this.#seek();
   }
 
-  /** The engine has stopped because of a defect: this tab is of no use any more, but another may be. */
+  /** The engine has stopped: this tab is of no use any more, but another may be. */
   #broken(role: Leading, failure: Failure): void {
     if (this.#role === role) this.#end(failure, true);
   }
@@ -549,6 +549,11 @@ const lost: Failure = {
   message:
     'this tab was not answering, and another took the store over before the write was stored; peers may know of it: read, and write again',
 };
+
+/** Whether the engine has stopped with it: because of a defect, or because what is stored turned out to be damaged. */
+function isFinal({ code }: Failure): boolean {
+  return code === 'Internal' || code === 'StorageUnreadable';
+}
 
 function isVisible(): boolean {
   return (globalThis.document?.visibilityState ?? 'visible') === 'visible';

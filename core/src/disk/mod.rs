@@ -25,8 +25,8 @@
 //! Pages are in the order of keys, not of dots: an overwrite then changes one page and leaves no hole in another, and one key or a
 //! range of them can be read without the others.
 //!
-//! [`Disk`] decides what is to be written when; [`Reading`] reads it again. Neither touches a disk. [`export`] puts the same records into one
-//! file.
+//! [`Disk`] decides what is to be written when; [`Reading`] reads it again, and a [`Glimpse`] single keys before all is read. None of
+//! them touches a disk. [`export`] puts the same records into one file.
 //!
 //! Events are written as in a session (`wire::events`), with other bounds for what stands in them: [`INLINE_BYTES_MAX`]. Numbers in keys
 //! are big-endian, so that their order is that of the bytes.
@@ -34,6 +34,7 @@
 mod backup;
 mod commit;
 mod error;
+mod glimpse;
 
 mod page;
 mod reading;
@@ -44,6 +45,7 @@ mod writing;
 
 pub use backup::{BackupError, Record, export, import};
 pub use error::DiskError;
+pub use glimpse::{BodyPlace, Glimpse, Glimpsed};
 pub use reading::{Kept, Reading};
 pub use record::Transaction;
 pub use writing::Disk;

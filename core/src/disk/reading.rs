@@ -7,7 +7,7 @@ use alloc::{
 use core::mem;
 
 use super::{
-    Disk, DiskError, Sizes, commit, page,
+    Disk, DiskError, Glimpse, Sizes, commit, page,
     record::{Key as RecordKey, Transaction, unseal},
     ring,
     state::State,
@@ -146,6 +146,11 @@ impl Reading {
     /// How much there is, once all commits are taken; `None` when an older version wrote last.
     pub fn totals(&self) -> Option<Totals> {
         self.totals
+    }
+
+    /// How single keys read, once all commits are taken and before anything else is taken out.
+    pub fn glimpse(&self) -> Glimpse {
+        Glimpse::new(self.added.values(), self.removed.clone())
     }
 
     /// The entries that have come since this was asked last.
@@ -312,30 +317,40 @@ impl Reading {
     }
 
     fn add(&mut self, event: Described) {
-        let Described::Live {
-            dot,
-            key,
-            body,
-            kind,
-            hlc,
-            removes,
-        } = event
-        else {
-            return;
-        };
-        let with = |value| StoredEntry {
-            dot,
-            key,
-            value,
-            kind,
-            hlc,
-            removes,
-        };
-        match body {
-            Body::Inline(value) => self.entries.push(with(value)),
-            Body::Large { hash, length } => {
-                self.large.insert(dot, (with(Value::default()), hash, length));
+        match entry_of(event) {
+            Some((entry, None)) => self.entries.push(entry),
+            Some((entry, Some((hash, length)))) => {
+                self.large.insert(entry.dot, (entry, hash, length));
             }
+            None => {}
         }
     }
+}
+
+/// The entry of a live event; of one whose value is a record of its own without that, and what it must be.
+pub(super) fn entry_of(event: Described) -> Option<(StoredEntry, Option<(ContentHash, usize)>)> {
+    let Described::Live {
+        dot,
+        key,
+        body,
+        kind,
+        hlc,
+        removes,
+    } = event
+    else {
+        return None;
+    };
+    let (value, body) = match body {
+        Body::Inline(value) => (value, None),
+        Body::Large { hash, length } => (Value::default(), Some((hash, length))),
+    };
+    let entry = StoredEntry {
+        dot,
+        key,
+        value,
+        kind,
+        hlc,
+        removes,
+    };
+    Some((entry, body))
 }

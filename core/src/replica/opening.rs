@@ -6,9 +6,9 @@ use core::fmt;
 use super::{Config, Loader, Replica, RestoreError};
 use crate::{
     causality::{Dots, Frontier},
-    disk::{Disk, DiskError, Reading},
+    disk::{Disk, DiskError, Glimpse, Reading},
     id::Dot,
-    store::StoredEntry,
+    store::{StoredEntry, Totals},
     time::Timestamp,
 };
 
@@ -82,6 +82,18 @@ impl Opening {
         let taken = entries.len();
         entries.into_iter().try_for_each(|entry| loader.entry(entry))?;
         Ok(taken)
+    }
+
+    /// Whether all commits are taken.
+    pub fn is_past_commits(&self) -> bool {
+        self.reading.is_past_commits()
+    }
+
+    /// How single keys read, and how much there is: from when all commits are taken until another record is. `None` before, and when an
+    /// older version has not told how much there is.
+    pub fn glimpse(&self) -> Option<(Glimpse, Totals)> {
+        let totals = self.reading.totals().filter(|_| self.reading.is_past_commits())?;
+        Some((self.reading.glimpse(), totals))
     }
 
     /// All records are taken. `None` when there were none.

@@ -33,6 +33,23 @@ pub async fn check<S: Storage>(mut open: impl AsyncFnMut() -> S) {
     write(&mut storage, &mut model, changes).await;
     same(&mut storage, &model, "records are replaced, deleted and empty").await;
 
+    let reader = storage.reader();
+    for upto in [
+        &b""[..],
+        b"\0",
+        b"a",
+        b"aa",
+        b"new",
+        b"newer",
+        &[7; 1_100],
+        b"\xff\xff\xff",
+    ] {
+        let expected = model.range(..=upto.to_vec()).next_back();
+        let expected = expected.map(|(key, record)| (key.clone(), record.clone()));
+        assert_eq!(reader.last(upto).await, Ok(expected), "the last record up to {upto:?}");
+    }
+    drop(reader);
+
     // More than is read at a time, in one transaction; one record that is larger than that alone.
     let many = (0..300_u32).map(|n| (n.to_be_bytes().to_vec(), Some(vec![n as u8; 10_000])));
     let large = (vec![255; 3], Some(vec![9; 3 * READ_BYTES]));

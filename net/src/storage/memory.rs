@@ -9,7 +9,7 @@ use std::{
 
 use gossipstore_core::disk::Transaction;
 
-use super::{Pending, READ_BYTES, Record, Storage, StorageError};
+use super::{Pending, READ_BYTES, Record, Storage, StorageError, StorageReader};
 use crate::status::StorageKind;
 
 /// A storage in this process's memory. Clones share what is kept, so that a store can be closed and opened again.
@@ -42,5 +42,19 @@ impl Storage for MemoryStorage {
         let mut records = self.records.lock().expect("nothing panics while it is locked");
         let is_carried_out = Arc::unwrap_or_clone(transaction).carry_out(&mut records);
         Box::pin(ready(is_carried_out.then_some(()).ok_or(StorageError::Superseded)))
+    }
+
+    fn reader(&self) -> Box<dyn StorageReader> {
+        Box::new(self.clone())
+    }
+}
+
+impl StorageReader for MemoryStorage {
+    fn last(&self, upto: &[u8]) -> Pending<Result<Option<Record>, StorageError>> {
+        let records = self.records.lock().expect("nothing panics while it is locked");
+        let last = records
+            .range::<[u8], _>((Bound::Unbounded, Bound::Included(upto)))
+            .next_back();
+        Box::pin(ready(Ok(last.map(|(key, record)| (key.clone(), record.clone())))))
     }
 }

@@ -47,10 +47,19 @@ pub trait Storage: fmt::Debug + MaybeSend + 'static {
     /// call comes after that. A transaction that fails may come again.
     fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>>;
 
+    /// Reads single records, beside all else. A storage that nobody else can have meanwhile stays open as long as its readers are there.
+    fn reader(&self) -> Box<dyn StorageReader>;
+
     /// Resolves when what was kept is taken away while nobody writes, with the reason of [`StorageError::Gone`].
     fn gone(&mut self) -> Pending<String> {
         Box::pin(pending())
     }
+}
+
+/// Reads single records of a storage.
+pub trait StorageReader: fmt::Debug + MaybeSend + 'static {
+    /// The last record at or before a key.
+    fn last(&self, upto: &[u8]) -> Pending<Result<Option<Record>, StorageError>>;
 }
 
 /// `Send` where there are threads.

@@ -10,7 +10,7 @@ use std::{
 use gossipstore_core::disk::Transaction;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError};
 
-use super::{Pending, READ_BYTES, Record, Storage, StorageError};
+use super::{Pending, READ_BYTES, Record, Storage, StorageError, StorageReader};
 use crate::status::StorageKind;
 
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
@@ -59,6 +59,19 @@ impl RedbStorage {
             }
         }
         Ok(records)
+    }
+
+    fn last_before(&self, upto: &[u8]) -> Result<Option<Record>, redb::Error> {
+        let table = match self.database.begin_read()?.open_table(RECORDS) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+            table => table?,
+        };
+        let mut before = table.range::<&[u8]>((Bound::Unbounded, Bound::Included(upto)))?;
+        let Some(last) = before.next_back() else {
+            return Ok(None);
+        };
+        let (key, record) = last?;
+        Ok(Some((key.value().to_vec(), record.value().to_vec())))
     }
 
     /// Returns whether the transaction's guard lets it.
@@ -123,5 +136,16 @@ impl Storage for RedbStorage {
             let is_carried_out = carried_out.await?;
             is_carried_out.then_some(()).ok_or(StorageError::Superseded)
         })
+    }
+
+    fn reader(&self) -> Box<dyn StorageReader> {
+        Box::new(self.clone())
+    }
+}
+
+impl StorageReader for RedbStorage {
+    fn last(&self, upto: &[u8]) -> Pending<Result<Option<Record>, StorageError>> {
+        let upto = upto.to_vec();
+        self.run(move |storage| storage.last_before(&upto))
     }
 }
