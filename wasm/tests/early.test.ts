@@ -44,6 +44,7 @@ class LoadingEngine {
 
   async glimpse(key: string): Promise<Uint8Array | undefined> {
     this.log.push(`glimpse ${key}`);
+    if (key === 'moved') throw Object.assign(new Error('a record is missing'), { code: 'StorageUnreadable' });
     return key === 'absent' ? undefined : Uint8Array.of(1);
   }
 
@@ -109,15 +110,26 @@ it('carries out everything else when it is loaded, in its order', async () => {
   expect(engine.log).toEqual(['get 100', 'write a', 'get a', 'get b']);
 });
 
+it('reads again what is not where it was when the store is loaded', async () => {
+  const { host, engine } = await open();
+  const read = host.call({ call: 'get', keys: ['moved'] });
+  await host.call({ call: 'has', key: 'a' });
+  engine.finish();
+  expect(await read).toEqual([Uint8Array.of(2)]);
+  expect(engine.log).toEqual(['glimpse moved', 'glimpse a', 'get 1']);
+});
+
 it('fails what waits when what is stored cannot be read', async () => {
   const { host, engine, events } = await open();
+  const read = host.call({ call: 'get', keys: ['moved'] });
   const write = host.call({ call: 'transact', keys: ['a'], values: [null] });
   engine.fail(Object.assign(new Error('a page is damaged'), { code: 'StorageUnreadable' }));
   const failure = { code: 'StorageUnreadable', message: 'a page is damaged' };
   await expect(write).rejects.toEqual(failure);
+  await expect(read).rejects.toEqual(failure);
   await expect(host.call({ call: 'get', keys: ['a'] })).rejects.toEqual(failure);
   expect(events.at(-1)).toEqual({ event: 'error', failure });
-  expect(engine.log).toEqual([]);
+  expect(engine.log).toEqual(['glimpse moved']);
 });
 
 it('fails what waits when another tab takes the store over', async () => {

@@ -140,7 +140,22 @@ export class LocalHost implements EngineHost {
     keys: readonly string[],
     read: (values: (Uint8Array | undefined)[]) => T,
   ): Promise<T> {
-    return read(await Promise.all(keys.map((key) => engine.glimpse(key))));
+    try {
+      return read(await Promise.all(keys.map((key) => engine.glimpse(key))));
+    } catch {
+      // It may have been loaded and written to meanwhile. If what is stored is damaged, loading it fails.
+      await this.#loaded();
+      if (!this.#engine) throw this.#gone;
+      return read(this.#engine.getMany(keys));
+    }
+  }
+
+  /** Resolves when all is loaded, or never will be. */
+  #loaded(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#queue) this.#queue.push(resolve);
+      else resolve();
+    });
   }
 
   /** All is loaded, or never will be. */
