@@ -1,7 +1,6 @@
 //! A stream that is polled only when it has asked for it, or when somebody has touched it.
 //!
-//! The loop of a node is woken for many reasons, twice for each write that is stored; a swarm polls all its protocols each time, which
-//! takes a browser a tenth of what the whole write does.
+//! The loop of a node is woken for many reasons, twice for each write that is stored; a swarm polls all its protocols each time.
 
 use std::{
     ops::{Deref, DerefMut},

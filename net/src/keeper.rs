@@ -18,6 +18,7 @@ use gossipstore_core::{
 
 use crate::{
     error::OpenError,
+    loading::Records,
     storage::{Pending, Storage, StorageError},
 };
 
@@ -126,15 +127,11 @@ impl Keeper {
 
     async fn read_commits(&mut self, store: StoreId) -> Result<Reading, OpenError> {
         let mut reading = Reading::new(store, Sizes::default());
-        let mut after = None;
-        while !reading.is_past_commits() {
-            let records = self.storage.read(after.as_deref()).await;
-            let records = records.map_err(|error| unreadable(&error))?;
-            let Some((last, _)) = records.last() else { break };
-            after = Some(last.clone());
-            for (key, record) in &records {
-                reading.take(key, record).map_err(|error| unreadable(&error))?;
-            }
+        let mut records = Records::of(&mut *self.storage);
+        while !reading.is_past_commits()
+            && let Some((key, record)) = records.next(&mut *self.storage).await?
+        {
+            reading.take(&key, &record).map_err(|error| unreadable(&error))?;
         }
         Ok(reading)
     }

@@ -14,22 +14,45 @@ use crate::{
 /// How many entries are loaded between two breaths: for some milliseconds, also where a browser is slow.
 const LOADED_PER_TURN: usize = 500;
 
-/// What was read and what is being read.
+/// All records of a storage, one after the other.
+pub(crate) struct Records {
+    read: vec::IntoIter<Record>,
+    /// Those behind them; none when there are no more.
+    asked: Option<Pending<Result<Vec<Record>, StorageError>>>,
+}
+
+impl Records {
+    pub(crate) fn of(storage: &mut dyn Storage) -> Self {
+        Self {
+            read: Vec::new().into_iter(),
+            asked: Some(storage.read(None)),
+        }
+    }
+
+    pub(crate) async fn next(&mut self, storage: &mut dyn Storage) -> Result<Option<Record>, OpenError> {
+        if self.read.len() == 0
+            && let Some(asked) = self.asked.take()
+        {
+            let records = asked.await.map_err(|error| unreadable(&error))?;
+            // The next are on their way while these are taken in.
+            self.asked = records.last().map(|(last, _)| storage.read(Some(last)));
+            self.read = records.into_iter();
+        }
+        Ok(self.read.next())
+    }
+}
+
+/// What was taken in, and what is still to be.
 pub(crate) struct Loading {
     opening: Opening,
-    records: vec::IntoIter<Record>,
-    /// The records behind those; none when there are no more.
-    asked: Option<Pending<Result<Vec<Record>, StorageError>>>,
+    records: Records,
 }
 
 impl Loading {
     /// Begins: reads until all commits are read, or everything is.
     pub(crate) async fn begin(storage: &mut dyn Storage, opening: Opening) -> Result<Self, OpenError> {
-        let mut loading = Self {
-            opening,
-            records: Vec::new().into_iter(),
-            asked: Some(storage.read(None)),
-        };
+        let records = Records::of(storage);
+        let mut loading = Self { opening, records };
         while !loading.opening.is_past_commits() && loading.take(storage).await?.is_some() {}
         Ok(loading)
     }
@@ -62,15 +85,7 @@ impl Loading {
 
     /// Takes the next record in, if there is one; returns how many entries have come with it.
     async fn take(&mut self, storage: &mut dyn Storage) -> Result<Option<usize>, OpenError> {
-        if self.records.len() == 0
-            && let Some(asked) = self.asked.take()
-        {
-            let records = asked.await.map_err(|error| unreadable(&error))?;
-            // The next are on their way while these are taken in.
-            self.asked = records.last().map(|(last, _)| storage.read(Some(last)));
-            self.records = records.into_iter();
-        }
-        let Some((key, record)) = self.records.next() else {
+        let Some((key, record)) = self.records.next(storage).await? else {
             return Ok(None);
         };
         let entries = self.opening.take(&key, &record);

@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, future::poll_fn, iter, time::Duration};
 
 use gossipstore_core::{
-    disk::{Reading, Sizes, import},
+    disk::{DiskError, Reading, Sizes, import},
     id::{Peer, StoreId},
     replica::{Config, Input, Opening, Output, Replica},
     time::Timestamp,
@@ -41,9 +41,10 @@ pub(crate) fn read(file: &[u8], store: StoreId) -> Result<Replica, ImportError> 
         reason: error.to_string(),
     })?;
     let (config, now) = (Config::new(store, seed), Clock::new().now());
-    let opening = Opening::new(config.clone(), now, Reading::new(id, Sizes::default()));
+    let opening = Opening::new(config, now, Reading::new(id, Sizes::default()));
     let opened = opening.of(records).map_err(ImportError::Replica)?;
-    Ok(opened.map_or_else(|| Replica::new(config, now), |opened| opened.replica))
+    let opened = opened.ok_or(ImportError::Replica(DiskError::StateMissing.into()))?;
+    Ok(opened.replica)
 }
 
 /// Has the engine take in all that another replica holds. Done when that is durable.

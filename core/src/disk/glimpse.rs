@@ -15,7 +15,7 @@ use crate::{
     id::{ContentHash, Dot},
     mutation::Mutated,
     store::{BLOCK_DOTS_MAX, Shared, Store},
-    wire::{Body, Described, WireError},
+    wire::{Described, WireError},
 };
 
 /// What the journal says, by key. With the page that a key belongs to, it tells how that key reads.
@@ -37,9 +37,9 @@ pub enum Glimpsed {
 /// Where a large value lies, and what it must be.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BodyPlace {
-    dot: Dot,
-    hash: ContentHash,
-    length: usize,
+    pub(super) dot: Dot,
+    pub(super) hash: ContentHash,
+    pub(super) length: usize,
 }
 
 impl Glimpse {
@@ -76,15 +76,8 @@ impl Glimpse {
         let mut store = Store::new(0, BLOCK_DOTS_MAX, usize::MAX, 0, Mutated::default());
         let mut shared = Shared::default();
         for event in events {
-            let dot = event.dot();
-            if let Described::Live {
-                body: Body::Large { hash, length },
-                ..
-            } = event
-            {
-                bodies.insert(dot, BodyPlace { dot, hash, length });
-            }
-            if let Some((entry, _)) = entry_of(event) {
+            if let Some((entry, place)) = entry_of(event) {
+                bodies.extend(place.map(|place| (place.dot, place)));
                 store.load(&mut shared).entry(entry);
             }
         }
@@ -127,10 +120,13 @@ impl BodyPlace {
     /// # Errors
     /// When the record is not what was written.
     pub fn read(&self, record: &[u8]) -> Result<Value, DiskError> {
-        let key = RecordKey::Body(self.dot);
-        let payload = unseal(&key.bytes(), record, key.what())?;
+        self.value(unseal(&self.key(), record, RecordKey::Body(self.dot).what())?)
+    }
+
+    /// The value, given what was written as its record.
+    pub(super) fn value(&self, payload: &[u8]) -> Result<Value, DiskError> {
         if payload.len() != self.length || ContentHash::of(payload) != self.hash {
-            return Err(key.damaged(WireError::OutOfRange("hash of a body")));
+            return Err(RecordKey::Body(self.dot).damaged(WireError::OutOfRange("hash of a body")));
         }
         Ok(Value::from(payload))
     }

@@ -7,7 +7,7 @@ use alloc::{
 use core::mem;
 
 use super::{
-    Disk, DiskError, Glimpse, Sizes, commit, page,
+    BodyPlace, Disk, DiskError, Glimpse, Sizes, commit, page,
     record::{Key as RecordKey, Transaction, unseal},
     ring,
     state::State,
@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{
     causality::{Dots, Frontier, Key, Value, VersionVector},
-    id::{ContentHash, Dot, StoreId},
+    id::{Dot, StoreId},
     store::{Calls, StoredEntry, Totals},
-    wire::{Body, Described, WireError},
+    wire::{Body, Described},
 };
 
 /// Takes the records of a disk, in the order of their keys, and gives what the replica is made of. Once all commits are taken, its
@@ -43,7 +43,7 @@ pub struct Reading {
     /// The page that is open: its first text, and the entries of it, until it is known where the next begins.
     page: Option<(Key, Vec<Described>)>,
     /// Entries whose values are records of their own, and what these must be.
-    large: BTreeMap<Dot, (StoredEntry, ContentHash, usize)>,
+    large: BTreeMap<Dot, (StoredEntry, BodyPlace)>,
     /// Where the page after the last that was taken begins, by what that says: nowhere, if it is the last. `None` before any.
     next_page: Option<Option<Key>>,
     /// Whether all commits are read, and all pages.
@@ -121,11 +121,8 @@ impl Reading {
             }
             RecordKey::Body(dot) => {
                 self.end_pages()?;
-                if let Some((mut entry, hash, length)) = self.large.remove(&dot) {
-                    if payload.len() != length || ContentHash::of(payload) != hash {
-                        return Err(damaged(WireError::OutOfRange("hash of a body")));
-                    }
-                    entry.value = Value::from(payload);
+                if let Some((mut entry, place)) = self.large.remove(&dot) {
+                    entry.value = place.value(payload)?;
                     self.entries.push(entry);
                 }
             }
@@ -319,16 +316,16 @@ impl Reading {
     fn add(&mut self, event: Described) {
         match entry_of(event) {
             Some((entry, None)) => self.entries.push(entry),
-            Some((entry, Some((hash, length)))) => {
-                self.large.insert(entry.dot, (entry, hash, length));
+            Some((entry, Some(place))) => {
+                self.large.insert(entry.dot, (entry, place));
             }
             None => {}
         }
     }
 }
 
-/// The entry of a live event; of one whose value is a record of its own without that, and what it must be.
-pub(super) fn entry_of(event: Described) -> Option<(StoredEntry, Option<(ContentHash, usize)>)> {
+/// The entry of a live event; of one whose value is a record of its own without that, and where it is.
+pub(super) fn entry_of(event: Described) -> Option<(StoredEntry, Option<BodyPlace>)> {
     let Described::Live {
         dot,
         key,
@@ -342,7 +339,7 @@ pub(super) fn entry_of(event: Described) -> Option<(StoredEntry, Option<(Content
     };
     let (value, body) = match body {
         Body::Inline(value) => (value, None),
-        Body::Large { hash, length } => (Value::default(), Some((hash, length))),
+        Body::Large { hash, length } => (Value::default(), Some(BodyPlace { dot, hash, length })),
     };
     let entry = StoredEntry {
         dot,

@@ -24,7 +24,7 @@ impl Transaction {
         self.changes.is_empty()
     }
 
-    /// Makes the next one part of it.
+    /// Makes the next one part of it, under the guard of this one: it was made to follow.
     pub fn join(&mut self, next: Self) {
         self.changes.extend(next.changes);
     }

@@ -43,8 +43,8 @@ pub trait Storage: fmt::Debug + MaybeSend + 'static {
     fn read(&mut self, after: Option<&[u8]>) -> Pending<Result<Vec<Record>, StorageError>>;
 
     /// Carries out a transaction, whole or not at all; not at all where its guard stands already, which is [`StorageError::Superseded`].
-    /// Resolves when it survives a crash of the process and of the machine. The next
-    /// call comes after that. A transaction that fails may come again.
+    /// Resolves when it survives a crash of the process and of the machine. The next call comes after that. A transaction that fails may
+    /// come again.
     fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>>;
 
     /// Reads single records, beside all else. A storage that nobody else can have meanwhile stays open as long as its readers are there.

@@ -8,10 +8,12 @@ use std::{
 };
 
 use gossipstore_core::disk::Transaction;
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError};
+use redb::{Database, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError};
 
 use super::{Pending, READ_BYTES, Record, Storage, StorageError, StorageReader};
 use crate::status::StorageKind;
+
+type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 
@@ -42,10 +44,17 @@ impl RedbStorage {
         })
     }
 
+    /// The records as they are now; none before the first is written.
+    fn table(&self) -> Result<Option<Table>, redb::Error> {
+        match self.database.begin_read()?.open_table(RECORDS) {
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            table => Ok(Some(table?)),
+        }
+    }
+
     fn read_behind(&self, after: Option<&[u8]>) -> Result<Vec<Record>, redb::Error> {
-        let table = match self.database.begin_read()?.open_table(RECORDS) {
-            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            table => table?,
+        let Some(table) = self.table()? else {
+            return Ok(Vec::new());
         };
         let (mut records, mut bytes) = (Vec::new(), 0);
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -62,10 +71,7 @@ impl RedbStorage {
     }
 
     fn last_before(&self, upto: &[u8]) -> Result<Option<Record>, redb::Error> {
-        let table = match self.database.begin_read()?.open_table(RECORDS) {
-            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-            table => table?,
-        };
+        let Some(table) = self.table()? else { return Ok(None) };
         let mut before = table.range::<&[u8]>((Bound::Unbounded, Bound::Included(upto)))?;
         let Some(last) = before.next_back() else {
             return Ok(None);
