@@ -131,7 +131,7 @@ fn scans(criterion: &mut Criterion<Processor>) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let items = node.replica.scan(black_box(&scan));
-                items.map(|item| item.key.len() + item.value.len()).sum::<usize>()
+                items.map(|item| item.key.len() + item.body.len()).sum::<usize>()
             });
         });
     }

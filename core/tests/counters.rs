@@ -6,9 +6,9 @@ mod support;
 use std::sync::Arc;
 
 use gossipstore_core::{
-    causality::{Event as TxnEvent, Kind, Op, Txn, counter},
+    causality::{Body, Event as TxnEvent, Kind, Op, Txn, counter},
     id::AuthorId,
-    replica::{Change, Command, CommandError, Input, Key, Replica, RestoreError, Scan, Write},
+    replica::{Change, Command, CommandError, Input, Key, Replica, RestoreError, Scan, Shown, Write},
     sync::SessionError,
     time::Hlc,
     wire::{Gossip, WireError},
@@ -39,11 +39,13 @@ fn count(driver: &mut Driver, amount: i64) {
 fn read(driver: &Driver) -> Option<i64> {
     let value = driver.replica.get(KEY);
     let scanned = driver.replica.scan(&Scan::default()).find(|item| &**item.key == KEY);
-    assert_eq!(scanned.map(|item| item.value), value);
+    assert_eq!(scanned.map(|item| item.body), value);
     let siblings = driver.replica.siblings(KEY).values;
-    assert_eq!(siblings.first().map(|sibling| &sibling.value), value);
+    assert_eq!(siblings.first().map(|sibling| &sibling.body), value);
     assert_eq!(scanned.map_or(0, |item| item.siblings), siblings.len());
-    value.map(|value| counter::decode(value).expect("a counter reads as an integer"))
+    value.map(|value| {
+        counter::decode(value.here().expect("a counter stays in memory")).expect("a counter reads as an integer")
+    })
 }
 
 fn entries(driver: &Driver) -> usize {
@@ -97,7 +99,10 @@ fn an_author_overwrites_its_own_subtotal_only() {
     let [entry] = &a.batches.last().expect("stored").entries[..] else {
         panic!("one event");
     };
-    assert_eq!((entry.kind, counter::decode(&entry.value)), (Kind::Counter, Some(13)));
+    assert_eq!(
+        (entry.kind, entry.body.here().and_then(|value| counter::decode(value))),
+        (Kind::Counter, Some(13))
+    );
     let [removed] = &entry.removes[..] else {
         panic!("one dot is overwritten");
     };
@@ -161,7 +166,10 @@ fn counters_below_a_plain_value_are_one_sibling() {
     sync(&mut a, &mut b);
     for driver in [&a, &b, &c] {
         let siblings = driver.replica.siblings(KEY).values;
-        let values: Vec<_> = siblings.iter().map(|sibling| &*sibling.value).collect();
+        let values: Vec<_> = siblings
+            .iter()
+            .map(|sibling| &**sibling.body.here().expect("it is in memory"))
+            .collect();
         assert_eq!(values, [&b"other"[..], &[8]]);
         assert_eq!(driver.get(KEY), Some("other".into()));
         let scan = Scan::default();
@@ -188,10 +196,11 @@ fn a_delete_spares_what_is_added_at_once() {
 fn changes_show_the_sum() {
     let (mut a, mut b) = met(3, 5);
     let number = |number| Some(counter::encode(number));
+    let read = |shown: Option<Shown>| shown.and_then(|shown| shown.body.here().cloned());
     let told = |changes: Vec<Vec<Change>>| {
         let changes = changes.concat().into_iter();
         changes
-            .map(|change| (change.previous, change.value, change.siblings))
+            .map(|change| (read(change.previous), read(change.value), change.siblings))
             .collect::<Vec<_>>()
     };
     assert_eq!(told(a.changes()), [(None, number(3), 1), (number(3), number(8), 1)]);
@@ -329,7 +338,7 @@ fn a_counter_that_is_no_integer_is_refused() {
     let mut b = Driver::new(2);
     count(&mut b, 1);
     let mut batches = b.batches.clone();
-    batches[0].entries[0].value = Arc::from(&b"one"[..]);
+    batches[0].entries[0].body = Body::Here(Arc::from(&b"one"[..]));
     let dot = batches[0].entries[0].dot;
     let restored = Replica::restore(config(3), b.now, batches);
     assert_eq!(restored.err(), Some(RestoreError::CounterNotInteger(dot)));

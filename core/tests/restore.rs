@@ -4,6 +4,7 @@ mod support;
 
 use gossipstore_core::{
     causality::Frontier,
+    disk::Lying,
     id::{AuthorId, Dot},
     replica::{Key, Loader, Replica, RestoreError, Scan, Write},
     store::{Batch, Calls, Removed, StoredEntry},
@@ -112,12 +113,13 @@ fn kept(replica: &Replica) -> Batch {
     let entries = store.entries(&all).map(|entry| StoredEntry {
         dot: entry.dot,
         key: entry.key.clone(),
-        value: entry.value.clone(),
+        body: entry.body.clone(),
         kind: entry.kind,
         hlc: entry.hlc,
         removes: entry.removes,
     });
     Batch {
+        healed: Vec::new(),
         entries: entries.collect(),
         removed: Vec::new(),
         records: store.records_since(0).collect(),
@@ -131,7 +133,9 @@ fn kept(replica: &Replica) -> Batch {
 /// Loads what was kept, as from a disk.
 fn load(now: Timestamp, kept: Batch) -> Result<Replica, RestoreError> {
     let mut loader = Loader::new(config(2), now, kept.vector.into_iter().collect(), Calls::default())?;
-    kept.entries.into_iter().try_for_each(|entry| loader.entry(entry))?;
+    kept.entries
+        .into_iter()
+        .try_for_each(|entry| loader.entry(Lying { entry, kept: false }))?;
     kept.records
         .iter()
         .try_for_each(|(dot, removes)| loader.record(*dot, removes))?;

@@ -7,12 +7,12 @@
 use std::{collections::BTreeMap, env, fs, path::Path};
 
 use gossipstore_core::{
-    causality::{Event, Key, Kind, Op, Txn, Value, VersionVector, counter},
+    causality::{Body, Event, Key, Kind, Op, Txn, Value, VersionVector, counter},
     id::{AuthorId, ContentHash, Dot, StoreId},
     time::{Hlc, Timestamp},
     wire::{
-        AuthorTable, Base, Bits, Body, Described, End, EventReader, EventWriter, FRAME_BYTES_MAX, Frame, Gossip, Hello,
-        Leaf, LeafWriter, Leaves, LiveEvent, Node, NodeReader, Prefix, Tag, WireError, Wishes, choices, read_leaves,
+        AuthorTable, Base, Bits, Described, End, EventReader, EventWriter, FRAME_BYTES_MAX, Frame, Gossip, Hello, Leaf,
+        LeafWriter, Leaves, LiveEvent, Node, NodeReader, Prefix, Tag, WireError, Wishes, choices, read_leaves,
         read_limits, write_choice, write_inner, write_leaf, write_limit,
     },
 };
@@ -54,7 +54,7 @@ fn events() -> Vec<Described> {
         hlc: Hlc(hlc),
         removes: removes.iter().copied().collect(),
     };
-    let inline = |text: &str| Body::Inline(Value::from(text.as_bytes()));
+    let inline = |text: &str| Body::Here(Value::from(text.as_bytes()));
     vec![
         live(dot(0xaa, 301), "list/milk", inline("2"), HLC.0, &[]),
         live(dot(0xaa, 302), "list/mint", inline("1"), HLC.0 + 5, &[dot(0xaa, 17)]),
@@ -77,10 +77,7 @@ fn events() -> Vec<Described> {
         live(
             dot(0xcc, 2),
             "è",
-            Body::Large {
-                hash: ContentHash::of(&large()),
-                length: large().len(),
-            },
+            Body::away(ContentHash::of(&large()), large().len() as u32),
             HLC.0,
             &[dot(0xaa, 301)],
         ),
@@ -88,7 +85,7 @@ fn events() -> Vec<Described> {
         Described::Live {
             dot: dot(0xcc, 5),
             key: Key::from("è/likes"),
-            body: Body::Inline(counter::encode(-1_000)),
+            body: Body::Here(counter::encode(-1_000)),
             kind: Kind::Counter,
             hlc: HLC,
             removes: [dot(0xcc, 3)].into(),
@@ -111,15 +108,11 @@ fn written() -> Vec<u8> {
                 hlc,
                 removes,
             } => {
-                let value = match body {
-                    Body::Inline(value) => value.clone(),
-                    Body::Large { .. } => large(),
-                };
                 writer.live(
                     &LiveEvent {
                         dot: *dot,
                         key,
-                        value: &value,
+                        body,
                         kind: *kind,
                         hlc: *hlc,
                         removes: removes.clone(),

@@ -4,10 +4,8 @@
 //! the replica must be the one of that moment. Then the script damages the image: batches are lost, doubled, swapped, what stands in
 //! them is altered. Opened from that, there must be an error or a replica that is consistent and works.
 
-use std::sync::Arc;
-
 use gossipstore_core::{
-    causality::{Dots, Frontier, Kind},
+    causality::{Dots, Frontier, Kind, Value},
     id::{AuthorId, Dot, Peer},
     replica::{Config, Input, Key},
     store::{Batch, Removed, StoredEntry},
@@ -127,7 +125,7 @@ impl Damage<'_> {
         StoredEntry {
             dot: self.dot(),
             key: Key::from(String::from_utf8_lossy(self.tape.bytes())),
-            value: Arc::from(self.tape.bytes()),
+            body: Value::from(self.tape.bytes()).into(),
             hlc: Hlc(self.tape.number()),
             removes: self.dots(),
             kind: [Kind::Value, Kind::Counter][self.tape.below(2)],

@@ -9,7 +9,7 @@ use gossipstore_core::{
     id::{Dot, StoreId},
     time::Hlc,
     wire::{
-        AuthorTable, Base, Bits, Body, Described, End, EventReader, EventWriter, Frame, Gossip, Hello, Item, Leaves,
+        AuthorTable, Base, Bits, Described, End, EventReader, EventWriter, Frame, Gossip, Hello, Item, Leaves,
         LiveEvent, Node, NodeReader, Prefix, Tag, WireError, Wishes, choices, read_leaves, read_limits, write_choice,
         write_inner,
     },
@@ -121,7 +121,7 @@ fn events(bytes: &[u8]) {
             Described::Live {
                 dot,
                 key,
-                body: Body::Inline(value),
+                body,
                 kind,
                 hlc,
                 removes,
@@ -129,18 +129,14 @@ fn events(bytes: &[u8]) {
                 let event = LiveEvent {
                     dot: *dot,
                     key,
-                    value,
+                    body,
                     kind: *kind,
                     hlc: *hlc,
                     removes: removes.clone(),
                 };
-                assert!(!writer.live(&event, &**key == KNOWN, &mut written));
+                let is_large = writer.live(&event, &**key == KNOWN, &mut written);
+                assert_eq!(is_large, body.here().is_none());
             }
-            // Only the value itself could be written.
-            Described::Live {
-                body: Body::Large { .. },
-                ..
-            } => return,
         }
     }
     assert_eq!(read_events(&written), Some(events));

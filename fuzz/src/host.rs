@@ -19,7 +19,7 @@ use std::{
 use gossipstore_core::{
     id::{Dot, Peer, StoreId},
     replica::{
-        BatchId, Change, Command, CommandError, CommandId, Config, Context, Event, Input, Key, Output, Replica,
+        BatchId, Body, Change, Command, CommandError, CommandId, Config, Context, Event, Input, Key, Output, Replica,
         RestoreError, Scan, Sibling, StorageFailure, Value, VersionVector, Write,
     },
     store::Batch,
@@ -83,7 +83,7 @@ pub struct Host {
     pub slow: bool,
     config: Config,
     /// Winner and number of siblings by key, as the changes add up.
-    shown: BTreeMap<Key, (Value, usize)>,
+    shown: BTreeMap<Key, (Body, usize)>,
     disk: Vec<Batch>,
     unstored: VecDeque<(BatchId, Batch)>,
     commands: u64,
@@ -104,7 +104,7 @@ impl Host {
         let shown = replica.scan(&all);
         Self {
             shown: shown
-                .map(|item| (item.key.clone(), (Arc::clone(item.value), item.siblings)))
+                .map(|item| (item.key.clone(), (item.body.clone(), item.siblings)))
                 .collect(),
             replica,
             now,
@@ -247,11 +247,11 @@ impl Host {
         let mut dots = BTreeSet::new();
         let mut told = self.shown.iter();
         for item in replica.scan(&Scan::default()) {
-            let shown = (Arc::clone(item.value), item.siblings);
+            let shown = (item.body.clone(), item.siblings);
             assert_eq!(told.next(), Some((item.key, &shown)), "what is shown was told");
-            assert_eq!(replica.get(item.key), Some(item.value));
+            assert_eq!(replica.get(item.key), Some(item.body));
             let siblings = replica.siblings(item.key);
-            assert_eq!(siblings.values.first().map(|first| &first.value), Some(item.value));
+            assert_eq!(siblings.values.first().map(|first| &first.body), Some(item.body));
             assert_eq!(siblings.values.len(), item.siblings);
             for dot in siblings.context.dots() {
                 assert!(dots.insert(*dot), "{dot:?} is live twice");
@@ -287,7 +287,10 @@ impl Host {
         self.put(key.clone(), b"works", None);
         self.work();
         self.store();
-        assert_eq!(self.replica.get(&key).map(|value| &**value), Some(&b"works"[..]));
+        assert_eq!(
+            self.replica.get(&key).and_then(Body::here).map(|value| &**value),
+            Some(&b"works"[..])
+        );
         assert_eq!(self.answer.take(), Some(Ok(())));
         self.check_at_rest();
 
@@ -315,6 +318,7 @@ impl Host {
             Output::Emit(Event::Changed(changes)) => changes.into_iter().for_each(|change| self.changed(change)),
             Output::Emit(Event::SessionFailed { error, .. }) => assert!(!error.to_string().is_empty()),
             Output::Emit(_) => {}
+            Output::Load { .. } => panic!("all values are in memory"),
             Output::Reply { id, result } => {
                 assert!(self.unanswered.remove(&id), "{id:?} is answered once");
                 self.answer = Some(result);
@@ -331,13 +335,13 @@ impl Host {
             ..
         } = change;
         assert_eq!(value.is_some(), siblings > 0);
-        let shown = value.map(|value| (value, siblings));
+        let shown = value.map(|shown| (shown.body, siblings));
         let before = match shown.clone() {
             Some(shown) => self.shown.insert(key.clone(), shown),
             None => self.shown.remove(&key),
         };
         assert_ne!(before, shown, "{key} has not changed");
-        assert_eq!(before.map(|(value, _)| value), previous);
+        assert_eq!(before.map(|(body, _)| body), previous.map(|shown| shown.body));
     }
 }
 

@@ -6,16 +6,16 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     future::Future,
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard},
     task::Context,
     time::Duration,
 };
 
 use futures::{channel::oneshot, task::AtomicWaker};
 use gossipstore_core::{
-    disk::{Disk, Transaction},
+    disk::{Disk, Leisure, Transaction},
     id::Peer,
-    replica::{BatchId, Call, Command, CommandError, CommandId, Event, Input, Output, Replica, StorageFailure},
+    replica::{Absent, BatchId, Call, Command, CommandError, CommandId, Event, Input, Output, Replica, StorageFailure},
     sync::SessionError,
     time::Timestamp,
 };
@@ -26,7 +26,8 @@ use crate::{
     error::StoreError,
     events::{Audience, Events, NodeEvent},
     status::{self, Path, PeerStatus, RelayStatus, Role, Status, StorageKind, StorageStatus},
-    storage::StorageError,
+    storage::{StorageError, StorageReader},
+    values::{self, For, Load, Loaded, Values},
 };
 
 /// How many bytes of messages wait for the node: tens of thousands of small writes, or a hundred of the largest that are
@@ -80,12 +81,24 @@ pub(crate) struct Engine {
     node: AtomicWaker,
 }
 
+/// What is kept, and where.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) disk: Disk,
+    pub(crate) kind: StorageKind,
+    pub(crate) reader: Arc<dyn StorageReader>,
+}
+
 #[derive(Debug)]
 struct State {
     replica: Replica,
     clock: Clock,
     /// The book of what is kept, and where; none when the data ends with the process.
-    kept: Option<(Disk, StorageKind)>,
+    kept: Option<Kept>,
+    /// Values that are to be read.
+    loads: VecDeque<Load>,
+    /// Whether pages wait to be read again, which could not be.
+    pages_wait: bool,
     /// Why the storage takes nothing at present, or why there is none any more.
     storage_problem: Option<StorageFailure>,
     last_batch: Option<BatchId>,
@@ -106,17 +119,14 @@ struct State {
 
 impl Engine {
     /// An engine around a replica, new or as it was kept.
-    pub(crate) fn new(
-        replica: Replica,
-        clock: Clock,
-        kept: Option<(Disk, StorageKind)>,
-        relays: Vec<RelayStatus>,
-    ) -> Self {
+    pub(crate) fn new(replica: Replica, clock: Clock, kept: Option<Kept>, relays: Vec<RelayStatus>) -> Self {
         Self {
             state: Mutex::new(State {
                 replica,
                 clock,
                 kept,
+                loads: VecDeque::new(),
+                pages_wait: false,
                 storage_problem: None,
                 last_batch: None,
                 phase: Phase::Open,
@@ -162,6 +172,33 @@ impl Engine {
 
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
         read(&self.lock().replica)
+    }
+
+    /// Reads, and gives what was made of it, if all values that it came upon were in memory or have been read.
+    pub(crate) fn try_read<T>(
+        &self,
+        read: &mut impl FnMut(&Replica, &mut Values) -> T,
+        values: &mut Values,
+    ) -> Option<T> {
+        let mut state = self.lock();
+        let whole = read(&state.replica, values);
+        if !values.missing.is_empty() {
+            values.used.clear();
+            return None;
+        }
+        state.replica.touch(&values.used);
+        if !values.read.is_empty() {
+            let values = std::mem::take(&mut values.read).into_iter().collect();
+            state.feed(Input::Loaded { peer: None, values });
+            // Of what is lost, peers are to be asked.
+            self.node.wake();
+        }
+        Some(whole)
+    }
+
+    /// Reads values from the storage.
+    pub(crate) fn load(&self, absent: Vec<Absent>) -> impl Future<Output = Result<Vec<Loaded>, StorageError>> + use<> {
+        values::load(self.lock().reader(), absent)
     }
 
     pub(crate) fn listen(&self) -> Events {
@@ -271,20 +308,54 @@ impl Engine {
         self.lock().feed(input)
     }
 
-    /// The next transaction for the storage, and the last batch in it; `idle` says that there is time to tidy up.
-    pub(crate) fn next_transaction(&self, idle: bool) -> Option<(Option<BatchId>, Transaction)> {
-        let State { replica, kept, .. } = &mut *self.lock();
-        kept.as_mut()?.0.next(replica.store(), idle)
+    /// The next transaction for the storage, and the last batch in it; `leisure` says what else there is time for.
+    pub(crate) fn next_transaction(&self, leisure: Leisure) -> Option<(Option<BatchId>, Transaction)> {
+        let state = &mut *self.lock();
+        let disk = &mut state.kept.as_mut()?.disk;
+        let next = disk.next(state.replica.store(), leisure);
+        let absent = disk.wants();
+        if !absent.is_empty() {
+            state.load(For::Pages, absent);
+        }
+        next
+    }
+
+    /// The values that are to be read.
+    pub(crate) fn take_loads(&self) -> VecDeque<Load> {
+        std::mem::take(&mut self.lock().loads)
+    }
+
+    /// Values were read, or could not be.
+    pub(crate) fn loaded(&self, whom: For, loaded: Result<Vec<Loaded>, StorageError>) {
+        let mut state = self.lock();
+        if let Err(error) = &loaded {
+            tracing::warn!(%error, "values could not be read");
+        }
+        match (whom, loaded) {
+            (For::Session(peer), loaded) => {
+                let loaded = loaded.unwrap_or_default().into_iter();
+                let values = loaded.map(|(absent, value)| (absent.dot, value)).collect();
+                let peer = Some(peer);
+                state.feed(Input::Loaded { peer, values });
+            }
+            (For::Pages, Ok(loaded)) => {
+                if let Some(kept) = &mut state.kept {
+                    kept.disk.supply(loaded);
+                }
+            }
+            // When the storage has shown that it works.
+            (For::Pages, Err(_)) => state.pages_wait = true,
+        }
     }
 
     /// Whether batches wait for the storage.
     pub(crate) fn has_unkept(&self) -> bool {
-        self.lock().kept.as_ref().is_some_and(|(disk, _)| disk.is_waiting())
+        self.lock().kept.as_ref().is_some_and(|kept| kept.disk.is_waiting())
     }
 
     /// Whether the storage is to be tidied up when there is time.
     pub(crate) fn is_untidy(&self) -> bool {
-        self.lock().kept.as_ref().is_some_and(|(disk, _)| disk.is_untidy())
+        self.lock().kept.as_ref().is_some_and(|kept| kept.disk.is_untidy())
     }
 
     /// The storage has carried out a transaction, with batches up to `last`, if it brought any.
@@ -292,6 +363,15 @@ impl Engine {
         let mut state = self.lock();
         if state.storage_problem.take().is_some() {
             state.audience.tell(&NodeEvent::StatusChanged);
+        }
+        let State { kept, pages_wait, .. } = &mut *state;
+        let Some(Kept { disk, .. }) = kept else { return };
+        if std::mem::take(pages_wait) {
+            disk.supply([]);
+        }
+        let dots = disk.done();
+        if !dots.is_empty() {
+            state.feed(Input::Kept { dots });
         }
         if let Some(id) = last {
             state.feed(Input::Persisted { id });
@@ -365,6 +445,7 @@ impl Engine {
         let state = self.lock();
         // A long command leaves work, also when nobody is there to send anything to.
         !state.outgoing.is_empty()
+            || !state.loads.is_empty()
             || state.has_work_left()
             || state.network_changed
             || (state.phase != Phase::Open && !knows_of_closing)
@@ -472,10 +553,11 @@ impl State {
                     Output::Persist { id, batch } => {
                         self.last_batch = Some(id);
                         match &mut self.kept {
-                            Some((disk, _)) => disk.take(id, &batch),
+                            Some(kept) => kept.disk.take(id, &batch),
                             None => inputs.push_back(Input::Persisted { id }),
                         }
                     }
+                    Output::Load { peer, absent } => self.load(For::Session(peer), absent),
                     Output::Emit(event) => {
                         if matches!(&event, Event::SessionFailed { error, .. } if *error != SessionError::Silent) {
                             taken = Taken::Refused;
@@ -495,6 +577,15 @@ impl State {
             self.audience.tell(&NodeEvent::StatusChanged);
         }
         taken
+    }
+
+    fn load(&mut self, whom: For, absent: Vec<Absent>) {
+        let reader = self.reader();
+        self.loads.push_back(Load { whom, absent, reader });
+    }
+
+    fn reader(&self) -> Option<Arc<dyn StorageReader>> {
+        self.kept.as_ref().map(|kept| Arc::clone(&kept.reader))
     }
 
     fn broadcast(&mut self, message: Vec<u8>) {
@@ -549,7 +640,7 @@ impl State {
                 })
                 .collect(),
             storage: StorageStatus {
-                kind: self.kept.as_ref().map_or(StorageKind::Memory, |(_, kind)| *kind),
+                kind: self.kept.as_ref().map_or(StorageKind::Memory, |kept| kept.kind),
                 persisted: false,
                 used_bytes: self.replica.store().totals().bytes,
                 quota_bytes: None,

@@ -4,8 +4,10 @@ use std::{error::Error, fmt};
 
 use gossipstore_core::{
     disk::BackupError,
-    replica::{CommandError, OpeningError},
+    replica::{CommandError, Key, OpeningError},
 };
+
+use crate::storage::StorageError;
 
 /// Why a store could not be opened. Nothing was started.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -73,9 +75,26 @@ pub enum StoreError {
     Closed,
     /// Another replica could not be merged: what it sent was refused, or it fell silent. Part of it may be here.
     MergeFailed,
+    /// The storage cannot be read at present.
+    Unreadable {
+        /// The system's own words.
+        reason: String,
+    },
+    /// The storage has lost a value, or damaged it. It is fetched from the next peer that has it.
+    ValueLost {
+        /// The key that it stands under.
+        key: Key,
+    },
     /// Another process has taken the store over before this was durable. Whoever made a call makes it again there; a command may be known
     /// to peers.
     Superseded,
+}
+
+impl From<StorageError> for StoreError {
+    fn from(error: StorageError) -> Self {
+        let reason = error.to_string();
+        Self::Unreadable { reason }
+    }
 }
 
 impl From<CommandError> for StoreError {
@@ -90,6 +109,11 @@ impl fmt::Display for StoreError {
             Self::Command(error) => error.fmt(f),
             Self::Closed => write!(f, "the store is closed; open it again to write"),
             Self::MergeFailed => write!(f, "the other replica could not be merged; try it again"),
+            Self::Unreadable { reason } => write!(f, "what is stored cannot be read at present: {reason}"),
+            Self::ValueLost { key } => write!(
+                f,
+                "the value of {key:?} is damaged on this device; it is fetched from the next peer that has it, or write another"
+            ),
             Self::Superseded => write!(
                 f,
                 "another process has taken the store over; what was asked for here is not stored"
@@ -102,7 +126,9 @@ impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Command(error) => Some(error),
-            Self::Closed | Self::MergeFailed | Self::Superseded => None,
+            Self::Closed | Self::MergeFailed | Self::Unreadable { .. } | Self::ValueLost { .. } | Self::Superseded => {
+                None
+            }
         }
     }
 }

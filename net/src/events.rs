@@ -194,12 +194,18 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use futures::{FutureExt as _, StreamExt as _};
-    use gossipstore_core::replica::{Origin, Value};
+    use gossipstore_core::{
+        id::{AuthorId, Dot},
+        replica::{Origin, Shown, Value},
+    };
 
     use super::*;
 
     fn change(key: &str, previous: Option<u8>, value: Option<u8>) -> Change {
-        let bytes = |byte: u8| Value::from([byte].as_slice());
+        let bytes = |byte: u8| Shown {
+            dot: Dot::new(AuthorId([1; 16]), 1),
+            body: Value::from([byte].as_slice()).into(),
+        };
         Change {
             key: key.into(),
             value: value.map(bytes),

@@ -6,7 +6,7 @@ use futures::Stream;
 use gossipstore_core::{
     disk::export,
     id::Dot,
-    replica::{Call, Command, Replica, Write},
+    replica::{Absent, Call, Command, Key, Replica, Value, Write},
 };
 
 use crate::{
@@ -15,6 +15,8 @@ use crate::{
     events::NodeEvent,
     merging,
     status::Status,
+    storage::{MaybeSend, StorageError},
+    values::{Read, Values},
 };
 
 /// An open store. Cheap to clone; all clones are the same store. Natively it may be sent to other threads.
@@ -56,9 +58,24 @@ impl Handle {
         self.engine.command(command, Some(call))
     }
 
-    /// All that the store holds, as a file for [`Handle::import`]. As of this moment, durable or not.
-    pub fn export(&self) -> Vec<u8> {
-        self.read(|replica| export(replica.id(), replica.store()))
+    /// All that the store holds, as a file for [`Handle::import`]. As of one moment, durable or not. The whole file, and what is not in
+    /// memory of the values, are held at once.
+    ///
+    /// # Errors
+    /// When the storage cannot be read, or has lost a value.
+    pub fn export(&self) -> impl Future<Output = Result<Vec<u8>, StoreError>> + use<> {
+        let exported = self.read_values(|replica, values| {
+            let mut lost = None;
+            let file = export(replica.id(), replica.store(), |absent| {
+                let value = values.of_absent(absent);
+                if value.is_none() {
+                    lost = Some(absent.key.clone());
+                }
+                value
+            });
+            lost.map_or(Ok(file), |key| Err(StoreError::ValueLost { key }))
+        });
+        async move { exported.whole().await? }
     }
 
     /// Takes in all that a file holds, as if a peer had brought it: what both have is merged, and what was deleted here after the file
@@ -83,6 +100,57 @@ impl Handle {
     /// The replica is locked meanwhile: a call of any method of this handle from within `read` would wait for ever.
     pub fn read<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
         self.engine.read(read)
+    }
+
+    /// Reads from the replica, with values that may not be in memory: what `read` returns is one consistent moment. It is called again
+    /// when values had to be read from the storage first.
+    pub fn read_values<T: MaybeSend + 'static>(
+        &self,
+        mut read: impl FnMut(&Replica, &mut Values) -> T + MaybeSend + 'static,
+    ) -> Read<T> {
+        let mut values = Values::default();
+        if let Some(whole) = self.engine.try_read(&mut read, &mut values) {
+            return Read::Now(whole);
+        }
+        let engine = Arc::clone(&self.engine);
+        Read::Later(Box::pin(async move {
+            loop {
+                let loaded = engine.load(std::mem::take(&mut values.missing)).await?;
+                values
+                    .read
+                    .extend(loaded.into_iter().map(|(absent, value)| (absent.dot, value)));
+                // What has changed meanwhile may have brought others.
+                if let Some(whole) = engine.try_read(&mut read, &mut values) {
+                    return Ok(whole);
+                }
+            }
+        }))
+    }
+
+    /// What a key reads; of a counter the sum.
+    ///
+    /// # Errors
+    /// When the storage cannot be read, or has lost the value.
+    pub fn get(&self, key: &str) -> impl Future<Output = Result<Option<Value>, StoreError>> + use<> {
+        let key = Key::from(key);
+        let lost = StoreError::ValueLost { key: key.clone() };
+        let read = self.read_values(move |replica, values| {
+            let (dot, body) = replica.winner(&key)?;
+            Some(values.of(dot, &key, body))
+        });
+        async move { read.whole().await?.map(|value| value.ok_or(lost)).transpose() }
+    }
+
+    /// The values of a change that are not in memory, and are in the storage still; those of a change are for a short while.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    pub fn load(&self, absent: Vec<Absent>) -> impl Future<Output = Result<Vec<(Dot, Value)>, StorageError>> + use<> {
+        let loaded = self.engine.load(absent);
+        async move {
+            let found = |(absent, value): (Absent, Option<Value>)| Some((absent.dot, value?));
+            Ok(loaded.await?.into_iter().filter_map(found).collect())
+        }
     }
 
     /// What happens from now on, until the store is closed. Each call makes an independent stream.

@@ -10,7 +10,7 @@ use std::{
 
 use futures::FutureExt as _;
 use gossipstore_core::{
-    disk::{Reading, Sizes, Transaction},
+    disk::{Leisure, Reading, Sizes, Transaction},
     id::StoreId,
     replica::BatchId,
     time::Timestamp,
@@ -146,19 +146,24 @@ impl Keeper {
         self.failed.is_none() && !self.is_writing()
     }
 
-    /// Begins the next transaction, if none is under way and `next` gives one; it is told whether there is time to tidy up. One that has
-    /// failed comes first, when its time has come.
-    pub(crate) fn begin(&mut self, now: Timestamp, next: impl FnOnce(bool) -> Option<(Option<BatchId>, Transaction)>) {
+    /// Begins the next transaction, if none is under way and `next` gives one; it is told what else there is time for. One that has failed
+    /// comes first, when its time has come.
+    pub(crate) fn begin(
+        &mut self,
+        now: Timestamp,
+        next: impl FnOnce(Leisure) -> Option<(Option<BatchId>, Transaction)>,
+    ) {
         let is_due = |failed: &mut Failed| failed.again_at.is_some_and(|at| at <= now);
         if let Some(Failed { what, failures, .. }) = self.failed.take_if(is_due) {
-            self.write(with_more(what, next(false)), failures);
+            self.write(with_more(what, next(Leisure::Again)), failures);
             return;
         }
         if !self.is_free() {
             return;
         }
-        let idle = self.idle_at().is_some_and(|at| at <= now);
-        if let Some((last, transaction)) = next(idle) {
+        let is_idle = self.idle_at().is_some_and(|at| at <= now);
+        let leisure = if is_idle { Leisure::Idle } else { Leisure::None };
+        if let Some((last, transaction)) = next(leisure) {
             if last.is_some() {
                 self.written_at = now;
             }
@@ -246,11 +251,11 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_000_000);
 
-    /// Hands one transaction over. Gives whether it was taken, and whether there was time to tidy up.
-    fn begin(keeper: &mut Keeper, now: Timestamp, last: Option<BatchId>) -> Option<bool> {
+    /// Hands one transaction over. Gives whether it was taken, and what else there was time for.
+    fn begin(keeper: &mut Keeper, now: Timestamp, last: Option<BatchId>) -> Option<Leisure> {
         let mut told = None;
-        keeper.begin(now, |idle| {
-            told = Some(idle);
+        keeper.begin(now, |leisure| {
+            told = Some(leisure);
             Some((last, Transaction::default()))
         });
         told
@@ -264,17 +269,17 @@ mod tests {
     #[test]
     fn one_transaction_is_under_way_and_there_is_time_to_tidy_up_when_nobody_has_written_for_a_while() {
         let mut keeper = Keeper::new(Box::new(Scripted(Ok(()))));
-        assert_eq!(begin(&mut keeper, NOW, Some(BatchId(1))), Some(true));
+        assert_eq!(begin(&mut keeper, NOW, Some(BatchId(1))), Some(Leisure::Idle));
         assert_eq!(begin(&mut keeper, NOW, Some(BatchId(2))), None);
         assert_eq!(keeper.idle_at(), None);
         assert_eq!(poll(&mut keeper), Poll::Ready(Ok(())));
         assert!(poll(&mut keeper).is_pending());
         assert_eq!(keeper.idle_at(), Some(NOW + TIDY_AFTER));
-        assert_eq!(begin(&mut keeper, NOW, Some(BatchId(2))), Some(false));
+        assert_eq!(begin(&mut keeper, NOW, Some(BatchId(2))), Some(Leisure::None));
         assert_eq!(poll(&mut keeper), Poll::Ready(Ok(())));
         // What is tidied up does not put off the rest of it.
         for _ in 0..2 {
-            assert_eq!(begin(&mut keeper, NOW + TIDY_AFTER, None), Some(true));
+            assert_eq!(begin(&mut keeper, NOW + TIDY_AFTER, None), Some(Leisure::Idle));
             assert_eq!(poll(&mut keeper), Poll::Ready(Ok(())));
         }
     }
@@ -292,7 +297,10 @@ mod tests {
         assert_eq!(begin(&mut keeper, NOW, Some(BatchId(2))), None);
         assert!(poll(&mut keeper).is_pending());
         // What came meanwhile comes with it.
-        assert_eq!(begin(&mut keeper, NOW + AGAIN_AFTER, Some(BatchId(2))), Some(false));
+        assert_eq!(
+            begin(&mut keeper, NOW + AGAIN_AFTER, Some(BatchId(2))),
+            Some(Leisure::Again)
+        );
         let polled = keeper.poll(&mut Context::from_waker(&noop_waker()), || NOW);
         assert!(
             matches!(&polled, Poll::Ready(Written { last: Some(BatchId(2)), result: Err(error) }) if *error == full),

@@ -64,6 +64,7 @@ mod swarm;
 mod timer;
 mod transport;
 mod upgrades;
+mod values;
 #[cfg(target_arch = "wasm32")]
 mod websocket;
 
@@ -75,3 +76,4 @@ pub use node::Node;
 pub use opening::{Opening, open, open_stored};
 pub use options::{IceServer, Options};
 pub use status::{Network, Path, PeerStatus, RelayState, RelayStatus, Role, Status, StorageKind, StorageStatus};
+pub use values::{Read, Values};

@@ -64,7 +64,10 @@ impl Loading {
     /// Goes on to the end. `None` when nothing is kept.
     pub(crate) async fn finish(mut self, storage: &mut dyn Storage) -> Result<Option<Opened>, OpenError> {
         let (mut breath, mut loaded) = (Breath::default(), 0);
-        while let Some(entries) = self.take(storage).await? {
+        // Large values are read when they are wanted.
+        while !self.opening.is_complete()
+            && let Some(entries) = self.take(storage).await?
+        {
             loaded += entries;
             if loaded >= LOADED_PER_TURN {
                 loaded = 0;

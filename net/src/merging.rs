@@ -4,9 +4,10 @@
 use std::{collections::VecDeque, future::poll_fn, iter, time::Duration};
 
 use gossipstore_core::{
-    disk::{DiskError, Reading, Sizes, import},
+    cache::Limits,
+    disk::{BackupError, DiskError, Reading, Sizes, import},
     id::{Peer, StoreId},
-    replica::{Config, Input, Opening, Output, Replica},
+    replica::{Config, Input, Opening, Output, Replica, Scan},
     time::Timestamp,
 };
 
@@ -40,10 +41,21 @@ pub(crate) fn read(file: &[u8], store: StoreId) -> Result<Replica, ImportError> 
     getrandom::fill(&mut seed).map_err(|error| ImportError::System {
         reason: error.to_string(),
     })?;
-    let (config, now) = (Config::new(store, seed), Clock::new().now());
+    // All of it is in memory, and nowhere else.
+    let config = Config {
+        values: Limits::NONE,
+        ..Config::new(store, seed)
+    };
+    let now = Clock::new().now();
     let opening = Opening::new(config, now, Reading::new(id, Sizes::default()));
     let opened = opening.of(records).map_err(ImportError::Replica)?;
     let opened = opened.ok_or(ImportError::Replica(DiskError::StateMissing.into()))?;
+    let all = Scan::default();
+    let mut entries = opened.replica.store().entries(&all);
+    if entries.any(|entry| entry.body.here().is_none()) {
+        return Err(ImportError::File(BackupError::Damaged));
+    }
+    drop(entries);
     Ok(opened.replica)
 }
 
@@ -107,7 +119,8 @@ impl Guest {
                     Output::Send { frame, .. } => self.frames.push_back(frame),
                     // It is thrown away in the end.
                     Output::Persist { id, .. } => inputs.push_back(Input::Persisted { id }),
-                    Output::Broadcast { .. } | Output::Emit(_) | Output::Reply { .. } => {}
+                    // All values are in memory.
+                    Output::Load { .. } | Output::Broadcast { .. } | Output::Emit(_) | Output::Reply { .. } => {}
                 }
             }
         }

@@ -4,7 +4,6 @@ use std::{collections::HashSet, future::poll_fn, sync::Arc, task::Poll, time::Du
 
 use futures::StreamExt as _;
 use gossipstore_core::{
-    disk::Disk,
     id::Peer,
     replica::{Input, Replica},
     time::Timestamp,
@@ -28,7 +27,7 @@ use crate::{
     direct::{self, Guest},
     discovery::{Discovery, DiscoveryAction, MEMBERS_ASKED},
     drowsy::Drowsy,
-    engine::{Engine, Linked, Outgoing, Taken},
+    engine::{Engine, Kept, Linked, Outgoing, Taken},
     error::OpenError,
     gossip::{self, GossipEvent},
     handle::Handle,
@@ -42,12 +41,13 @@ use crate::{
     pings::{Answer, PingEvent},
     places::Places,
     relays::{RelayAction, Relays},
-    status::{Path, StorageKind},
+    status::Path,
     storage::StorageError,
     swarm,
     timer::Timer,
     transport,
     upgrades::Upgrades,
+    values::Loads,
 };
 
 /// How many messages are gossiped in one turn, so that what a program has written in one go leaves the members' queues
@@ -61,11 +61,18 @@ const FAREWELL: Duration = Duration::from_millis(150);
 const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Puts a node together.
+#[cfg_attr(
+    target_arch = "wasm32",
+    allow(
+        clippy::arc_with_non_send_sync,
+        reason = "a tab has one thread, and its storage is bound to it"
+    )
+)]
 pub(crate) fn start(
     options: Checked,
     replica: Replica,
     clock: Clock,
-    kept: Option<(Keeper, Disk, StorageKind)>,
+    kept: Option<(Keeper, Kept)>,
 ) -> Result<(Node, Handle), OpenError> {
     let shown_relays = options.shown_relays();
     let (store, addresses) = (options.store, options.relays);
@@ -74,11 +81,8 @@ pub(crate) fn start(
     let relay_ids = addresses.iter().map(|address| address.peer).collect::<HashSet<_>>();
     let mut swarm = swarm::build(store, relay_ids, options.ice).map_err(|error| refused(&error))?;
     let unable = direct::listen(&mut swarm).err();
-    let (keeper, book) = match kept {
-        Some((keeper, disk, kind)) => (Some(keeper), Some((disk, kind))),
-        None => (None, None),
-    };
-    let engine = Arc::new(Engine::new(replica, clock, book, shown_relays));
+    let (keeper, kept) = kept.unzip();
+    let engine = Arc::new(Engine::new(replica, clock, kept, shown_relays));
     let now = engine.now();
     let node = Node {
         namespace: Namespace::new(gossip::topic_name(store)).expect("the name is shorter than a namespace may be"),
@@ -88,6 +92,7 @@ pub(crate) fn start(
         liveness: Liveness::default(),
         relays: Relays::new(addresses, now),
         keeper,
+        loads: Loads::default(),
         engine: engine.clone(),
         swarm: Drowsy::new(swarm),
         joining: Joining::default(),
@@ -112,6 +117,7 @@ pub struct Node {
     places: Places,
     liveness: Liveness,
     keeper: Option<Keeper>,
+    loads: Loads,
     joining: Joining,
     numbers: Numbers,
     random: SmallRng,
@@ -177,6 +183,10 @@ impl Node {
             {
                 return Poll::Ready(Woken::Storage(written));
             }
+            if let Poll::Ready((whom, loaded)) = self.loads.poll(cx) {
+                self.engine.loaded(whom, loaded);
+                return Poll::Ready(Woken::Other);
+            }
             // Before the network, so that whoever waits for it waits for nothing else.
             let is_free = self.keeper.as_ref().is_some_and(Keeper::is_free);
             if is_free && self.engine.has_unkept() {
@@ -235,6 +245,7 @@ impl Node {
             }
         }
         self.keep(now);
+        self.loads.begin(self.engine.take_loads());
         self.carry();
         let work_left = self.engine.has_work_left();
         if work_left {
@@ -257,7 +268,7 @@ impl Node {
     /// Gives the storage its next transaction, if it has none and there is something to keep or to tidy up.
     fn keep(&mut self, now: Timestamp) {
         if let Some(keeper) = &mut self.keeper {
-            keeper.begin(now, |idle| self.engine.next_transaction(idle));
+            keeper.begin(now, |leisure| self.engine.next_transaction(leisure));
         }
     }
 

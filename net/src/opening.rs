@@ -1,6 +1,9 @@
 //! How a store comes to be open.
 
+use std::sync::Arc;
+
 use gossipstore_core::{
+    cache::Limits,
     disk::{Disk, Reading, Sizes},
     id::{Dot, StoreId},
     replica::{Config, Opened, Opening as Records, Replica},
@@ -10,6 +13,7 @@ use crate::{
     address::{self, RelayAddress},
     clock::Clock,
     early::Early,
+    engine::Kept,
     error::OpenError,
     handle::Handle,
     keeper::Keeper,
@@ -82,7 +86,7 @@ impl Opening {
         let records = Records::new(
             checked.config(),
             clock.now(),
-            Reading::new(checked.store, Sizes::default()),
+            Reading::new(checked.store, Sizes::within(&checked.cache)),
         );
         let loading = Loading::begin(keeper.storage(), records).await?;
         Ok(Self {
@@ -114,14 +118,7 @@ impl Opening {
     /// As [`open_stored`].
     pub async fn finish(mut self) -> Result<(Node, Handle), OpenError> {
         let (replica, disk) = match self.loading.finish(self.keeper.storage()).await? {
-            Some(Opened {
-                mut replica,
-                disk,
-                lost,
-            }) => {
-                if !lost.is_empty() {
-                    tracing::warn!(values = lost.len(), "some large values are lost");
-                }
+            Some(Opened { mut replica, disk }) => {
                 if let Some(last) = self.goes_on_from {
                     replica.go_on_from(last);
                 }
@@ -129,10 +126,16 @@ impl Opening {
             }
             None => {
                 let replica = Replica::new(self.checked.config(), self.clock.now());
-                (replica, Disk::new(self.checked.store, Sizes::default()))
+                let sizes = Sizes::within(&self.checked.cache);
+                (replica, Disk::new(self.checked.store, sizes))
             }
         };
-        let kept = Some((self.keeper, disk, self.kind));
+        let kept = Kept {
+            disk,
+            kind: self.kind,
+            reader: Arc::from(self.keeper.storage().reader()),
+        };
+        let kept = Some((self.keeper, kept));
         start(self.checked, replica, self.clock, kept)
     }
 }
@@ -142,6 +145,7 @@ pub(crate) struct Checked {
     pub(crate) store: StoreId,
     pub(crate) relays: Vec<RelayAddress>,
     pub(crate) ice: Vec<IceServer>,
+    cache: Limits,
     seed: [u8; 32],
 }
 
@@ -157,12 +161,16 @@ impl Checked {
             store: StoreId::from_name(&options.name),
             relays,
             ice: options.ice,
+            cache: options.cache,
             seed,
         })
     }
 
     fn config(&self) -> Config {
-        Config::new(self.store, self.seed)
+        Config {
+            values: self.cache,
+            ..Config::new(self.store, self.seed)
+        }
     }
 
     /// The relays as they are shown before any is reached.

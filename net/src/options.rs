@@ -1,6 +1,6 @@
 //! What a store is opened with.
 
-use gossipstore_core::id::Dot;
+use gossipstore_core::{cache::Limits, id::Dot};
 use serde::Deserialize;
 
 /// The settings of one opening.
@@ -20,6 +20,8 @@ pub struct Options {
     /// Whether another process may have the storage open still, and is to lose it: what it writes from then on fails, and its store ends
     /// with [`StoreError::Superseded`](crate::StoreError::Superseded).
     pub takes_over: bool,
+    /// How much of the values is in memory, where they are stored as well.
+    pub cache: Limits,
 }
 
 /// A server that tells a browser its public address (`stun:`) or passes on what finds no path (`turn:`).
@@ -43,6 +45,7 @@ impl Options {
             ice: Vec::new(),
             goes_on_from: None,
             takes_over: false,
+            cache: Limits::default(),
         }
     }
 
@@ -61,6 +64,12 @@ impl Options {
     /// Take the storage from whoever has it open.
     pub fn takes_over(mut self, takes_over: bool) -> Self {
         self.takes_over = takes_over;
+        self
+    }
+
+    /// Keep so much of the values in memory.
+    pub fn cache(mut self, cache: Limits) -> Self {
+        self.cache = cache;
         self
     }
 

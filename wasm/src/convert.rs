@@ -104,6 +104,11 @@ pub(crate) fn optional_to_js(value: Option<&Value>) -> JsValue {
     value.map_or(JsValue::UNDEFINED, to_js)
 }
 
+/// As [`to_js`]; a value that the storage has lost is `null`.
+pub(crate) fn found_to_js(value: Option<&Value>) -> JsValue {
+    value.map_or(JsValue::NULL, to_js)
+}
+
 /// A plain object with these properties.
 pub(crate) fn object<const N: usize>(properties: [(&str, JsValue); N]) -> JsValue {
     let object = js_sys::Object::new();

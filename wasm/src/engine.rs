@@ -7,11 +7,12 @@ use std::{
 
 use futures::StreamExt;
 use gossipstore_core::{
-    replica::{Call, Command, Item, Replica, Scan},
+    cache,
+    replica::{Call, Command, Key, Replica, Scan, Siblings, Value},
     store::Caller,
     wire,
 };
-use gossipstore_net::{Early, Handle, IceServer, Node, Options, StoreError};
+use gossipstore_net::{Early, Handle, IceServer, Node, Options, Read, StoreError, Values};
 use js_sys::{Array, Function, Promise, Uint8Array};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -37,6 +38,16 @@ struct OpenOptions {
     ice: Vec<IceServer>,
     /// The last event of the opening that this one goes on from, as [`Engine::last_event`] gave it.
     goes_on_from: Option<String>,
+    /// How much of the values is in memory, where they are stored as well.
+    #[serde(default)]
+    cache: CacheOptions,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(rename_all = "camelCase")]
+struct CacheOptions {
+    max_items: Option<f64>,
+    max_memory_bytes: Option<f64>,
 }
 
 impl OpenOptions {
@@ -46,9 +57,17 @@ impl OpenOptions {
             relays,
             ice,
             goes_on_from,
+            cache: limits,
         } = serde_wasm_bindgen::from_value(options)?;
         let last = goes_on_from.and_then(|last| last.parse().ok());
-        Ok(Options::new(name).relays(relays).ice(ice).goes_on_from(last))
+        // What the facade has checked: above 0, perhaps beyond every count.
+        let cache = cache::Limits::new(
+            limits.max_items.map(|max| max as usize),
+            limits.max_memory_bytes.map(|max| max as u64),
+        );
+        let cache = cache.map_err(Failure::internal)?;
+        let options = Options::new(name).relays(relays).ice(ice);
+        Ok(options.goes_on_from(last).cache(cache))
     }
 }
 
@@ -69,6 +88,35 @@ struct ScanOptions {
     /// Only keys that hold concurrent values.
     #[serde(default)]
     conflicts: bool,
+}
+
+/// What of a range crosses in one call.
+struct Page {
+    keys: Vec<Key>,
+    values: Vec<Option<Value>>,
+    /// The key after which the range goes on.
+    next: Option<Key>,
+}
+
+impl ScanOptions {
+    fn page(&self, replica: &Replica, values: &mut Values, wanted: Wanted) -> Page {
+        let scan = Scan {
+            prefix: self.prefix.as_deref().unwrap_or_default(),
+            gte: self.gte.as_deref(),
+            gt: self.gt.as_deref(),
+            lte: self.lte.as_deref(),
+            lt: self.lt.as_deref(),
+            reverse: self.reverse,
+        };
+        let (items, next) = page::cut(replica.scan(&scan), wanted);
+        let next = next.map(Key::from);
+        let read = items.iter().filter(|_| wanted.values);
+        Page {
+            keys: items.iter().map(|item| item.key.clone()).collect(),
+            values: read.map(|item| values.of(item.dot, item.key, item.body)).collect(),
+            next,
+        }
+    }
 }
 
 /// The bounds that core sets on what is written, so that the facade refuses before it sends and cuts batches to fit.
@@ -205,10 +253,13 @@ impl Engine {
         })
     }
 
-    /// What a key reads: bytes, or `undefined`.
+    /// What a key reads: bytes, or `undefined`; `null` if the storage has lost it. A promise of that, if it has to be read from there.
     pub fn get(&self, key: String) -> Result<JsValue, Failure> {
         let key = convert::checked(key)?;
-        self.read(|replica| convert::optional_to_js(replica.get(&key)))
+        let read = self
+            .handle()?
+            .read_values(move |replica, values| value_of(replica, values, &key));
+        Ok(answer(read, read_to_js))
     }
 
     /// Whether a key has a value.
@@ -217,75 +268,75 @@ impl Engine {
         self.read(|replica| replica.get(&key).is_some())
     }
 
-    /// What the keys read: bytes, or `undefined`. All of one moment.
+    /// What the keys read: as [`Engine::get`], in one array. All of one moment.
     #[wasm_bindgen(js_name = getMany)]
-    pub fn get_many(&self, keys: &Array) -> Result<Array, Failure> {
+    pub fn get_many(&self, keys: &Array) -> Result<JsValue, Failure> {
         let keys = convert::keys(keys)?;
-        self.read(|replica| {
-            keys.iter()
-                .map(|key| convert::optional_to_js(replica.get(key)))
-                .collect()
-        })
+        let read = self.handle()?.read_values(move |replica, values| {
+            let read = keys.iter().map(|key| value_of(replica, values, key));
+            read.collect::<Vec<_>>()
+        });
+        Ok(answer(read, |read| {
+            read.into_iter().map(read_to_js).collect::<Array>().into()
+        }))
     }
 
-    /// All concurrent values of a key, the winner first, and the context that supersedes them.
+    /// All concurrent values of a key, the winner first, and the context that supersedes them. Values as by [`Engine::get`].
     pub fn siblings(&self, key: String) -> Result<JsValue, Failure> {
         let key = convert::checked(key)?;
-        let siblings = self.read(|replica| replica.siblings(&key))?;
-        let values: Array = siblings
-            .values
-            .iter()
-            .map(|sibling| {
+        let read = self.handle()?.read_values(move |replica, values| {
+            let siblings = replica.siblings(&key);
+            let read = siblings.values.iter();
+            let read = read
+                .map(|sibling| values.of(sibling.dot, &key, &sibling.body))
+                .collect();
+            (siblings, read)
+        });
+        Ok(answer(read, |(siblings, read): (Siblings, Vec<_>)| {
+            let values = siblings.values.iter().zip(&read).map(|(sibling, value)| {
                 convert::object([
-                    ("value", convert::to_js(&sibling.value)),
-                    ("replica", sibling.author.to_string().into()),
+                    ("value", convert::found_to_js(value.as_ref())),
+                    ("replica", sibling.dot.author.to_string().into()),
                     ("time", (sibling.time.timestamp().0 as f64).into()),
                 ])
-            })
-            .collect();
-        let context = Uint8Array::from(&siblings.context.encode()[..]);
-        Ok(convert::object([
-            ("values", values.into()),
-            ("context", context.into()),
-        ]))
+            });
+            let values: Array = values.collect();
+            let context = Uint8Array::from(&siblings.context.encode()[..]);
+            convert::object([("values", values.into()), ("context", context.into())])
+        }))
     }
 
-    /// The next keys of a range, with their values if wanted, and the key after which the range goes on, if it does.
+    /// The next keys of a range, with their values if wanted, and the key after which the range goes on, if it does. Values as by
+    /// [`Engine::get`].
     pub fn scan(&self, options: JsValue) -> Result<JsValue, Failure> {
         let options: ScanOptions = serde_wasm_bindgen::from_value(options)?;
-        let scan = Scan {
-            prefix: options.prefix.as_deref().unwrap_or_default(),
-            gte: options.gte.as_deref(),
-            gt: options.gt.as_deref(),
-            lte: options.lte.as_deref(),
-            lt: options.lt.as_deref(),
-            reverse: options.reverse,
-        };
         let wanted = Wanted {
             limit: options.limit.map_or(usize::MAX, |limit| limit as usize),
             values: options.values,
             conflicts: options.conflicts,
         };
-        self.read(|replica| {
-            let (items, next) = page::cut(replica.scan(&scan), wanted);
-            let keys: Array = items
+        let read = self
+            .handle()?
+            .read_values(move |replica, values| options.page(replica, values, wanted));
+        Ok(answer(read, |Page { keys, values, next }| {
+            let keys: Array = keys.iter().map(|key| JsValue::from_str(key)).collect();
+            let values: Array = values
                 .iter()
-                .map(|item: &Item<'_>| JsValue::from_str(item.key))
+                .map(|value| convert::found_to_js(value.as_ref()))
                 .collect();
-            let values: Array = items
-                .iter()
-                .filter(|_| wanted.values)
-                .map(|item| convert::to_js(item.value))
-                .collect();
-            let next = next.map_or(JsValue::UNDEFINED, JsValue::from_str);
+            let next = next.map_or(JsValue::UNDEFINED, |next| JsValue::from_str(&next));
             convert::object([("keys", keys.into()), ("values", values.into()), ("next", next)])
-        })
+        }))
     }
 
     /// All that the store holds, as the bytes of a file.
     #[wasm_bindgen(js_name = exportFile)]
-    pub fn export_file(&self) -> Result<Uint8Array, Failure> {
-        Ok(Uint8Array::from(&self.handle()?.export()[..]))
+    pub fn export_file(&self) -> Result<Promise, Failure> {
+        let exported = self.handle()?.export();
+        Ok(future_to_promise(async move {
+            let file = exported.await.map_err(Failure::from)?;
+            Ok(Uint8Array::from(&file[..]).into())
+        }))
     }
 
     /// Takes in all that a file holds, as if a peer had brought it. Resolves when it is durable.
@@ -398,12 +449,38 @@ fn run(node: Node, handle: &Handle, watched: &Rc<RefCell<Vec<String>>>, listener
     let (handle, watched) = (handle.clone(), Rc::clone(watched));
     spawn_local(async move {
         while let Some(event) = events.next().await {
-            let event = event::to_js(event, &watched.borrow(), &handle);
+            let loaded = event::load(&event, &watched, &handle).await;
+            let event = event::to_js(event, &watched.borrow(), &loaded, &handle);
             // A listener that throws is a defect of the facade; the next event matters more.
             let _ = listener.call1(&JsValue::UNDEFINED, &event);
         }
     });
     spawn_local(node.run());
+}
+
+/// What a key reads, if it has a value; within that, nothing if the storage has lost it.
+fn value_of(replica: &Replica, values: &mut Values, key: &Key) -> Option<Option<Value>> {
+    let (dot, body) = replica.winner(key)?;
+    Some(values.of(dot, key, body))
+}
+
+fn read_to_js(read: Option<Option<Value>>) -> JsValue {
+    read.map_or(JsValue::UNDEFINED, |value| convert::found_to_js(value.as_ref()))
+}
+
+/// What was read, or a promise of it.
+fn answer<T: 'static>(read: Read<T>, to_js: impl FnOnce(T) -> JsValue + 'static) -> JsValue {
+    match read {
+        Read::Now(read) => to_js(read),
+        later @ Read::Later(_) => future_to_promise(async move {
+            let read = later
+                .whole()
+                .await
+                .map_err(|error| Failure::from(StoreError::from(error)))?;
+            Ok(to_js(read))
+        })
+        .into(),
+    }
 }
 
 /// A change's promise.

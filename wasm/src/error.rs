@@ -70,6 +70,14 @@ impl From<StoreError> for Failure {
                 code: "Superseded",
                 message: error.to_string(),
             },
+            StoreError::Unreadable { .. } => Self {
+                code: "StorageUnreadable",
+                message: error.to_string(),
+            },
+            StoreError::ValueLost { .. } => Self {
+                code: "ValueLost",
+                message: error.to_string(),
+            },
             StoreError::MergeFailed => Self {
                 code: "ImportFailed",
                 message: error.to_string(),

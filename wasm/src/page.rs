@@ -40,7 +40,7 @@ pub(crate) fn cut<'a>(items: impl Iterator<Item = Item<'a>>, wanted: Wanted) -> 
         visits += 1;
         let key = item.key;
         if !wanted.conflicts || item.siblings > 1 {
-            bytes += if wanted.values { item.value.len() } else { 0 };
+            bytes += if wanted.values { item.body.len() } else { 0 };
             page.push(item);
         }
         let full = page.len() >= keys_max || bytes >= PAGE_BYTES_MAX || visits >= PAGE_VISITS_MAX;
@@ -59,7 +59,10 @@ mod tests {
 
     use std::sync::Arc;
 
-    use gossipstore_core::replica::{Key, Value};
+    use gossipstore_core::{
+        id::{AuthorId, Dot},
+        replica::{Body, Key, Value},
+    };
 
     use super::*;
 
@@ -71,7 +74,7 @@ mod tests {
 
     struct Row {
         key: Key,
-        value: Value,
+        body: Body,
         siblings: usize,
     }
 
@@ -80,7 +83,7 @@ mod tests {
         (0..count)
             .map(|n| Row {
                 key: format!("{n:06}").into(),
-                value: value.clone(),
+                body: value.clone().into(),
                 siblings: siblings(n),
             })
             .collect()
@@ -90,7 +93,8 @@ mod tests {
         let start = key.map_or(0, |key| rows.partition_point(|row| &*row.key <= key));
         rows[start..].iter().map(|row| Item {
             key: &row.key,
-            value: &row.value,
+            dot: Dot::new(AuthorId([1; 16]), 1),
+            body: &row.body,
             siblings: row.siblings,
         })
     }

@@ -3,12 +3,12 @@
  * `previous`, and moves to the end. A key that came and went in between is not told of. So at most the keys wait in which the store
  * differs from what the consumer knows; the buffer cannot grow beyond that however slow the consumer is.
  */
-import type { ChangedEvent } from './host.js';
+import type { ChangedEvent, Found } from './host.js';
 
 /** How one key reads now, and read before as far as the consumer was told. */
 export interface WaitingChange {
-  readonly value: Uint8Array | undefined;
-  readonly previous: Uint8Array | undefined;
+  readonly value: Found | undefined;
+  readonly previous: Found | undefined;
   readonly origin: 'local' | 'remote';
 }
 

@@ -1,6 +1,7 @@
 /** A number that many add to at once. */
 import { invalidOptions } from './check.js';
 import { GossipStoreError } from './errors.js';
+import type { Found } from './host.js';
 import { fromBytes, UnreadableValue } from './payload.js';
 
 /** What a counter needs of its store. */
@@ -8,7 +9,7 @@ interface Access {
   /** Resolves when what was added is durable. */
   add(amount: number): Promise<void>;
   /** What the key reads. */
-  read(): Promise<Uint8Array | undefined>;
+  read(): Promise<Found | undefined>;
 }
 
 /**
@@ -44,7 +45,7 @@ export class Counter {
     const value = fromBytes<unknown>(await this.#access.read());
     if (value === undefined) return 0;
     if (Number.isSafeInteger(value)) return value as number;
-    if (value instanceof UnreadableValue && isInteger(value.bytes)) {
+    if (value instanceof UnreadableValue && value.bytes && isInteger(value.bytes)) {
       const message = `the counter '${this.key}' is beyond 2^53, where JavaScript cannot tell integers apart; count back, or delete the key`;
       throw new GossipStoreError('CounterOverflow', message);
     }

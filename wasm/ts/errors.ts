@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'TransactionTooLarge'
   | 'OtherVersion'
   | 'ValueCorrupt'
+  | 'ValueLost'
   | 'ValueNotStorable'
   | 'ValueTooLarge'
   | 'WasmBlocked'

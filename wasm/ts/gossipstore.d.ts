@@ -2,7 +2,7 @@
  * What wasm-bindgen makes of `wasm/src`: written by hand, because its own declarations say `any` wherever a plain object
  * crosses, and so that the facade type-checks before the wasm is built.
  */
-import type { Calls, Context, EncodedSibling, HostEvent, Limits, Page, ScanRequest, Status } from './host.js';
+import type { Calls, Context, Found, HostEvent, Limits, Page, ScanRequest, Status } from './host.js';
 
 /** Starts the engine. `Promise<Response>` is compiled while it arrives. */
 export default function init(options: {
@@ -41,12 +41,13 @@ export class Engine {
     n: number | undefined,
   ): Promise<undefined>;
   clear(caller: number | undefined, n: number | undefined): Promise<undefined>;
-  get(key: string): Uint8Array | undefined;
+  /** A promise, here and below, where values have to be read from the storage first. */
+  get(key: string): Found | undefined | Promise<Found | undefined>;
   has(key: string): boolean;
-  getMany(keys: readonly string[]): (Uint8Array | undefined)[];
-  siblings(key: string): { values: EncodedSibling[]; context: Context };
-  scan(range: ScanRequest): Page;
-  exportFile(): Uint8Array<ArrayBuffer>;
+  getMany(keys: readonly string[]): Calls['get']['reply'] | Promise<Calls['get']['reply']>;
+  siblings(key: string): Calls['siblings']['reply'] | Promise<Calls['siblings']['reply']>;
+  scan(range: ScanRequest): Page | Promise<Page>;
+  exportFile(): Promise<Uint8Array<ArrayBuffer>>;
   importFile(file: Uint8Array): Promise<undefined>;
   lastEvent(): string | undefined;
   networkChanged(): void;

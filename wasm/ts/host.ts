@@ -5,7 +5,7 @@
  * Values are bytes here; the facade encodes and decodes them, so that the work is done in the tab that wants it.
  */
 import type { ErrorCode } from './errors.js';
-import type { CheckedIceServer } from './options.js';
+import type { CacheOptions, CheckedIceServer } from './options.js';
 
 /** Where the data is, who is connected, and why not. */
 export interface Status {
@@ -62,6 +62,9 @@ export interface Limits {
   readonly transactionWrites: number;
 }
 
+/** The bytes of a value; `null` where the storage has lost them, or does not have them any more. */
+export type Found = Uint8Array | null;
+
 /** What a reader saw under a key: opaque bytes, to be handed back when writing. Survives structured clone and storage. */
 export type Context = Uint8Array;
 
@@ -101,13 +104,13 @@ export interface CarriedCall {
 export interface Page {
   readonly keys: readonly string[];
   /** Empty when not wanted. */
-  readonly values: readonly Uint8Array[];
+  readonly values: readonly Found[];
   /** After which key the range goes on; `undefined` when this was the last page. */
   readonly next?: string;
 }
 
 export interface EncodedSibling {
-  readonly value: Uint8Array;
+  readonly value: Found;
   readonly replica: string;
   readonly time: number;
 }
@@ -121,6 +124,8 @@ export interface Calls {
       relays: readonly string[];
       ice: readonly CheckedIceServer[];
       storage: 'memory' | 'indexeddb';
+      /** How much of the values is in memory, where they are stored as well. */
+      cache?: CacheOptions;
       /** Whether the store is taken from a tab that may still have it open; it cannot write any more then. */
       takesOver?: boolean;
       /** Where the opening ended that was closed for this one: what its `close` was replied to with. */
@@ -134,7 +139,7 @@ export interface Calls {
   transact: { request: Writes & { readonly carried?: CarriedCall | undefined }; reply: undefined };
   /** Deletes every key; as `transact`. */
   clear: { request: { readonly carried?: CarriedCall | undefined }; reply: undefined };
-  get: { request: { keys: readonly string[] }; reply: readonly (Uint8Array | undefined)[] };
+  get: { request: { keys: readonly string[] }; reply: readonly (Found | undefined)[] };
   has: { request: { key: string }; reply: boolean };
   /** The winner first. */
   siblings: { request: { key: string }; reply: { values: readonly EncodedSibling[]; context: Context } };
@@ -166,8 +171,8 @@ export interface ChangedEvent {
   readonly event: 'changed';
   /** Only those under a watched prefix. */
   readonly keys: readonly string[];
-  readonly values: readonly (Uint8Array | undefined)[];
-  readonly previous: readonly (Uint8Array | undefined)[];
+  readonly values: readonly (Found | undefined)[];
+  readonly previous: readonly (Found | undefined)[];
   readonly origins: readonly ('local' | 'remote')[];
   /** All changed keys that hold concurrent values now, watched or not. */
   readonly conflicts: readonly string[];

@@ -2,7 +2,7 @@
 import { type Bindings, loadEngine, onDefect, reportDefect } from './engine.js';
 import type { ErrorCode } from './errors.js';
 import type { Engine, EngineEvent } from './gossipstore.js';
-import type { Calls, EngineHost, Failure, HostEvent, Limits, Reply, Request, Status } from './host.js';
+import type { Calls, EngineHost, Failure, Found, HostEvent, Limits, Reply, Request, Status } from './host.js';
 import { leftStatus } from './left-status.js';
 import { Room } from './room.js';
 
@@ -90,7 +90,7 @@ export class LocalHost implements EngineHost {
       case 'get': {
         if (this.#queue) return this.#early(engine, request.keys, (values) => values);
         const [key] = request.keys;
-        return request.keys.length === 1 && key !== undefined ? [engine.get(key)] : engine.getMany(request.keys);
+        return request.keys.length === 1 && key !== undefined ? inArray(engine.get(key)) : engine.getMany(request.keys);
       }
       case 'has':
         if (this.#queue) return this.#early(engine, [request.key], ([value]) => value !== undefined);
@@ -138,7 +138,7 @@ export class LocalHost implements EngineHost {
   async #early<T>(
     engine: Engine,
     keys: readonly string[],
-    read: (values: (Uint8Array | undefined)[]) => T,
+    read: (values: readonly (Found | undefined)[]) => T,
   ): Promise<T> {
     try {
       return read(await Promise.all(keys.map((key) => engine.glimpse(key))));
@@ -146,7 +146,7 @@ export class LocalHost implements EngineHost {
       // It may have been loaded and written to meanwhile. If what is stored is damaged, loading it fails.
       await this.#loaded();
       if (!this.#engine) throw this.#gone;
-      return read(this.#engine.getMany(keys));
+      return read(await this.#engine.getMany(keys));
     }
   }
 
@@ -262,6 +262,11 @@ export class LocalHost implements EngineHost {
     this.#tellLeft(isDefect ? 'the engine stopped because of a defect; reload the page' : failure.message);
     this.#emit({ event: 'error', failure });
   }
+}
+
+/** One value as the array of one, at once where it is there. */
+function inArray<T>(value: T | Promise<T>): T[] | Promise<T[]> {
+  return value instanceof Promise ? value.then((value) => [value]) : [value];
 }
 
 /** Whether a request can be carried out before the store is loaded, with so many others waiting for that. */

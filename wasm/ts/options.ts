@@ -28,8 +28,10 @@ export interface OpenOptions {
    */
   storage?: 'indexeddb' | 'memory' | undefined;
   /**
-   * Limits on the values in memory. Checked, and without effect at present: every value stays in memory, as the
-   * only place that it has where `status.storage.kind` is `'memory'`, and beside the disk elsewhere.
+   * Limits on the values in memory: 64 MiB by default. Beyond them, those that were used longest ago are on the disk alone, from where they
+   * are read when they are wanted. What has not reached the disk yet counts and stays; so do all values where `status.storage.kind` is
+   * `'memory'`. Keys and what is known of each value (about 100 bytes beyond the key) are always in memory, and so are values of up to 36
+   * bytes.
    */
   cache?: CacheOptions | undefined;
 }
@@ -48,6 +50,7 @@ export interface CheckedOptions {
   readonly relays: readonly string[];
   readonly ice: readonly CheckedIceServer[];
   readonly storage: 'memory' | 'indexeddb';
+  readonly cache: CacheOptions;
 }
 
 export interface CheckedIceServer {
@@ -74,8 +77,7 @@ export function checkOpen(name: unknown, options: OpenOptions | undefined): Chec
     if (typeof relay !== 'string') throw invalidOptions('open', '`relays` holds something that is not a string');
   }
   if (!Array.isArray(ice)) throw invalidOptions('open', '`ice` is not an array of servers');
-  checkCache(cache);
-  return { name: checked, storage, relays: [...relays], ice: ice.map(checkIce) };
+  return { name: checked, storage, relays: [...relays], ice: ice.map(checkIce), cache: checkCache(cache) };
 }
 
 /** What a browser takes; one that it refuses would otherwise be noticed when the first peer is met. */
@@ -94,10 +96,11 @@ function checkIce(server: IceServer): CheckedIceServer {
   return { urls: [...all], username, credential };
 }
 
-function checkCache(cache: CacheOptions | undefined): void {
+function checkCache(cache: CacheOptions | undefined): CacheOptions {
   const { maxItems, maxMemoryBytes } = checkOptions('open, `cache`', cache, ['maxItems', 'maxMemoryBytes']);
   try {
     checkLimits(maxItems, maxMemoryBytes);
+    return { maxItems, maxMemoryBytes };
   } catch (cause) {
     throw invalidOptions('open, `cache`', (cause as RangeError).message, { cause });
   }

@@ -1,32 +1,42 @@
 /** Values between what applications hold and the bytes that cross to the engine. */
-import type { GossipStoreError } from './errors.js';
+import { GossipStoreError } from './errors.js';
+import type { Found } from './host.js';
 import { decodeValue, encodeValue } from './value-codec.js';
 
 /**
- * Stands for a value whose bytes this version cannot read: written by a newer version, or by a peer that keeps no rules. Reads
- * give it in the value's place, so that one such value does not hide a list of others. Written back, it keeps its bytes.
+ * Stands for a value that cannot be read: written by a newer version, or by a peer that keeps no rules, or lost by the disk. Reads give it
+ * in the value's place, so that one such value does not hide a list of others. Written back, it keeps its bytes.
  */
 export class UnreadableValue {
-  readonly bytes: Uint8Array;
-  /** What is wrong with the bytes; its code is `ValueCorrupt`. */
+  /** `undefined` where the device has lost them. */
+  readonly bytes: Uint8Array | undefined;
+  /** What is wrong; its code is `ValueCorrupt` or, without bytes, `ValueLost`. */
   readonly error: GossipStoreError;
 
-  constructor(bytes: Uint8Array, error: GossipStoreError) {
+  constructor(bytes: Uint8Array | undefined, error: GossipStoreError) {
     this.bytes = bytes;
     this.error = error;
   }
 }
 
+function lost(): GossipStoreError {
+  const remedy = 'it is fetched from the next peer that has it; or write another';
+  return new GossipStoreError('ValueLost', `the value is damaged or gone on this device; ${remedy}`);
+}
+
 /** The bytes of a value; throws `ValueNotStorable` or `ValueTooLarge`. */
 export function toBytes(value: unknown): Uint8Array {
-  return value instanceof UnreadableValue ? value.bytes : encodeValue(value);
+  if (!(value instanceof UnreadableValue)) return encodeValue(value);
+  if (!value.bytes) throw value.error;
+  return value.bytes;
 }
 
 /** The value of bytes that crossed; nothing is `undefined`. */
-export function fromBytes<V>(bytes: Uint8Array): V;
-export function fromBytes<V>(bytes: Uint8Array | undefined): V | undefined;
-export function fromBytes<V>(bytes: Uint8Array | undefined): V | undefined {
+export function fromBytes<V>(bytes: Found): V;
+export function fromBytes<V>(bytes: Found | undefined): V | undefined;
+export function fromBytes<V>(bytes: Found | undefined): V | undefined {
   if (bytes === undefined) return undefined;
+  if (bytes === null) return new UnreadableValue(undefined, lost()) as V;
   try {
     return decodeValue(bytes) as V;
   } catch (error) {

@@ -17,7 +17,19 @@ import {
 import { Counter } from './counter.js';
 import { GossipStoreError } from './errors.js';
 import { ConflictEvent, StatusEvent, StoreErrorEvent, type StoreEventMap, SyncProgressEvent } from './events.js';
-import type { Calls, Context, EngineHost, Failure, HostEvent, Limits, Reply, Request, Status, Writes } from './host.js';
+import type {
+  Calls,
+  Context,
+  EngineHost,
+  Failure,
+  Found,
+  HostEvent,
+  Limits,
+  Reply,
+  Request,
+  Status,
+  Writes,
+} from './host.js';
 import { LocalHost } from './local-host.js';
 import { claim } from './open-stores.js';
 import { type CheckedOptions, checkOpen, type OpenOptions } from './options.js';
@@ -231,7 +243,7 @@ export class GossipStore<V = unknown> extends EventTarget {
 
   /** The entries of a range in key order. */
   entries<T = V>(range?: Range): AsyncGenerator<[key: string, value: T], undefined, undefined> {
-    return this.#read(checkRange('entries', range), true, (key, bytes) => [key, fromBytes<T>(bytes as Uint8Array)]);
+    return this.#read(checkRange('entries', range), true, (key, bytes) => [key, fromBytes<T>(bytes as Found)]);
   }
 
   /** The keys of a range in order. */
@@ -241,7 +253,7 @@ export class GossipStore<V = unknown> extends EventTarget {
 
   /** The values of a range in key order. */
   values<T = V>(range?: Range): AsyncGenerator<T, undefined, undefined> {
-    return this.#read(checkRange('values', range), true, (_, bytes) => fromBytes<T>(bytes as Uint8Array));
+    return this.#read(checkRange('values', range), true, (_, bytes) => fromBytes<T>(bytes as Found));
   }
 
   /** The keys of a range that hold more than one value. */
@@ -354,7 +366,7 @@ export class GossipStore<V = unknown> extends EventTarget {
   #read<T>(
     range: CheckedRange,
     values: boolean,
-    item: (key: string, bytes: Uint8Array | undefined) => T,
+    item: (key: string, bytes: Found | undefined) => T,
     conflicts = false,
   ): AsyncGenerator<T, undefined, undefined> {
     return readRange(

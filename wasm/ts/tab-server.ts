@@ -1,7 +1,7 @@
 /** The store for the other tabs, in the tab that has it open. */
 import { ChangeBuffer } from './change-buffer.js';
 import { Dialogue } from './dialogue.js';
-import type { ChangedEvent, Failure, HostEvent, Status } from './host.js';
+import type { ChangedEvent, Failure, Found, HostEvent, Status } from './host.js';
 import type { Leadership } from './leadership.js';
 import type { LocalHost } from './local-host.js';
 import type { Asked, LeaderSays, Mailbox, TabId, ToLeader } from './tab-messages.js';
@@ -47,8 +47,8 @@ class Behind {
     const size = this.#size;
     if (size !== undefined) {
       const keys: string[] = [];
-      const values: (Uint8Array | undefined)[] = [];
-      const previous: (Uint8Array | undefined)[] = [];
+      const values: (Found | undefined)[] = [];
+      const previous: (Found | undefined)[] = [];
       const origins: ('local' | 'remote')[] = [];
       for (let next = this.#changes.take(); next; next = this.#changes.take()) {
         const [key, change] = next;

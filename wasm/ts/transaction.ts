@@ -1,7 +1,7 @@
 /** Writes that become visible together. */
 import { checkKey } from './check.js';
 import { GossipStoreError } from './errors.js';
-import type { Context, EncodedSibling, Limits, Writes } from './host.js';
+import type { Context, EncodedSibling, Found, Limits, Writes } from './host.js';
 import { fromBytes, toBytes } from './payload.js';
 
 type Read = (key: string) => Promise<{ values: readonly EncodedSibling[]; context: Context }>;
@@ -54,7 +54,7 @@ export class Transaction<V = unknown> {
     this.#writes.set(key, value);
   }
 
-  async #bytes(key: string): Promise<Uint8Array | undefined> {
+  async #bytes(key: string): Promise<Found | undefined> {
     this.#check(key);
     const written = this.#writes.get(key);
     if (written !== undefined) return written ?? undefined;

@@ -113,7 +113,7 @@ impl Node {
                 Output::Send { frame, .. } => self.sent.push_back(frame),
                 Output::Persist { id, .. } => self.replica.handle(Input::Persisted { id }, self.now),
                 Output::Broadcast { message } => self.gossip.iter_mut().for_each(|kept| kept.push(message.clone())),
-                Output::Emit(_) | Output::Reply { .. } => {}
+                Output::Load { .. } | Output::Emit(_) | Output::Reply { .. } => {}
             }
         }
     }
@@ -155,7 +155,7 @@ fn name(input: &Input) -> &'static str {
         },
         Input::Drained { .. } => "drained",
         Input::Gossiped { .. } => "gossip",
-        Input::Persisted { .. } | Input::PersistFailed { .. } => "storage",
+        Input::Persisted { .. } | Input::PersistFailed { .. } | Input::Kept { .. } | Input::Loaded { .. } => "storage",
         Input::Tick => "tick",
     }
 }

@@ -14,6 +14,12 @@ impl Limits {
     /// use even on a telephone.
     pub const DEFAULT_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
+    /// No limit: for whoever takes entries out by itself.
+    pub const NONE: Self = Self {
+        max_items: usize::MAX,
+        max_bytes: u64::MAX,
+    };
+
     /// The limits given, `None` for no limit of that kind; [`Limits::default`] when neither is given.
     pub const fn new(max_items: Option<usize>, max_bytes: Option<u64>) -> Result<Self, LimitError> {
         let (max_items, max_bytes) = match (max_items, max_bytes) {

@@ -194,6 +194,19 @@ impl<K: Hash + Eq, V, S: BuildHasher> LruCache<K, V, S> {
         Some(self.release(slot).1)
     }
 
+    /// Takes the entry out that was used longest ago.
+    pub fn remove_oldest(&mut self) -> Option<(K, V)> {
+        let oldest = self.slots[HEAD as usize].newer;
+        if oldest == HEAD {
+            return None;
+        }
+        let hash = self.hasher.hash_one(key_of(&self.slots, oldest));
+        if let Ok(found) = self.table.find_entry(hash, |&slot| slot == oldest) {
+            found.remove();
+        }
+        Some(self.release(oldest))
+    }
+
     /// Takes every entry out. The memory of the slots is kept for those to come.
     pub fn clear(&mut self) {
         self.slots.truncate(1);
@@ -237,16 +250,9 @@ impl<K: Hash + Eq, V, S: BuildHasher> LruCache<K, V, S> {
     }
 
     fn evict_oldest(&mut self, why: Eviction, on_evict: &mut impl FnMut(K, V, Eviction)) {
-        let oldest = self.slots[HEAD as usize].newer;
-        debug_assert_ne!(
-            oldest, HEAD,
-            "a limit of at least one item or byte is never passed by an empty cache"
-        );
-        let hash = self.hasher.hash_one(key_of(&self.slots, oldest));
-        if let Ok(found) = self.table.find_entry(hash, |&slot| slot == oldest) {
-            found.remove();
-        }
-        let (key, value) = self.release(oldest);
+        let (key, value) = self
+            .remove_oldest()
+            .expect("a limit of at least one item or byte is never passed by an empty cache");
         on_evict(key, value, why);
     }
 

@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use super::Value;
+use super::{Body, Value};
 
 /// The bytes of a number.
 pub fn encode(number: i64) -> Value {
@@ -60,6 +60,13 @@ impl Sum {
     pub fn add(&mut self, subtotal: &[u8]) {
         // Wider than any subtotal, so that the order in which they are added does not matter.
         self.0 += i128::from(decode(subtotal).unwrap_or_default());
+    }
+
+    /// As [`Self::add`]; a counter never leaves memory.
+    pub fn add_body(&mut self, subtotal: &Body) {
+        if let Some(subtotal) = subtotal.here() {
+            self.add(subtotal);
+        }
     }
 
     /// The sum, or what is next to it in the range of an `i64`.

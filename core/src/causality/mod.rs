@@ -8,6 +8,7 @@
 //!
 //! This room holds values and their algebra. Where the live entries are kept is the store's business.
 
+mod body;
 mod context;
 pub mod counter;
 mod dots;
@@ -15,6 +16,7 @@ mod event;
 mod frontier;
 mod vector;
 
+pub use body::{Absent, Body, Print};
 pub use context::Context;
 pub use dots::Dots;
 pub use event::{Event, Key, Kind, Op, Txn, Value};

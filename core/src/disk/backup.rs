@@ -13,6 +13,7 @@ use core::fmt;
 
 use super::{Disk, Sizes};
 use crate::{
+    causality::{Absent, Value},
     id::StoreId,
     store::Store,
     wire::{
@@ -41,12 +42,12 @@ pub enum BackupError {
     Damaged,
 }
 
-/// All that a replica holds, as a file.
-pub fn export(id: StoreId, store: &Store) -> Vec<u8> {
+/// All that a replica holds, as a file. `value` gives the values that are not in memory.
+pub fn export(id: StoreId, store: &Store, value: impl FnMut(&Absent) -> Option<Value>) -> Vec<u8> {
     let mut file = Vec::from(*MAGIC);
     file.push(VERSION);
     file.extend(id.0);
-    for (key, record) in Disk::image(id, Sizes::default(), store).changes {
+    for (key, record) in Disk::image(id, Sizes::default(), store, value).changes {
         let record = record.unwrap_or_default();
         file.varint(key.len() as u64);
         file.extend(key);

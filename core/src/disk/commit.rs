@@ -81,7 +81,7 @@ pub(super) fn encode(batch: &Batch, out: &mut Vec<u8>) {
         let live = LiveEvent {
             dot: entry.dot,
             key: &entry.key,
-            value: &entry.value,
+            body: &entry.body,
             kind: entry.kind,
             hlc: entry.hlc,
             removes: entry.removes.clone(),

@@ -11,11 +11,12 @@ use super::{
     record::{Key as RecordKey, unseal},
 };
 use crate::{
-    causality::{Frontier, Key, Kind, Value, VersionVector},
-    id::{ContentHash, Dot},
+    cache::Limits,
+    causality::{Absent, Body, Frontier, Key, Value, VersionVector},
+    id::Dot,
     mutation::Mutated,
     store::{BLOCK_DOTS_MAX, Shared, Store},
-    wire::{Described, WireError},
+    wire::Described,
 };
 
 /// What the journal says, by key. With the page that a key belongs to, it tells how that key reads.
@@ -31,15 +32,7 @@ pub enum Glimpsed {
     /// As this; `None` when it has no value.
     Value(Option<Value>),
     /// As a value that is a record of its own.
-    Body(BodyPlace),
-}
-
-/// Where a large value lies, and what it must be.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct BodyPlace {
-    pub(super) dot: Dot,
-    pub(super) hash: ContentHash,
-    pub(super) length: usize,
+    Large(Absent),
 }
 
 impl Glimpse {
@@ -72,22 +65,24 @@ impl Glimpse {
                 events.push(event.clone());
             }
         }
-        let mut bodies = BTreeMap::new();
-        let mut store = Store::new(0, BLOCK_DOTS_MAX, usize::MAX, 0, Mutated::default());
+        let mut store = Store::new(0, BLOCK_DOTS_MAX, usize::MAX, 0, Limits::NONE, Mutated::default());
         let mut shared = Shared::default();
         for event in events {
-            if let Some((entry, place)) = entry_of(event) {
-                bodies.extend(place.map(|place| (place.dot, place)));
-                store.load(&mut shared).entry(entry);
+            if let Some(entry) = entry_of(event) {
+                store.load(&mut shared).entry(entry, true);
             }
         }
         store
             .load(&mut shared)
             .finish(VersionVector::new(), Frontier::default());
-        let winner = store.dots(key).next();
-        Ok(match winner.and_then(|winner| bodies.remove(&winner)) {
-            Some(place) if store.kind(key) == Some(Kind::Value) => Glimpsed::Body(place),
-            _ => Glimpsed::Value(store.winner(key).cloned()),
+        Ok(match store.winner(key) {
+            None => Glimpsed::Value(None),
+            Some((_, Body::Here(value))) => Glimpsed::Value(Some(Value::clone(value))),
+            Some((dot, Body::Away(print))) => Glimpsed::Large(Absent {
+                dot,
+                key: Key::from(key),
+                print: **print,
+            }),
         })
     }
 
@@ -106,28 +101,5 @@ impl Glimpse {
             matches!(event, Described::Live { key: of, .. } if *of == *key) && !self.removed.contains(&event.dot())
         });
         Ok(events)
-    }
-}
-
-impl BodyPlace {
-    /// The key of the record.
-    pub fn key(&self) -> Vec<u8> {
-        RecordKey::Body(self.dot).bytes()
-    }
-
-    /// The value, given the record.
-    ///
-    /// # Errors
-    /// When the record is not what was written.
-    pub fn read(&self, record: &[u8]) -> Result<Value, DiskError> {
-        self.value(unseal(&self.key(), record, RecordKey::Body(self.dot).what())?)
-    }
-
-    /// The value, given what was written as its record.
-    pub(super) fn value(&self, payload: &[u8]) -> Result<Value, DiskError> {
-        if payload.len() != self.length || ContentHash::of(payload) != self.hash {
-            return Err(RecordKey::Body(self.dot).damaged(WireError::OutOfRange("hash of a body")));
-        }
-        Ok(Value::from(payload))
     }
 }

@@ -23,7 +23,8 @@
 //! refused. Voids stay when the journal is cut.
 //!
 //! Pages are in the order of keys, not of dots: an overwrite then changes one page and leaves no hole in another, and one key or a
-//! range of them can be read without the others.
+//! range of them can be read without the others. What a page says of a value that memory has no room for is read again before the page is
+//! written anew ([`Disk::wants`]).
 //!
 //! [`Disk`] decides what is to be written when; [`Reading`] reads it again, and a [`Glimpse`] single keys before all is read. None of
 //! them touches a disk. [`export`] puts the same records into one file.
@@ -35,8 +36,8 @@ mod backup;
 mod commit;
 mod error;
 mod glimpse;
-
 mod page;
+mod place;
 mod reading;
 mod record;
 mod ring;
@@ -45,10 +46,13 @@ mod writing;
 
 pub use backup::{BackupError, Record, export, import};
 pub use error::DiskError;
-pub use glimpse::{BodyPlace, Glimpse, Glimpsed};
-pub use reading::{Kept, Reading};
+pub use glimpse::{Glimpse, Glimpsed};
+pub use place::values;
+pub use reading::{Kept, Lying, Reading};
 pub use record::Transaction;
-pub use writing::Disk;
+pub use writing::{Disk, Leisure};
+
+use crate::cache::Limits;
 
 /// How much is written at a time, and when what can wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,8 +66,23 @@ pub struct Sizes {
     /// Beyond this length the journal is worked off when no write waits. What it says has to be taken in anew at each opening, which
     /// takes some ten milliseconds for so much.
     pub journal_bytes_long: usize,
-    /// Beyond this length it is worked off beside the writes that wait: it must not grow for ever because somebody never pauses.
+    /// Beyond this length it is worked off beside the writes that wait, beyond twice as much faster than they come: it must not grow for
+    /// ever because somebody never pauses.
     pub journal_bytes_max: usize,
+}
+
+impl Sizes {
+    /// Those for a store whose values have so much room in memory. What only the journal holds stays there, so it must not grow beyond
+    /// a part of that.
+    pub fn within(values: &Limits) -> Self {
+        let all = Self::default();
+        let bytes = usize::try_from(values.max_bytes()).unwrap_or(usize::MAX);
+        Self {
+            journal_bytes_long: all.journal_bytes_long.min(bytes / 16),
+            journal_bytes_max: all.journal_bytes_max.min(bytes / 8),
+            ..all
+        }
+    }
 }
 
 impl Default for Sizes {

@@ -22,7 +22,7 @@ use crate::{
 
 /// About how many bytes an entry takes in its page.
 pub(super) fn weight(entry: &Entry<'_>) -> usize {
-    let value = match entry.value.len() {
+    let value = match entry.body.len() {
         length if length > INLINE_BYTES_MAX => size_of::<ContentHash>(),
         length => length,
     };
@@ -38,7 +38,7 @@ pub(super) fn encode<'a>(next: Option<&str>, entries: impl Iterator<Item = Entry
         let live = LiveEvent {
             dot: entry.dot,
             key: entry.key,
-            value: entry.value,
+            body: entry.body,
             kind: entry.kind,
             hlc: entry.hlc,
             removes: entry.removes,

@@ -7,7 +7,7 @@ use alloc::{
 use core::mem;
 
 use super::{
-    BodyPlace, Disk, DiskError, Glimpse, Sizes, commit, page,
+    Disk, DiskError, Glimpse, Sizes, commit, page,
     record::{Key as RecordKey, Transaction, unseal},
     ring,
     state::State,
@@ -17,7 +17,7 @@ use crate::{
     causality::{Dots, Frontier, Key, Value, VersionVector},
     id::{Dot, StoreId},
     store::{Calls, StoredEntry, Totals},
-    wire::{Body, Described},
+    wire::Described,
 };
 
 /// Takes the records of a disk, in the order of their keys, and gives what the replica is made of. Once all commits are taken, its
@@ -39,16 +39,25 @@ pub struct Reading {
     totals: Option<Totals>,
     records: Vec<(Dot, Dots)>,
     /// Those that nobody has taken yet.
-    entries: Vec<StoredEntry>,
+    entries: Vec<Lying>,
+    /// Large values that nobody has taken yet.
+    bodies: Vec<(Dot, Value)>,
     /// The page that is open: its first text, and the entries of it, until it is known where the next begins.
     page: Option<(Key, Vec<Described>)>,
-    /// Entries whose values are records of their own, and what these must be.
-    large: BTreeMap<Dot, (StoredEntry, BodyPlace)>,
     /// Where the page after the last that was taken begins, by what that says: nowhere, if it is the last. `None` before any.
     next_page: Option<Option<Key>>,
     /// Whether all commits are read, and all pages.
     past_commits: bool,
     past_pages: bool,
+}
+
+/// An entry as it lies on a disk. A large value is away.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lying {
+    /// The entry.
+    pub entry: StoredEntry,
+    /// Whether its value can be read from the disk again: it is in its page, or a record of its own, and not in the journal alone.
+    pub kept: bool,
 }
 
 /// What a replica is made of, as it lay on a disk.
@@ -59,13 +68,11 @@ pub struct Kept {
     /// The maximal transactions of it.
     pub frontier: Frontier,
     /// The entries that were not taken before.
-    pub entries: Vec<StoredEntry>,
+    pub entries: Vec<Lying>,
     /// What events that died lately had removed, the oldest first.
     pub records: Vec<(Dot, Dots)>,
     /// The book of the disk.
     pub disk: Disk,
-    /// Entries whose values are lost. They are not among the others.
-    pub lost: Vec<Dot>,
 }
 
 impl Reading {
@@ -83,8 +90,8 @@ impl Reading {
             totals: None,
             records: Vec::new(),
             entries: Vec::new(),
+            bodies: Vec::new(),
             page: None,
-            large: BTreeMap::new(),
             next_page: None,
             past_commits: false,
             past_pages: false,
@@ -121,10 +128,7 @@ impl Reading {
             }
             RecordKey::Body(dot) => {
                 self.end_pages()?;
-                if let Some((mut entry, place)) = self.large.remove(&dot) {
-                    entry.value = place.value(payload)?;
-                    self.entries.push(entry);
-                }
+                self.bodies.push((dot, Value::from(payload)));
             }
         }
         Ok(())
@@ -151,8 +155,18 @@ impl Reading {
     }
 
     /// The entries that have come since this was asked last.
-    pub fn take_entries(&mut self) -> Vec<StoredEntry> {
+    pub fn take_entries(&mut self) -> Vec<Lying> {
         mem::take(&mut self.entries)
+    }
+
+    /// The large values that have come since this was asked last.
+    pub fn take_bodies(&mut self) -> Vec<(Dot, Value)> {
+        mem::take(&mut self.bodies)
+    }
+
+    /// Whether all is taken but large values, which can be read when they are wanted.
+    pub fn is_past_pages(&self) -> bool {
+        self.past_pages
     }
 
     /// Whether all commits are taken, for which others were taken that come after them.
@@ -206,7 +220,6 @@ impl Reading {
             entries: self.entries,
             records: self.records,
             disk: Disk::found(self.store, self.sizes, self.found),
-            lost: self.large.into_keys().collect(),
         }))
     }
 
@@ -252,8 +265,8 @@ impl Reading {
                 }
             }
             for dot in &committed.removed {
-                if let Some(Described::Live { dot, removes, .. }) = self.added.remove(dot) {
-                    self.records.push((dot, removes));
+                if let Some(event) = self.added.remove(dot) {
+                    bury(event, &mut self.records, &mut self.found.dead_bodies);
                 }
             }
             self.removed.extend(committed.removed);
@@ -269,7 +282,7 @@ impl Reading {
             return;
         };
         for event in entries {
-            let Described::Live { dot, key, removes, .. } = &event else {
+            let Described::Live { dot, key, .. } = &event else {
                 continue;
             };
             if next.is_some_and(|next| key >= next) {
@@ -277,11 +290,11 @@ impl Reading {
             }
             self.added.remove(dot);
             if self.removed.contains(dot) {
-                self.records.push((*dot, removes.clone()));
                 // Which commit removed it cannot be told; that the page is out of date can.
                 self.found.outdated.push(key.clone());
+                bury(event, &mut self.records, &mut self.found.dead_bodies);
             } else {
-                self.add(event);
+                self.add(event, true);
             }
         }
         self.found.pages.push(first);
@@ -307,47 +320,48 @@ impl Reading {
             self.past_pages = true;
             self.close_page(None);
             for (_, event) in mem::take(&mut self.added) {
-                self.add(event);
+                self.add(event, false);
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, event: Described) {
-        match entry_of(event) {
-            Some((entry, None)) => self.entries.push(entry),
-            Some((entry, Some(place))) => {
-                self.large.insert(entry.dot, (entry, place));
-            }
-            None => {}
+    fn add(&mut self, event: Described, in_page: bool) {
+        self.entries.extend(entry_of(event).map(|entry| Lying {
+            kept: in_page || entry.body.here().is_none(),
+            entry,
+        }));
+    }
+}
+
+/// An event has died: leaves a record of it, and what is left of a large value has to go.
+fn bury(event: Described, records: &mut Vec<(Dot, Dots)>, dead_bodies: &mut Vec<Dot>) {
+    if let Described::Live { dot, removes, body, .. } = event {
+        records.push((dot, removes));
+        if body.here().is_none() {
+            dead_bodies.push(dot);
         }
     }
 }
 
-/// The entry of a live event; of one whose value is a record of its own without that, and where it is.
-pub(super) fn entry_of(event: Described) -> Option<(StoredEntry, Option<BodyPlace>)> {
-    let Described::Live {
-        dot,
-        key,
-        body,
-        kind,
-        hlc,
-        removes,
-    } = event
-    else {
-        return None;
-    };
-    let (value, body) = match body {
-        Body::Inline(value) => (value, None),
-        Body::Large { hash, length } => (Value::default(), Some(BodyPlace { dot, hash, length })),
-    };
-    let entry = StoredEntry {
-        dot,
-        key,
-        value,
-        kind,
-        hlc,
-        removes,
-    };
-    Some((entry, body))
+/// The entry of a live event.
+pub(super) fn entry_of(event: Described) -> Option<StoredEntry> {
+    match event {
+        Described::Live {
+            dot,
+            key,
+            body,
+            kind,
+            hlc,
+            removes,
+        } => Some(StoredEntry {
+            dot,
+            key,
+            body,
+            kind,
+            hlc,
+            removes,
+        }),
+        Described::Dead { .. } | Described::Forgotten { .. } => None,
+    }
 }

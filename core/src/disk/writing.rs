@@ -13,9 +13,9 @@ use super::{
     state::State,
 };
 use crate::{
-    causality::{Key, Value},
+    causality::{Absent, Body, Key, Value},
     id::{Dot, StoreId},
-    store::{Batch, BatchId, Calls, Entry, Scan, Store},
+    store::{Batch, BatchId, Calls, Entry, Scan, Store, StoredEntry},
 };
 
 /// The number of the first commit ever.
@@ -45,9 +45,17 @@ pub struct Disk {
     /// The next commit, as far as it is known, and the last batch in it.
     waiting: Vec<u8>,
     last_waiting: Option<BatchId>,
-    /// Large values that the next commit brings and that it makes superfluous.
+    /// Large values that the next commit brings and that it makes superfluous, and those that commits before it have. These go one
+    /// transaction later: whoever is told of the change may want to know what was there before.
     bodies: BTreeMap<Dot, Value>,
+    dying_bodies: Vec<Dot>,
     dead_bodies: Vec<Dot>,
+    /// Entries whose values are on the disk when what was handed out is done.
+    unkept: Vec<Dot>,
+    /// Values that are in pages to be written anew and not in memory: what is to be read of them, whether that is under way, and what was.
+    wanted: Vec<Absent>,
+    is_reading: bool,
+    read: BTreeMap<Dot, Body>,
     /// The segments of the ring, and how much of the replica's ring they hold.
     segments: VecDeque<u64>,
     ring_written: u64,
@@ -73,7 +81,19 @@ pub(super) struct Found {
     pub(super) segments: Vec<u64>,
     pub(super) ring_written: u64,
     pub(super) calls: Calls,
+    pub(super) dead_bodies: Vec<Dot>,
     pub(super) renewed: Option<State>,
+}
+
+/// What else there is to do when a transaction is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leisure {
+    /// Somebody may want to write any moment.
+    None,
+    /// One that failed is tried again, and what makes room goes with it.
+    Again,
+    /// There is nothing better to do than to tidy up.
+    Idle,
 }
 
 impl Disk {
@@ -98,7 +118,12 @@ impl Disk {
             waiting: Vec::new(),
             last_waiting: None,
             bodies: BTreeMap::new(),
+            dying_bodies: Vec::new(),
             dead_bodies: Vec::new(),
+            unkept: Vec::new(),
+            wanted: Vec::new(),
+            is_reading: false,
+            read: BTreeMap::new(),
             segments: VecDeque::new(),
             ring_written: 0,
             calls: Calls::default(),
@@ -131,21 +156,32 @@ impl Disk {
         disk.segments = found.segments.into();
         disk.ring_written = found.ring_written;
         disk.calls = found.calls;
+        disk.dead_bodies = found.dead_bodies;
         disk.begun = true;
         disk.renewed = found.renewed;
         disk
     }
 
-    /// The records of a disk that holds all of a store, tidied up.
-    pub(super) fn image(id: StoreId, sizes: Sizes, store: &Store) -> Transaction {
+    /// The records of a disk that holds all of a store, tidied up. `value` gives the values that are not in memory.
+    pub(super) fn image(
+        id: StoreId,
+        sizes: Sizes,
+        store: &Store,
+        mut value: impl FnMut(&Absent) -> Option<Value>,
+    ) -> Transaction {
         let (mut disk, mut image) = (Self::without_pages(id, sizes), Transaction::default());
         for entry in store.entries(&Scan::default()) {
-            if entry.value.len() > INLINE_BYTES_MAX {
-                image.put(RecordKey::Body(entry.dot), entry.value.to_vec());
+            let absent = Absent::of(entry.dot, entry.key, entry.body);
+            let read = absent.and_then(|absent| value(&absent));
+            let here = entry.body.here().or(read.as_ref());
+            if let Some(large) = here.filter(|value| value.len() > INLINE_BYTES_MAX) {
+                image.put(RecordKey::Body(entry.dot), large.to_vec());
+            } else if let Some(read) = read {
+                disk.read.insert(entry.dot, read.into());
             }
         }
-        let mut all = usize::MAX;
-        disk.write_page(Key::new(), FIRST_COMMIT, store, &mut all, &mut image);
+        let (mut all, read) = (usize::MAX, mem::take(&mut disk.read));
+        disk.write_page(Key::new(), FIRST_COMMIT, (store, &read), &mut all, &mut image);
         disk.write_ring(store, &mut image);
         let state = State {
             vector: store.vector().clone(),
@@ -164,23 +200,23 @@ impl Disk {
         if let Some(call) = batch.call {
             self.calls.insert(call);
         }
-        for entry in &batch.entries {
-            self.outdate(&entry.key);
-            if entry.value.len() > INLINE_BYTES_MAX {
-                self.bodies.insert(entry.dot, entry.value.clone());
+        for StoredEntry { dot, key, body, .. } in batch.entries.iter().chain(&batch.healed) {
+            self.outdate(key);
+            if let Some(large) = body.here().filter(|value| value.len() > INLINE_BYTES_MAX) {
+                self.bodies.insert(*dot, Value::clone(large));
             }
         }
         for removed in &batch.removed {
             self.outdate(&removed.key);
             if removed.bytes > INLINE_BYTES_MAX && self.bodies.remove(&removed.dot).is_none() {
-                self.dead_bodies.push(removed.dot);
+                self.dying_bodies.push(removed.dot);
             }
         }
     }
 
     /// The next transaction, and the batch up to which all are durable with it. Comes once the one before is done, and all that the
-    /// replica had put out is taken. `idle` says that there is nothing better to do than to tidy up.
-    pub fn next(&mut self, store: &Store, idle: bool) -> Option<(Option<BatchId>, Transaction)> {
+    /// replica had put out is taken. To be followed by [`Self::done`], or by another that is made part of it.
+    pub fn next(&mut self, store: &Store, leisure: Leisure) -> Option<(Option<BatchId>, Transaction)> {
         // Whoever takes the disk over uses the number up, by a commit or by a void.
         let guard = Some(RecordKey::Commit(self.next_commit).bytes());
         let mut transaction = Transaction {
@@ -188,18 +224,44 @@ impl Disk {
             ..Transaction::default()
         };
         let last = self.last_waiting.take();
+        if last.is_some() || leisure != Leisure::None {
+            for dot in mem::take(&mut self.dead_bodies) {
+                transaction.delete(RecordKey::Body(dot));
+            }
+        }
         if last.is_some() {
             self.commit(store, &mut transaction);
         }
         let wanted = match last {
             Some(_) => self.journal_bytes > self.sizes.journal_bytes_max,
-            None => idle || self.journal_bytes > self.sizes.journal_bytes_long,
+            None => leisure == Leisure::Idle || self.journal_bytes > self.sizes.journal_bytes_long,
         };
         // What a page says must be what is durable with it: a step that is under way is neither here nor there.
-        if wanted && self.begun && store.is_at_rest() {
-            self.tidy(store, &mut transaction);
+        if wanted && self.begun && !self.is_reading && store.is_at_rest() {
+            let bytes = self.tidied_bytes(transaction.bytes());
+            self.tidy(store, bytes, &mut transaction);
         }
         (!transaction.is_empty()).then_some((last, transaction))
+    }
+
+    /// What was handed out is done. Gives the entries whose values are on the disk with it.
+    pub fn done(&mut self) -> Vec<Dot> {
+        mem::take(&mut self.unkept)
+    }
+
+    /// The values to be read before pages can be written anew. To be followed by [`Self::supply`].
+    pub fn wants(&mut self) -> Vec<Absent> {
+        mem::take(&mut self.wanted)
+    }
+
+    /// What was read of the values that were wanted; nothing of those that could not be. A page then says what they must be, for as long
+    /// as they live.
+    pub fn supply(&mut self, values: impl IntoIterator<Item = (Absent, Option<Value>)>) {
+        self.is_reading = false;
+        self.read.extend(values.into_iter().map(|(absent, value)| {
+            let body = value.map_or_else(|| Body::Away(absent.print.into()), Body::from);
+            (absent.dot, body)
+        }));
     }
 
     /// What was carried out for callers that may come again.
@@ -214,7 +276,7 @@ impl Disk {
 
     /// Whether something is to be tidied up when there is time.
     pub fn is_untidy(&self) -> bool {
-        !self.journal.is_empty()
+        !self.journal.is_empty() || !self.dead_bodies.is_empty()
     }
 
     /// Appends what waits to the journal.
@@ -231,10 +293,9 @@ impl Disk {
         }
         for (dot, value) in mem::take(&mut self.bodies) {
             transaction.put(RecordKey::Body(dot), value.to_vec());
+            self.unkept.push(dot);
         }
-        for dot in mem::take(&mut self.dead_bodies) {
-            transaction.delete(RecordKey::Body(dot));
-        }
+        self.dead_bodies.append(&mut self.dying_bodies);
         let payload = mem::take(&mut self.waiting);
         self.journal.push_back((self.next_commit, payload.len()));
         self.journal_bytes += payload.len();
@@ -242,13 +303,31 @@ impl Disk {
         self.next_commit += 1;
     }
 
+    /// How many bytes of pages are written with so many of a commit. Mostly few, so that nobody waits long; but a journal that has come to
+    /// twice its bound grows because more is written than that, and has to shrink.
+    fn tidied_bytes(&self, committed: usize) -> usize {
+        let is_pressing = self.journal_bytes > 2 * self.sizes.journal_bytes_max;
+        let least = if is_pressing { 2 * committed } else { 0 };
+        self.sizes.tidied_bytes.max(least)
+    }
+
     /// Writes some pages anew, the longest outdated first, and cuts off the journal before the first commit that is still needed.
-    fn tidy(&mut self, store: &Store, transaction: &mut Transaction) {
-        let mut left = self.sizes.tidied_bytes;
+    fn tidy(&mut self, store: &Store, bytes: usize, transaction: &mut Transaction) {
+        let mut left = bytes;
+        self.wanted = self.lacking(store, left);
+        self.is_reading = !self.wanted.is_empty();
+        if self.is_reading {
+            return;
+        }
+        let read = mem::take(&mut self.read);
         while left > 0
             && let Some((since, first)) = self.stale.pop_first()
         {
-            self.write_page(first, since, store, &mut left, transaction);
+            if !self.is_readable(&first, store, &read) {
+                self.stale.insert((since, first));
+                break;
+            }
+            self.write_page(first, since, (store, &read), &mut left, transaction);
         }
         let needed = self.stale.first().map_or(self.next_commit, |(since, _)| *since);
         let superfluous = self.journal.iter().take_while(|(number, _)| *number < needed).count();
@@ -285,7 +364,14 @@ impl Disk {
 
     /// Writes the entries of a page and takes what they weigh from `left`. A page that has become too large is split, from its end
     /// on: what its record says of the keys of later pages does not count, so the rest of it may follow in other transactions.
-    fn write_page(&mut self, first: Key, since: u64, store: &Store, left: &mut usize, transaction: &mut Transaction) {
+    fn write_page(
+        &mut self,
+        first: Key,
+        since: u64,
+        (store, read): (&Store, &BTreeMap<Dot, Body>),
+        left: &mut usize,
+        transaction: &mut Transaction,
+    ) {
         let end = self.after(&first);
         let range = Scan {
             gte: Some(&first),
@@ -294,7 +380,7 @@ impl Disk {
             ..Scan::default()
         };
         let mut chunk = Chunk::default();
-        for entry in store.entries(&range) {
+        for entry in store.entries(&range).map(|entry| whole(entry, read)) {
             if !chunk.has_room(&entry, &self.sizes) {
                 let tail = chunk.split_off_tail();
                 let text = tail.first_key();
@@ -311,6 +397,9 @@ impl Disk {
         *left = left.saturating_sub(chunk.bytes.max(1));
         // Small pages behind it are joined with it.
         while let Some(next) = self.after(&first).filter(|_| *left > 0) {
+            if !self.is_readable(&next, store, read) {
+                break;
+            }
             let end = self.after(&next);
             let range = Scan {
                 gte: Some(&next),
@@ -323,7 +412,7 @@ impl Disk {
                 joined.push(entry);
                 fits
             };
-            if !store.entries(&range).all(&mut fits) {
+            if !store.entries(&range).map(|entry| whole(entry, read)).all(&mut fits) {
                 break;
             }
             *left = left.saturating_sub(joined.bytes.max(1));
@@ -333,8 +422,42 @@ impl Disk {
         self.put_page(first, &chunk, transaction);
     }
 
+    /// What has to be read before the pages can be written that are next, up to so many bytes.
+    fn lacking(&self, store: &Store, mut left: usize) -> Vec<Absent> {
+        let mut lacking = Vec::new();
+        for (_, first) in &self.stale {
+            for entry in self.page_of(first, store) {
+                left = left.saturating_sub(page::weight(&entry));
+                if is_lacking(&entry, &self.read) {
+                    lacking.extend(Absent::of(entry.dot, entry.key, entry.body));
+                }
+            }
+            if left == 0 {
+                break;
+            }
+        }
+        lacking
+    }
+
+    fn is_readable(&self, first: &Key, store: &Store, read: &BTreeMap<Dot, Body>) -> bool {
+        self.page_of(first, store).all(|entry| !is_lacking(&entry, read))
+    }
+
+    /// The live entries that belong to a page.
+    fn page_of<'a>(&self, first: &Key, store: &'a Store) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+        let end = self.after(first);
+        store.entries(&Scan {
+            gte: Some(first),
+            lt: end.as_deref(),
+            ..Scan::default()
+        })
+    }
+
     fn put_page(&mut self, first: Key, chunk: &Chunk<'_>, transaction: &mut Transaction) {
         let next = self.after(&first);
+        let inline = |entry: &&Entry<'_>| !entry.kept && entry.body.len() <= INLINE_BYTES_MAX;
+        self.unkept
+            .extend(chunk.entries.iter().filter(inline).map(|entry| entry.dot));
         let payload = page::encode(next.as_deref(), chunk.entries.iter().cloned());
         transaction.put(RecordKey::Page(&first), payload);
         self.pages.insert(first, None);
@@ -381,6 +504,21 @@ impl Disk {
         self.segments.push_back(self.next_commit);
         self.ring_written = pushed;
     }
+}
+
+/// Whether a page cannot be written for want of a value that stands in it.
+fn is_lacking(entry: &Entry<'_>, read: &BTreeMap<Dot, Body>) -> bool {
+    let is_away = entry.body.here().is_none() && entry.body.len() <= INLINE_BYTES_MAX;
+    is_away && !read.contains_key(&entry.dot)
+}
+
+/// An entry with its value, if it was read.
+fn whole<'a>(entry: Entry<'a>, read: &'a BTreeMap<Dot, Body>) -> Entry<'a> {
+    let body = match entry.body {
+        Body::Here(_) => entry.body,
+        Body::Away(_) => read.get(&entry.dot).unwrap_or(entry.body),
+    };
+    Entry { body, ..entry }
 }
 
 /// Entries on their way into a page, the last first.

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{id::StoreId, mutation::Mutated, store::BLOCK_DOTS_MAX, wire::Frame};
+use crate::{cache::Limits, id::StoreId, mutation::Mutated, store::BLOCK_DOTS_MAX, wire::Frame};
 
 /// The settings of one replica. [`Config::new`] gives the defaults that suit a browser tab; the fields are public so that a
 /// simulation can sweep them.
@@ -47,6 +47,8 @@ pub struct Config {
     pub slice_events: usize,
     /// How many siblings of a key are kept. Where more stand for some seconds, a merge event drops those of the lowest rank.
     pub siblings_max: usize,
+    /// What is in memory of the values that are on the disk as well. What is not there yet counts, too, but stays.
+    pub values: Limits,
     /// A deliberate bug, for the tests of the tests.
     pub mutated: Mutated,
     /// A session in which nothing has arrived for this long is given up.
@@ -73,6 +75,7 @@ impl Config {
             frames_per_turn: 8,
             slice_events: 1_000,
             siblings_max: 16,
+            values: Limits::default(),
             mutated: Mutated::default(),
             session_patience: Duration::from_secs(30),
         }

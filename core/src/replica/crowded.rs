@@ -13,7 +13,7 @@ use super::{
     commands::{Seen, What, Wish},
 };
 use crate::{
-    causality::{Context, Key, Kind, Value},
+    causality::{Body, Context, Key, Kind},
     id::Dot,
     time::Timestamp,
 };
@@ -94,13 +94,13 @@ impl Replica {
 
     /// The siblings beyond the bound, and how many of their values no other sibling has.
     fn surplus(&self, key: &str) -> (Vec<Dot>, usize) {
-        let mut kept: Vec<&Value> = Vec::new();
+        let mut kept: Vec<&Body> = Vec::new();
         let (mut surplus, mut values) = (Vec::new(), 0);
         // Counters are parts of one value.
         for entry in self.store.siblings(key).filter(|entry| entry.kind != Kind::Counter) {
-            let equal = kept.contains(&entry.value);
+            let equal = kept.contains(&entry.body);
             if !equal && kept.len() < self.config.siblings_max.max(1) {
-                kept.push(entry.value);
+                kept.push(entry.body);
             } else {
                 values += usize::from(!equal);
                 surplus.push(entry.dot);

@@ -4,8 +4,8 @@ use alloc::{sync::Arc, vec::Vec};
 use core::fmt;
 
 use crate::{
-    causality::{Context, Key, Value},
-    id::{AuthorId, Peer},
+    causality::{Absent, Body, Context, Key, Value},
+    id::{Dot, Peer},
     store::{Batch, BatchId, Call, Change},
     sync::SessionError,
     time::Hlc,
@@ -127,6 +127,19 @@ pub enum Input {
         /// Why.
         failure: StorageFailure,
     },
+    /// The values of these entries can be read from the disk from now on: they may leave memory.
+    Kept {
+        /// The entries.
+        dots: Vec<Dot>,
+    },
+    /// What was read of values that are not in memory: answers [`Output::Load`], or shares what a reader has asked for by itself. `None`
+    /// says that the disk does not hold what it should: the value is fetched from a peer.
+    Loaded {
+        /// Whom it was to be loaded for; `None` for a reader.
+        peer: Option<Peer>,
+        /// The values.
+        values: Vec<(Dot, Option<Value>)>,
+    },
     /// The time that [`super::Replica::poll_timeout`] named has come.
     Tick,
 }
@@ -152,6 +165,13 @@ pub enum Output {
         id: BatchId,
         /// What changes together.
         batch: Batch,
+    },
+    /// Read these values from the disk and report [`Input::Loaded`]. The peer's session goes on then.
+    Load {
+        /// Comes back in `Loaded`.
+        peer: Peer,
+        /// What to read.
+        absent: Vec<Absent>,
     },
     /// Something that callers may want to know.
     Emit(Event),
@@ -209,9 +229,9 @@ pub enum Event {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sibling {
     /// The value.
-    pub value: Value,
-    /// Who wrote it: one writing open of a replica.
-    pub author: AuthorId,
+    pub body: Body,
+    /// The event that wrote it. Its author is one writing open of a replica.
+    pub dot: Dot,
     /// When, by the writer's hybrid logical clock.
     pub time: Hlc,
 }

@@ -8,12 +8,12 @@ use core::time::Duration;
 
 use super::{Event, Origin, Output, Replica};
 use crate::{
-    causality::{Dots, Op, Txn},
+    causality::{Body, Dots, Op, Txn},
     id::{AuthorId, Dot, Peer},
     store::{Edit, Store, StoredEntry},
     sync::{Delta, Judged, Sizes, masked},
     time::{Hlc, Timestamp},
-    wire::{Body, Described, Frame, Tag},
+    wire::{Described, Frame, Tag},
 };
 
 /// What is left to take in.
@@ -63,7 +63,7 @@ impl Merge {
                     kind,
                     dot,
                     key,
-                    body: Body::Inline(value),
+                    body: Body::Here(value),
                     hlc,
                     removes,
                 },
@@ -215,7 +215,7 @@ impl Merge {
             let Described::Live {
                 dot,
                 key,
-                body: Body::Inline(value),
+                body: body @ Body::Here(value),
                 kind,
                 hlc,
                 removes,
@@ -228,14 +228,15 @@ impl Merge {
             }
             if edit.store().vector().covers(dot) {
                 self.known.insert(*dot);
+                edit.heal(dot, value.clone());
                 continue;
             }
             observe(*hlc);
-            let (key, value, removes) = (key.clone(), value.clone(), removes.clone());
+            let (key, body, removes) = (key.clone(), body.clone(), removes.clone());
             edit.put(StoredEntry {
                 dot: *dot,
                 key,
-                value,
+                body,
                 kind: *kind,
                 hlc: *hlc,
                 removes,

@@ -31,7 +31,7 @@ mod source;
 mod writing;
 
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     vec::Vec,
 };
@@ -56,8 +56,8 @@ pub use self::{
     restore::{Loader, RestoreError},
 };
 pub use crate::{
-    causality::{Context, Key, Kind, Value, VersionVector},
-    store::{BatchId, Call, Change, Origin, Scan},
+    causality::{Absent, Body, Context, Key, Kind, Print, Value, VersionVector},
+    store::{BatchId, Call, Change, Origin, Scan, Shown},
 };
 
 /// What waits is taken up to so much work a turn, counted in events of a merge: an input counts as some by itself, and as one more
@@ -83,8 +83,10 @@ const MERGED_FOR_COMMAND_MAX: usize = 2_000;
 pub struct Item<'a> {
     /// The key.
     pub key: &'a Key,
-    /// The winner.
-    pub value: &'a Value,
+    /// The event that wrote the winner.
+    pub dot: Dot,
+    /// The winner's value.
+    pub body: &'a Body,
     /// How many siblings with different values there are; more than one is a conflict.
     pub siblings: usize,
 }
@@ -96,6 +98,8 @@ pub struct Replica {
     store: Store,
     clock: Clock,
     random: Random,
+    /// Live entries whose values the disk has lost, to be fetched from peers.
+    lost: BTreeSet<Dot>,
     /// This opening's author, from its first write on.
     author: Option<AuthorId>,
     early: Early,
@@ -152,9 +156,11 @@ impl Replica {
                 config.block_dots,
                 config.siblings_max,
                 random.number(),
+                config.values,
                 config.mutated,
             ),
             clock: Clock::default(),
+            lost: BTreeSet::new(),
             author: None,
             early: Early::new(config.buffered_transactions_max),
             links: BTreeMap::new(),
@@ -207,6 +213,8 @@ impl Replica {
         match input {
             Input::Persisted { id } => self.persisted(id),
             Input::PersistFailed { failure } => self.persist_failed(failure),
+            Input::Kept { dots } => self.kept(&dots),
+            Input::Loaded { peer, values } => self.loaded(peer, values, now),
             Input::Command { id, command } => self.command(id, None, command, now),
             Input::Call { id, call, command } => self.command(id, Some(call), command, now),
             // The time is looked at when the work is done; the driver comes again at once.
@@ -268,7 +276,12 @@ impl Replica {
                 }
                 Input::Tick => self.tick(now),
                 // These do not wait here.
-                Input::Command { .. } | Input::Call { .. } | Input::Persisted { .. } | Input::PersistFailed { .. } => {}
+                Input::Command { .. }
+                | Input::Call { .. }
+                | Input::Persisted { .. }
+                | Input::PersistFailed { .. }
+                | Input::Kept { .. }
+                | Input::Loaded { .. } => {}
             }
         }
     }
@@ -350,8 +363,18 @@ impl Replica {
     }
 
     /// The winner under a key; of a counter the sum.
-    pub fn get(&self, key: &str) -> Option<&Value> {
+    pub fn get(&self, key: &str) -> Option<&Body> {
+        self.store.winner(key).map(|(_, body)| body)
+    }
+
+    /// As [`Self::get`], with the event that wrote it.
+    pub fn winner(&self, key: &str) -> Option<(Dot, &Body)> {
         self.store.winner(key)
+    }
+
+    /// The values of these entries are read: they stay in memory longer than others.
+    pub fn touch<'a>(&mut self, dots: impl IntoIterator<Item = &'a Dot>) {
+        self.store.touch(dots);
     }
 
     /// All concurrent values under a key and the token to supersede them. The counters among them are shown as one, their sum, in the
@@ -363,19 +386,18 @@ impl Replica {
         };
         let mut sum = None;
         for entry in self.store.siblings(key) {
-            let value = match entry.kind {
-                Kind::Value => entry.value,
+            let body = match entry.kind {
+                Kind::Value => entry.body,
                 Kind::Counter if sum.is_some() => continue,
                 Kind::Counter => {
                     sum = self.store.sum(key);
-                    sum.as_ref().unwrap_or(entry.value)
+                    sum.as_ref().unwrap_or(entry.body)
                 }
             };
-            if siblings.values.iter().all(|sibling: &Sibling| sibling.value != *value) {
-                let value = Arc::clone(value);
+            if siblings.values.iter().all(|sibling: &Sibling| sibling.body != *body) {
                 siblings.values.push(Sibling {
-                    value,
-                    author: entry.dot.author,
+                    body: body.clone(),
+                    dot: entry.dot,
                     time: entry.hlc,
                 });
             }
@@ -385,9 +407,12 @@ impl Replica {
 
     /// The keys in a range with their winners, in key order.
     pub fn scan(&self, scan: &Scan<'_>) -> impl Iterator<Item = Item<'_>> {
-        self.store
-            .scan(scan)
-            .map(|(key, value, siblings)| Item { key, value, siblings })
+        self.store.scan(scan).map(|(key, (dot, body), siblings)| Item {
+            key,
+            dot,
+            body,
+            siblings,
+        })
     }
 
     /// Whether the peer is known to hold exactly this state; `None` until its first digest.
@@ -510,6 +535,54 @@ impl Replica {
                 self.outputs.push_back(Output::Reply { id, result: Ok(()) });
             }
         }
+    }
+
+    fn kept(&mut self, dots: &[Dot]) {
+        for dot in dots {
+            self.store.keep(dot);
+        }
+        self.store.make_room(&mut { usize::MAX });
+    }
+
+    /// What was not in memory was read, or could not be.
+    fn loaded(&mut self, peer: Option<Peer>, values: Vec<(Dot, Option<Value>)>, now: Timestamp) {
+        let (mut found, mut is_lost) = (Vec::new(), false);
+        for (dot, value) in values {
+            match value {
+                Some(value) => {
+                    self.store.supply(&dot, Value::clone(&value));
+                    found.push((dot, value));
+                }
+                None if self.store.is_away(&dot) => {
+                    self.lost.insert(dot);
+                    is_lost = true;
+                }
+                // It has died meanwhile.
+                None => {}
+            }
+        }
+        self.store.make_room(&mut { usize::MAX });
+        if let Some(peer) = peer {
+            self.supply(peer, (!is_lost && !found.is_empty()).then_some(found));
+        }
+        if !self.lost.is_empty() {
+            self.want_session(None, now);
+        }
+    }
+
+    /// What peers are told that is seen here. Where the disk has lost a value, they are to tell of it again.
+    fn announced(&mut self) -> Arc<VersionVector> {
+        let store = &self.store;
+        self.lost.retain(|dot| store.is_away(dot));
+        let vector = self.snapshot();
+        if self.lost.is_empty() {
+            return vector;
+        }
+        let mut lowered = VersionVector::clone(&vector);
+        for dot in &self.lost {
+            lowered.set(dot.author, lowered.get(&dot.author).min(dot.n - 1));
+        }
+        Arc::new(lowered)
     }
 
     /// Storage takes nothing at present.

@@ -1,14 +1,14 @@
 //! A replica on its way from a disk, record by record and in slices: 100,000 entries take a browser some hundred milliseconds.
 
-use alloc::vec::{self, Vec};
+use alloc::vec;
 use core::fmt;
 
 use super::{Config, Loader, Replica, RestoreError};
 use crate::{
     causality::{Dots, Frontier},
-    disk::{Disk, DiskError, Glimpse, Reading},
+    disk::{Disk, DiskError, Glimpse, Lying, Reading},
     id::Dot,
-    store::{StoredEntry, Totals},
+    store::Totals,
     time::Timestamp,
 };
 
@@ -36,11 +36,10 @@ pub struct Opening {
 #[derive(Debug)]
 pub struct Closing {
     loader: Loader,
-    entries: vec::IntoIter<StoredEntry>,
+    entries: vec::IntoIter<Lying>,
     records: vec::IntoIter<(Dot, Dots)>,
     frontier: Frontier,
     disk: Disk,
-    lost: Vec<Dot>,
 }
 
 /// A replica as it lay on a disk. It writes as a new author.
@@ -50,8 +49,6 @@ pub struct Opened {
     pub replica: Replica,
     /// The book of its disk.
     pub disk: Disk,
-    /// Entries whose values are lost. They are not in the replica.
-    pub lost: Vec<Dot>,
 }
 
 impl Opening {
@@ -81,12 +78,20 @@ impl Opening {
         let entries = self.reading.take_entries();
         let taken = entries.len();
         entries.into_iter().try_for_each(|entry| loader.entry(entry))?;
+        for (dot, value) in self.reading.take_bodies() {
+            loader.body(&dot, value);
+        }
         Ok(taken)
     }
 
     /// Whether all commits are taken.
     pub fn is_past_commits(&self) -> bool {
         self.reading.is_past_commits()
+    }
+
+    /// Whether all is taken that has to be. Large values may follow, or be read when they are wanted.
+    pub fn is_complete(&self) -> bool {
+        self.reading.is_past_pages()
     }
 
     /// How single keys read, and how much there is: from when all commits are taken until another record is. `None` before, and when an
@@ -112,7 +117,6 @@ impl Opening {
             records: opened.records.into_iter(),
             frontier: opened.frontier,
             disk: opened.disk,
-            lost: opened.lost,
         }))
     }
 
@@ -166,7 +170,6 @@ impl Closing {
         Ok(Opened {
             replica: self.loader.finish(self.frontier)?,
             disk: self.disk,
-            lost: self.lost,
         })
     }
 }

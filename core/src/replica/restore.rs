@@ -9,7 +9,8 @@ use core::fmt;
 
 use super::{Config, Origin, Replica};
 use crate::{
-    causality::{Dots, Frontier, Kind, VersionVector, counter},
+    causality::{Dots, Frontier, Kind, Value, VersionVector, counter},
+    disk::Lying,
     id::Dot,
     mutation::Mutation,
     store::{Batch, Calls, Shared, Status, StoredEntry},
@@ -114,17 +115,22 @@ impl Loader {
     ///
     /// # Errors
     /// When no replica that has seen what this one has can hold it.
-    pub fn entry(&mut self, entry: StoredEntry) -> Result<(), RestoreError> {
+    pub fn entry(&mut self, Lying { entry, kept }: Lying) -> Result<(), RestoreError> {
         let Replica { store, clock, .. } = &mut self.replica;
         within(&self.vector).entry(&entry)?;
         clock.observe(entry.hlc, self.now);
         self.removed.extend(entry.removes.iter());
         let dot = entry.dot;
-        if store.load(&mut self.shared).entry(entry) {
+        if store.load(&mut self.shared).entry(entry, kept) {
             Ok(())
         } else {
             Err(RestoreError::StoredBefore(dot))
         }
+    }
+
+    /// Adds the value of an entry, if it has none and this is what it must be.
+    pub fn body(&mut self, dot: &Dot, value: Value) {
+        self.replica.store.supply(dot, value);
     }
 
     /// Adds the record of a dead event, the oldest first.
@@ -202,18 +208,19 @@ impl<F: Fn(&Dot) -> bool> Check<F> {
         let StoredEntry {
             dot,
             key,
-            value,
+            body,
             kind,
             removes,
             ..
         } = entry;
         self.event(dot, removes)?;
         bounded("key", key.len(), KEY_BYTES_MAX)?;
-        bounded("value", value.len(), VALUE_BYTES_MAX)?;
+        bounded("value", body.len(), VALUE_BYTES_MAX)?;
         if key.is_empty() {
             return Err(RestoreError::KeyEmpty(*dot));
         }
-        if *kind == Kind::Counter && counter::decode(value).is_none() {
+        let is_number = |value: &Value| counter::decode(value).is_some();
+        if *kind == Kind::Counter && !body.here().is_some_and(is_number) {
             return Err(RestoreError::CounterNotInteger(*dot));
         }
         Ok(())

@@ -9,8 +9,8 @@ use super::{
     merge::Merge,
 };
 use crate::{
-    causality::VersionVector,
-    id::Peer,
+    causality::{Value, VersionVector},
+    id::{Dot, Peer},
     mutation::Mutation,
     sync::{Incoming, Manner, Outgoing, SessionError, VectorDescent},
     time::Timestamp,
@@ -95,7 +95,7 @@ impl Replica {
     }
 
     fn open_session(&mut self, peer: Peer, now: Timestamp) {
-        let (digest, vector) = (self.digest(), self.snapshot());
+        let (digest, vector, complete) = (self.digest(), self.announced(), self.lost.is_empty());
         let Some(link) = self.links.get_mut(&peer) else { return };
         let tag = self.next_tag;
         self.next_tag = Tag(tag.0.wrapping_add(1));
@@ -112,7 +112,10 @@ impl Replica {
         let differing = vector.differing(&base_vector).count();
         let (base, base_vector) = if differing.min(vector.len()) > self.config.vector_authors_max {
             // The peer finds out where it differs from its own.
-            (Base::Digest(digest), Arc::clone(&vector))
+            (
+                Base::Digest(if complete { digest } else { vector.digest() }),
+                Arc::clone(&vector),
+            )
         } else if differing > vector.len() {
             (Base::Empty, Arc::default())
         } else {
@@ -121,7 +124,7 @@ impl Replica {
         let wishes = Wishes {
             spell: link.spell,
             have: !staged.is_empty(),
-            nothing: matches!(base, Base::Hello(_)) && base_vector.dominates(&vector),
+            nothing: complete && matches!(base, Base::Hello(_)) && base_vector.dominates(&vector),
             audit: link.audit,
         };
         // Nothing is named of a vector that is left open.
@@ -369,12 +372,30 @@ impl Replica {
             ));
             link.outgoing = None;
         }
+        let absent = link.outgoing.as_mut().map(Outgoing::lacks).unwrap_or_default();
+        if !absent.is_empty() {
+            self.outputs.push_back(Output::Load { peer, absent });
+        }
         link.drained = frames.is_empty();
         if left == 0 && link.drained {
             // Nothing leaves, so that no queue would run empty and ask for more.
             self.fill_later(peer);
         }
         self.outputs.extend(sends(peer, frames));
+    }
+
+    /// What the answer to a peer lacked was read. Where some of it is lost, the answer cannot be completed, and is given up: the peer takes
+    /// us for silent, and asks another.
+    pub(super) fn supply(&mut self, peer: Peer, values: Option<Vec<(Dot, Value)>>) {
+        if let Some(link) = self.links.get_mut(&peer)
+            && let Some(outgoing) = &mut link.outgoing
+        {
+            match values {
+                Some(values) => outgoing.supply(values),
+                None => link.outgoing = None,
+            }
+            self.fill_later(peer);
+        }
     }
 
     fn fill_later(&mut self, peer: Peer) {

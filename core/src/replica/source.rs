@@ -21,7 +21,7 @@ impl Source for Store {
         Self::live(self, author, after, upto).map(|entry| LiveEvent {
             dot: entry.dot,
             key: entry.key,
-            value: entry.value,
+            body: entry.body,
             kind: entry.kind,
             hlc: entry.hlc,
             removes: entry.removes,

@@ -140,8 +140,8 @@ impl Replica {
                     let (dot, hlc) = self.next_event(writing, now);
                     let seen = writing.seen.under(context.as_ref(), self.author);
                     let mut edit = self.store.edit();
-                    let entry = edit.write(dot, hlc, (key, value, Kind::Value), seen);
-                    self.message.put(&entry.key, &entry.value, entry.kind, &entry.removes);
+                    let entry = edit.write(dot, hlc, (key, value.into(), Kind::Value), seen);
+                    self.message.put(&entry.key, &entry.body, entry.kind, &entry.removes);
                 }
                 Some(Write::Add { key, amount }) => self.add(writing, key, amount, now),
                 Some(Write::Delete { key, context }) => self.delete(writing, &key, context.as_ref(), now),
@@ -195,8 +195,8 @@ impl Replica {
         let value = counter::encode(subtotal.saturating_add(amount));
         let (dot, hlc) = self.next_event(writing, now);
         let mut edit = self.store.edit();
-        let entry = edit.write(dot, hlc, (key, value, Kind::Counter), |dot| own.contains(dot));
-        self.message.put(&entry.key, &entry.value, entry.kind, &entry.removes);
+        let entry = edit.write(dot, hlc, (key, value.into(), Kind::Counter), |dot| own.contains(dot));
+        self.message.put(&entry.key, &entry.body, entry.kind, &entry.removes);
     }
 
     /// The dot and stamp of the next event. Begins the transaction with the first.

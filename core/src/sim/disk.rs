@@ -2,20 +2,30 @@
 //! all, and forgets what it had not flushed.
 
 use alloc::{collections::BTreeMap, format, vec::Vec};
+use core::mem;
 
 use super::{oracle::Flaw, profile::store};
 use crate::{
-    disk::{self, Reading, Transaction},
+    causality::{Absent, Value},
+    disk::{self, Leisure, Reading, Transaction},
+    id::Dot,
     replica::{BatchId, Config, Opened, Opening, Replica},
     store::{Batch, Call, Store},
     time::Timestamp,
 };
+
+/// How the keys of large values begin.
+const BODY: u8 = 4;
 
 /// A disk and the book that is kept of it.
 #[derive(Clone, Debug)]
 pub(super) struct Disk {
     book: disk::Disk,
     flushed: Vec<Transaction>,
+    /// What is on it.
+    records: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What the book wants to be read.
+    wanted: Vec<Absent>,
     /// Handed to the storage: the last batch in it, if there is one, and what is to be written.
     under_way: Option<(Option<BatchId>, Transaction)>,
 }
@@ -25,6 +35,8 @@ impl Disk {
         Self {
             book: disk::Disk::new(store(), sizes),
             flushed: Vec::new(),
+            records: BTreeMap::new(),
+            wanted: Vec::new(),
             under_way: None,
         }
     }
@@ -35,7 +47,7 @@ impl Disk {
 
     /// Whether something waits to be flushed.
     pub(super) fn is_waiting(&self) -> bool {
-        self.under_way.is_some() || self.book.is_waiting()
+        self.under_way.is_some() || self.book.is_waiting() || !self.wanted.is_empty()
     }
 
     /// Whether a transaction is on its way to the disk.
@@ -43,24 +55,46 @@ impl Disk {
         self.under_way.is_some()
     }
 
-    /// The storage goes on: begins the next transaction, or ends the one under way; then gives the last batch that is durable with it.
-    pub(super) fn flush(&mut self, store: &Store, idle: bool) -> Option<BatchId> {
-        match self.under_way.take() {
-            Some((last, transaction)) => {
-                self.flushed.push(transaction);
-                last
-            }
-            None => {
-                self.under_way = self.book.next(store, idle);
-                None
-            }
+    /// The storage goes on: reads what is wanted, begins the next transaction, or ends the one under way; then gives the last batch that
+    /// is durable with it, and the entries whose values are.
+    pub(super) fn flush(&mut self, store: &Store, idle: bool) -> (Option<BatchId>, Vec<Dot>) {
+        if let Some((last, transaction)) = self.under_way.take() {
+            self.push(transaction);
+            return (last, self.book.done());
         }
+        if !self.wanted.is_empty() {
+            let wanted = mem::take(&mut self.wanted);
+            let read = wanted.into_iter().map(|absent| {
+                let value = self.read(&absent);
+                (absent, value)
+            });
+            let read: Vec<_> = read.collect();
+            self.book.supply(read);
+        }
+        let leisure = if idle { Leisure::Idle } else { Leisure::None };
+        self.under_way = self.book.next(store, leisure);
+        self.wanted = self.book.wants();
+        (None, Vec::new())
+    }
+
+    fn push(&mut self, transaction: Transaction) {
+        transaction.clone().carry_out(&mut self.records);
+        self.flushed.push(transaction);
+    }
+
+    /// A value that is not in memory.
+    pub(super) fn read(&self, absent: &Absent) -> Option<Value> {
+        let found = self.records.range(..=absent.place()).next_back();
+        let (place, record) = found?;
+        absent.read((place, record)).ok()?
     }
 
     /// The process dies. The transaction under way may have reached the disk, though nobody was told; what came after it is lost.
     pub(super) fn crash(&mut self, kept: bool) {
-        let transaction = self.under_way.take().map(|(_, transaction)| transaction);
-        self.flushed.extend(transaction.filter(|_| kept));
+        self.wanted.clear();
+        if let Some((_, transaction)) = self.under_way.take().filter(|_| kept) {
+            self.push(transaction);
+        }
     }
 
     /// How many transactions are on the disk.
@@ -70,11 +104,17 @@ impl Disk {
 
     /// What the disk held after its first `transactions`.
     pub(super) fn image(&self, transactions: usize) -> Self {
-        Self {
+        let mut image = Self {
             book: self.book.clone(),
-            flushed: self.flushed[..transactions].to_vec(),
+            flushed: Vec::new(),
+            records: BTreeMap::new(),
+            wanted: Vec::new(),
             under_way: None,
+        };
+        for transaction in &self.flushed[..transactions] {
+            image.push(transaction.clone());
         }
+        image
     }
 
     /// Whether a call is known to have been carried out.
@@ -84,21 +124,17 @@ impl Disk {
 
     /// Opens the replica again that lies on it, as after a restart.
     pub(super) fn open(&mut self, config: Config, now: Timestamp, sizes: disk::Sizes) -> Result<Replica, Flaw> {
-        let mut records = BTreeMap::new();
-        for transaction in &self.flushed {
-            transaction.clone().carry_out(&mut records);
-        }
+        self.wanted.clear();
         let unreadable = |error| Flaw::from(format!("a disk cannot be read: {error}"));
         let opening = Opening::new(config.clone(), now, Reading::new(store(), sizes));
-        let Some(Opened { replica, disk, lost }) = opening.of(records).map_err(unreadable)? else {
+        // Large values are read when they are wanted.
+        let is_small = |(key, _): &(&Vec<u8>, &Vec<u8>)| key.first().is_none_or(|kind| *kind < BODY);
+        let records = self.records.iter().filter(is_small);
+        let Some(Opened { replica, disk }) = opening.of(records).map_err(unreadable)? else {
             *self = Self::new(sizes);
             return Ok(Replica::new(config, now));
         };
         self.book = disk;
-        if lost.is_empty() {
-            Ok(replica)
-        } else {
-            Err(format!("a disk has lost the values of {lost:?}").into())
-        }
+        Ok(replica)
     }
 }

@@ -340,11 +340,11 @@ impl Hostile {
             let (dot, removes) = (Dot::new(self.author, n), event.removes.clone());
             match &event.op {
                 Op::Put { key, value, kind } => {
-                    let (hlc, kind) = (*hlc, *kind);
+                    let (hlc, kind, body) = (*hlc, *kind, &value.clone().into());
                     let live = LiveEvent {
                         dot,
                         key,
-                        value,
+                        body,
                         kind,
                         hlc,
                         removes,

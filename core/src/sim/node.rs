@@ -1,14 +1,15 @@
 //! One replica with its disk and its clock.
 
 use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    vec::Vec,
 };
 
 use super::{client::Client, disk::Disk, oracle::Sight, random::Random};
 use crate::{
+    causality::{Absent, Body},
     id::{AuthorId, Peer},
-    replica::{Change, Context, Key, Replica, Scan, Value, VersionVector},
+    replica::{self, Change, Context, Key, Replica, Scan, VersionVector},
     time::Timestamp,
 };
 
@@ -28,9 +29,11 @@ pub(super) struct Node {
     /// What it must hold.
     pub(super) sight: Sight,
     /// What somebody sees who reads nothing and is told of every change: winner and number of siblings.
-    pub(super) view: BTreeMap<Key, (Value, usize)>,
+    pub(super) view: BTreeMap<Key, (Body, usize)>,
     /// Peers with which it receives in a session.
     pub(super) receiving: BTreeSet<Peer>,
+    /// What is to be read from the disk for whom.
+    pub(super) loads: VecDeque<(Peer, Vec<Absent>)>,
 }
 
 impl Node {
@@ -46,6 +49,7 @@ impl Node {
             sight: Sight::default(),
             view: BTreeMap::new(),
             receiving: BTreeSet::new(),
+            loads: VecDeque::new(),
         }
     }
 
@@ -54,13 +58,13 @@ impl Node {
         let mut wrong = None;
         for change in changes {
             let before = match &change.value {
-                Some(value) => {
-                    let now = (Arc::clone(value), change.siblings);
+                Some(shown) => {
+                    let now = (shown.body.clone(), change.siblings);
                     self.view.insert(change.key.clone(), now)
                 }
                 None => self.view.remove(&change.key),
             };
-            if before.map(|(value, _)| value) != change.previous {
+            if before.map(|(body, _)| body) != change.previous.as_ref().map(|shown| shown.body.clone()) {
                 wrong = Some(change.key.clone());
             }
         }
@@ -69,10 +73,23 @@ impl Node {
 
     /// Whether what it shows is what it told.
     pub(super) fn is_as_told(&self) -> bool {
-        let told = self.view.iter().map(|(key, (value, siblings))| (key, value, *siblings));
+        let told = self.view.iter().map(|(key, (body, siblings))| (key, body, *siblings));
         let all = Scan::default();
         let shown = self.replica.scan(&all);
-        told.eq(shown.map(|item| (item.key, item.value, item.siblings)))
+        told.eq(shown.map(|item| (item.key, item.body, item.siblings)))
+    }
+
+    /// Whether something is to be read or to be written.
+    pub(super) fn is_waiting_for_disk(&self) -> bool {
+        self.disk.is_waiting() || !self.loads.is_empty()
+    }
+
+    /// What it shows that can be read nowhere.
+    pub(super) fn unreadable(&self) -> Option<Absent> {
+        let all = Scan::default();
+        let absent = |item: replica::Item<'_>| Absent::of(item.dot, item.key, item.body);
+        let mut absent = self.replica.scan(&all).filter_map(absent);
+        absent.find(|absent| self.disk.read(absent).is_none())
     }
 
     /// Opens it anew, as it is on the disk.
@@ -81,10 +98,11 @@ impl Node {
         self.replica = replica;
         let all = Scan::default();
         let shown = self.replica.scan(&all);
-        let shown = shown.map(|item| (item.key.clone(), (Arc::clone(item.value), item.siblings)));
+        let shown = shown.map(|item| (item.key.clone(), (item.body.clone(), item.siblings)));
         self.view = shown.collect();
         self.stale = None;
         self.receiving.clear();
+        self.loads.clear();
     }
 }
 

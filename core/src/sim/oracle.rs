@@ -130,7 +130,8 @@ impl Oracle {
     /// When a dot of it has another author or names another event already.
     pub fn made(&mut self, author: AuthorId, past: &VersionVector, batch: &Batch, at: Moment) -> Result<(), Flaw> {
         let puts = batch.entries.iter().map(|entry| {
-            let put = Put::new(&entry.key, &entry.value, entry.kind);
+            let value = entry.body.here().cloned().unwrap_or_default();
+            let put = Put::new(&entry.key, &value, entry.kind);
             (entry.dot, Some(put), entry.removes.clone())
         });
         let deletes = batch.records.iter().map(|(dot, removes)| (*dot, None, removes.clone()));
@@ -326,11 +327,11 @@ impl Oracle {
             }
         }
         for (key, (sum, alone)) in keys {
-            let sum = counter::encode(sum.clamp(i64::MIN.into(), i64::MAX.into()) as i64);
+            let sum = counter::encode(sum.clamp(i64::MIN.into(), i64::MAX.into()) as i64).into();
             let shown = replica.siblings(key).values;
-            let times = shown.iter().filter(|sibling| sibling.value == sum).count();
-            let others = shown.iter().any(|sibling| sibling.value != sum);
-            if times != 1 || others == alone || replica.get(key) != shown.first().map(|sibling| &sibling.value) {
+            let times = shown.iter().filter(|sibling| sibling.body == sum).count();
+            let others = shown.iter().any(|sibling| sibling.body != sum);
+            if times != 1 || others == alone || replica.get(key) != shown.first().map(|sibling| &sibling.body) {
                 let what = format!("shows {shown:?} under {key:?}, where the counters are {sum:?} in sum");
                 return Err(what.into());
             }

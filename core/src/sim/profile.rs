@@ -4,11 +4,30 @@ use core::time::Duration;
 
 use super::{hostile::Hostility, random::Random};
 use crate::{
+    cache::Limits,
     disk,
     id::StoreId,
     mutation::{Mutated, Mutation},
     replica::Config,
 };
+
+/// No limit, and limits that few values fit in, or none.
+const VALUES: [Limits; 4] = [
+    Limits::NONE,
+    items(1),
+    items(2),
+    match Limits::new(None, Some(400)) {
+        Ok(limits) => limits,
+        Err(_) => Limits::NONE,
+    },
+];
+
+const fn items(count: usize) -> Limits {
+    match Limits::new(Some(count), None) {
+        Ok(limits) => limits,
+        Err(_) => Limits::NONE,
+    }
+}
 
 /// The parameters of a run, drawn from its seed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +56,8 @@ pub struct Profile {
     pub vector_authors_max: usize,
     /// Siblings of a key beyond which a merge event is written.
     pub siblings_max: usize,
+    /// What is in memory of the values.
+    pub values: Limits,
     /// Events of a session taken in one turn.
     pub slice_events: usize,
     /// How much a disk writes at a time.
@@ -72,6 +93,7 @@ impl Profile {
             leaves_bytes_max: random.pick(&[0, 0, 60, 16_384]),
             vector_authors_max: random.pick(&[0, 2, 1_024]),
             siblings_max: random.pick(&[2, 16, 16]),
+            values: random.pick(&VALUES),
             slice_events: random.pick(&[1, 3, 1_000]),
             disk: disk::Sizes {
                 page_entries: random.pick(&[1, 2, 256]),
@@ -119,6 +141,7 @@ impl Profile {
             leaves_bytes_max: self.leaves_bytes_max,
             vector_authors_max: self.vector_authors_max,
             siblings_max: self.siblings_max,
+            values: self.values,
             slice_events: self.slice_events,
             mutated: Mutated::by(self.mutation),
             anti_entropy_every: Duration::from_secs(20),

@@ -1,12 +1,15 @@
 //! The end of a run: the network heals, all comes to rest, and the replicas agree.
 
-use alloc::{collections::BTreeSet, format, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeSet, format, vec::Vec};
 
 use super::{
     oracle::Flaw,
     world::{World, say},
 };
-use crate::replica::{Key, Replica, Scan, Value};
+use crate::{
+    causality::Body,
+    replica::{Key, Replica, Scan},
+};
 
 /// How long a healed network may take to come to rest, in simulated milliseconds: one session given up because nothing came, and as long
 /// again for the next.
@@ -77,6 +80,9 @@ impl World<'_> {
             {
                 return Err(format!("replica {at} would not be the same after a restart").into());
             }
+            if let Some(absent) = node.unreadable() {
+                return Err(format!("replica {at} shows a value that is nowhere: {absent:?}").into());
+            }
         }
         Ok(())
     }
@@ -95,7 +101,8 @@ impl World<'_> {
     fn flush_all(&mut self) -> Result<bool, Flaw> {
         let mut flushed = false;
         for at in 0..self.nodes.len() {
-            if !self.network.is_asleep(at) && self.nodes[at].disk.is_waiting() {
+            if !self.network.is_asleep(at) && self.nodes[at].is_waiting_for_disk() {
+                self.read(at)?;
                 self.flush(at)?;
                 flushed = true;
             }
@@ -167,10 +174,10 @@ impl World<'_> {
 }
 
 /// What a replica shows.
-fn reading(replica: &Replica) -> Vec<(Key, Value, usize)> {
+fn reading(replica: &Replica) -> Vec<(Key, Body, usize)> {
     let all = Scan::default();
     let items = replica.scan(&all);
     items
-        .map(|item| (item.key.clone(), Arc::clone(item.value), item.siblings))
+        .map(|item| (item.key.clone(), item.body.clone(), item.siblings))
         .collect()
 }

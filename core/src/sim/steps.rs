@@ -47,7 +47,8 @@ impl World<'_> {
             24..32 => self.join(node, other),
             32..59 => self.deliver_frame(),
             59..79 => self.deliver_gossip(),
-            79..89 => self.flush(node),
+            79..87 => self.flush(node),
+            87..89 => self.read(node),
             89..91 => self.mend(),
             91..94 => self.tick().map(|_| ()),
             _ => self.pass_time(),
@@ -105,7 +106,11 @@ impl World<'_> {
     }
 
     fn value(&mut self) -> Value {
-        let mut value = self.random.number().to_le_bytes().to_vec();
+        // Some are written by several, and some are too short to leave memory.
+        let bits = self.random.pick(&[64, 64, 64, 1]);
+        let number = self.random.number() & (u64::MAX >> (64 - bits));
+        let mut value = number.to_le_bytes().to_vec();
+        value.resize(self.random.pick(&[8, 60, 60, 200]), 7);
         if self.random.percent(self.profile.large_percent) {
             self.tally.large_values += 1;
             value.resize(33_000 + self.random.below(100_000), 7);

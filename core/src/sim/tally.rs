@@ -70,6 +70,8 @@ counts! {
     resumptions,
     /// BODY frames.
     bodies,
+    /// Values that were not in memory and read for a session.
+    values_loaded,
     /// Gossiped messages lost.
     gossip_lost,
     /// Gossiped messages delivered twice.

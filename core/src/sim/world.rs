@@ -19,8 +19,9 @@ use super::{
     watch::{self, Line, Watch},
 };
 use crate::{
+    causality::{Absent, Value},
     id::{Dot, Peer},
-    replica::{Call, CommandError, Event, Input, Output, Replica},
+    replica::{Call, CommandError, Event, Input, Item, Output, Replica, Scan},
     store::Batch,
     sync::SessionError,
     time::Timestamp,
@@ -177,6 +178,17 @@ impl<'w> World<'w> {
                         return Err(format!("replica {at} gave a session up: {error}").into());
                     }
                 }
+                Output::Load { peer, absent } => {
+                    say!(
+                        self,
+                        Some(at),
+                        "wants {} values for {}",
+                        absent.len(),
+                        self.name(at, peer)
+                    );
+                    self.tally.values_loaded += absent.len() as u64;
+                    self.nodes[at].loads.push_back((peer, absent));
+                }
                 Output::Emit(_) => {}
                 Output::Reply { id, result: Ok(()) } => {
                     let Node { client, replica, .. } = &mut self.nodes[at];
@@ -251,7 +263,8 @@ impl<'w> World<'w> {
             Output::Emit(Event::Changed(changes)) => {
                 for change in changes {
                     self.trace.update(change.key.as_bytes());
-                    self.trace.update(change.value.as_deref().unwrap_or_default());
+                    let print = change.value.as_ref().map(|shown| shown.body.print().hash.0);
+                    self.trace.update(&print.unwrap_or_default());
                 }
             }
             other => {
@@ -382,12 +395,41 @@ impl<'w> World<'w> {
     pub(super) fn flush(&mut self, at: usize) -> Result<(), Flaw> {
         let idle = self.random.percent(30);
         let node = &mut self.nodes[at];
-        match node.disk.flush(node.replica.store(), idle) {
+        let (last, dots) = node.disk.flush(node.replica.store(), idle);
+        if !dots.is_empty() {
+            self.feed(at, Input::Kept { dots })?;
+        }
+        match last {
             Some(id) => {
                 say!(self, Some(at), "has batch {} on the disk", id.0);
                 self.feed(at, Input::Persisted { id })
             }
             None => Ok(()),
+        }
+    }
+
+    /// The disk is read for a session, or for somebody who looks at what a replica shows.
+    pub(super) fn read(&mut self, at: usize) -> Result<(), Flaw> {
+        let node = &mut self.nodes[at];
+        let (peer, absent) = match node.loads.pop_front() {
+            Some((peer, absent)) => (Some(peer), absent),
+            None => {
+                let all = Scan::default();
+                let absent = |item: Item<'_>| Absent::of(item.dot, item.key, item.body);
+                (None, node.replica.scan(&all).filter_map(absent).take(1).collect())
+            }
+        };
+        let node = &self.nodes[at];
+        let values = absent.into_iter().map(|absent| (absent.dot, node.disk.read(&absent)));
+        let values: Vec<_> = values.collect();
+        let lost =
+            |(dot, value): &&(Dot, Option<Value>)| value.is_none() && node.replica.live_dots().any(|live| live == *dot);
+        if let Some((dot, _)) = values.iter().find(lost) {
+            return Err(format!("replica {at} has lost the value of {dot:?}").into());
+        }
+        match values.is_empty() {
+            true => Ok(()),
+            false => self.feed(at, Input::Loaded { peer, values }),
         }
     }
 

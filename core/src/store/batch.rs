@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::Call;
 use crate::{
-    causality::{Dots, Frontier, Key, Kind, Value},
+    causality::{Body, Dots, Frontier, Key, Kind},
     id::{AuthorId, Dot},
     time::Hlc,
 };
@@ -21,6 +21,8 @@ pub struct Batch {
     pub entries: Vec<StoredEntry>,
     /// Entries that are live no more. Each leaves a record of what its event had removed.
     pub removed: Vec<Removed>,
+    /// Live entries whose values the disk had lost, and has to write again.
+    pub healed: Vec<StoredEntry>,
     /// Records of events that were never live here.
     pub records: Vec<(Dot, Dots)>,
     /// The counts of the version vector that rose.
@@ -43,26 +45,24 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Adds a key that reads as `value`, if it has one.
-    pub(super) fn add(&mut self, key: &Key, value: Option<&Value>) {
-        if let Some(value) = value {
-            self.keys += 1;
-            self.bytes += (key.len() + value.len()) as u64;
-        }
+    /// Adds a key that reads as `body`.
+    pub(super) fn add(&mut self, key: &Key, body: &Body) {
+        self.keys += 1;
+        self.bytes += (key.len() + body.len()) as u64;
     }
 
-    /// Takes out a key that reads as `value`.
-    pub(super) fn take(&mut self, key: &Key, value: &Value) {
+    /// Takes out a key that reads as `body`.
+    pub(super) fn take(&mut self, key: &Key, body: &Body) {
         self.keys -= 1;
-        self.bytes -= (key.len() + value.len()) as u64;
+        self.bytes -= (key.len() + body.len()) as u64;
     }
 }
 
 impl Batch {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        // Nothing changes without an event, and every event raises the vector.
-        self.vector.is_empty()
+        // Nothing else changes without an event, and every event raises the vector.
+        self.vector.is_empty() && self.healed.is_empty()
     }
 }
 
@@ -84,8 +84,8 @@ pub struct StoredEntry {
     pub dot: Dot,
     /// Its key.
     pub key: Key,
-    /// Its bytes.
-    pub value: Value,
+    /// Its value.
+    pub body: Body,
     /// What it is to its siblings.
     pub kind: Kind,
     /// When it was written.

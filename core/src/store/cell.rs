@@ -7,7 +7,7 @@ use super::{
     removals::Removes,
 };
 use crate::{
-    causality::{Kind, Value},
+    causality::{Body, Kind},
     time::Hlc,
 };
 
@@ -36,7 +36,7 @@ pub(super) enum State {
 /// One sibling of its key. 56 bytes, or 48 where a pointer has 32 bits.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
-    pub(super) value: Value,
+    pub(super) body: Body,
     /// What the event superseded. Kept while the entry lives, so that a record of it can be left when it dies.
     pub(super) removes: Removes,
     pub(super) hlc: Hlc,
@@ -48,6 +48,8 @@ pub(super) struct Cell {
     pub(super) next: Slot,
     pub(super) state: State,
     pub(super) kind: Kind,
+    /// Whether the value is on the disk.
+    pub(super) kept: bool,
 }
 
 const _: () = assert!(size_of::<Option<Cell>>() == 2 * size_of::<usize>() + 40);

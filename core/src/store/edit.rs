@@ -4,12 +4,12 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use core::mem;
 
 use super::{
-    Batch, Removed, Store, StoredEntry, Totals,
+    Batch, Removed, Shown, Store, StoredEntry, Totals,
     cell::{Cell, KeyNumber, NO_SLOT, Slot, State},
     stack::Stack,
 };
 use crate::{
-    causality::{Dots, Event, Frontier, Key, Kind, Op, Txn, Value, VersionVector},
+    causality::{Body, Dots, Event, Frontier, Key, Kind, Op, Txn, Value, VersionVector},
     id::{AuthorId, Dot},
     mutation::Mutation,
     time::Hlc,
@@ -30,7 +30,7 @@ pub(super) struct Step {
     frontier: Option<Frontier>,
     changes: Vec<Change>,
     /// The keys whose sum is another after the step, with that; `None` for those that need none any more.
-    sums: BTreeMap<KeyNumber, Option<Value>>,
+    sums: BTreeMap<KeyNumber, Option<Body>>,
     /// How many of the touched keys were compared. Once any is, nothing is added any more.
     compared: usize,
     /// How much of what the store holds after the step it did not hold before, and the other way round.
@@ -52,7 +52,7 @@ impl Step {
     }
 
     /// The sum under a key that readers see after the step, if it is another than before.
-    pub(super) fn sum(&self, key: KeyNumber) -> Option<&Option<Value>> {
+    pub(super) fn sum(&self, key: KeyNumber) -> Option<&Option<Body>> {
         self.sums.get(&key)
     }
 }
@@ -80,9 +80,9 @@ pub struct Change {
     /// The key.
     pub key: Key,
     /// The winner now; `None` when the key is gone.
-    pub value: Option<Value>,
-    /// The winner before.
-    pub previous: Option<Value>,
+    pub value: Option<Shown>,
+    /// The winner before. What is not in memory of it can be had from the disk for a short while.
+    pub previous: Option<Shown>,
     /// How many siblings with different values the key has now; more than one is a conflict.
     pub siblings: usize,
     /// Who caused it.
@@ -133,7 +133,7 @@ impl<'a> Edit<'a> {
         &mut self,
         dot: Dot,
         hlc: Hlc,
-        (key, value, kind): (Key, Value, Kind),
+        (key, body, kind): (Key, Body, Kind),
         seen: impl FnMut(&Dot) -> bool,
     ) -> &StoredEntry {
         let number = self.store.keys.find_or_add(&key);
@@ -141,7 +141,7 @@ impl<'a> Edit<'a> {
         let stored = StoredEntry {
             dot,
             key,
-            value,
+            body,
             kind,
             hlc,
             removes,
@@ -159,6 +159,14 @@ impl<'a> Edit<'a> {
     pub fn record(&mut self, dot: Dot, removes: Dots) {
         self.store.remember(&dot, &removes);
         self.store.step.batch.records.push((dot, removes));
+    }
+
+    /// Has a value that the disk had lost. Returns whether it was missing.
+    pub fn heal(&mut self, dot: &Dot, value: Value) -> bool {
+        let healed = self.store.heal(dot, value);
+        let is_healed = healed.is_some();
+        self.store.step.batch.healed.extend(healed);
+        is_healed
     }
 
     /// Notes that the author's events up to `n` are seen after the step.
@@ -181,7 +189,7 @@ impl<'a> Edit<'a> {
                 Op::Put { key, value, kind } => self.put(StoredEntry {
                     dot,
                     key,
-                    value,
+                    body: value.into(),
                     kind,
                     hlc: txn.hlc,
                     removes,
@@ -246,14 +254,18 @@ impl<'a> Edit<'a> {
             if sum.is_some() || store.sums.contains_key(&key) {
                 store.step.sums.insert(key, sum);
             }
-            if before != after {
+            if !before.is_as(&after) {
                 let key = store.keys.get(key).text.clone();
-                store.step.gained.add(&key, after.value.as_ref());
-                store.step.lost.add(&key, before.value.as_ref());
+                if let Some(shown) = &after.shown {
+                    store.step.gained.add(&key, &shown.body);
+                }
+                if let Some(shown) = &before.shown {
+                    store.step.lost.add(&key, &shown.body);
+                }
                 store.step.changes.push(Change {
                     key,
-                    value: after.value,
-                    previous: before.value,
+                    value: after.shown,
+                    previous: before.shown,
                     siblings: after.siblings,
                     origin,
                 });
@@ -311,7 +323,7 @@ impl<'a> Edit<'a> {
                     Some(sum) => self.store.sums.insert(key, sum),
                     None => self.store.sums.remove(&key),
                 };
-            } else {
+            } else if self.store.make_room(left) {
                 self.store.step.flipped = false;
                 return true;
             }
@@ -333,7 +345,7 @@ impl<'a> Edit<'a> {
         if !store.is_touched(key) {
             store.step.touched.push(key);
         }
-        let slot = store.insert(key, &stored, State::Born);
+        let slot = store.insert(key, &stored, State::Born, false);
         store.step.born.push(slot);
         let entries = &mut store.step.batch.entries;
         entries.push(stored);
@@ -357,7 +369,7 @@ impl<'a> Edit<'a> {
         store.step.batch.removed.push(Removed {
             dot: store.authors.dot(cell.dot()),
             key: store.keys.get(key).text.clone(),
-            bytes: cell.value.len(),
+            bytes: cell.body.len(),
         });
     }
 

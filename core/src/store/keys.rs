@@ -105,7 +105,7 @@ impl Keys {
         &mut self.keys[number]
     }
 
-    pub(super) fn scan(&self, scan: &Scan<'_>) -> impl Iterator<Item = KeyNumber> {
+    pub(super) fn scan<'a>(&'a self, scan: &Scan<'_>) -> impl Iterator<Item = KeyNumber> + use<'a> {
         let prefix_end = end_of_prefix(scan.prefix);
         let low = [
             Some(Bound::Included(scan.prefix)),

@@ -31,25 +31,28 @@ impl<'a> Loading<'a> {
         Self { store, shared }
     }
 
-    /// Adds a live entry. Returns whether its dot is not there already. Entries in the order of their keys are added fastest.
-    pub fn entry(&mut self, entry: StoredEntry) -> bool {
+    /// Adds a live entry, of which the disk has the value, unless only the journal does. Returns whether its dot is not there already.
+    /// Entries in the order of their keys are added fastest.
+    pub fn entry(&mut self, entry: StoredEntry, kept: bool) -> bool {
         let store = &mut *self.store;
         if store.slot(&entry.dot).is_some() {
             return false;
         }
         let key = store.keys.find_or_add(&entry.key);
         match store.keys.get(key).head {
-            NO_SLOT => store.totals.add(&entry.key, Some(&entry.value)),
+            NO_SLOT => store.totals.add(&entry.key, &entry.body),
             head => {
                 // How it reads is seen in the end.
-                let Cell { value, next, .. } = &store.cells[head];
+                let Cell { body, next, .. } = &store.cells[head];
                 if *next == NO_SLOT {
-                    store.totals.take(&entry.key, value);
+                    store.totals.take(&entry.key, body);
                 }
                 self.shared.0.push(key);
             }
         }
-        store.insert(key, &entry, State::Live);
+        store.insert(key, &entry, State::Live, kept);
+        let mut all = usize::MAX;
+        store.make_room(&mut all);
         true
     }
 
@@ -71,7 +74,9 @@ impl<'a> Loading<'a> {
         shared.dedup();
         for key in shared {
             let (reading, sum) = store.reading(key, false);
-            store.totals.add(&store.keys.get(key).text, reading.value.as_ref());
+            if let Some(shown) = &reading.shown {
+                store.totals.add(&store.keys.get(key).text, &shown.body);
+            }
             if let Some(sum) = sum {
                 store.sums.insert(key, sum);
             }

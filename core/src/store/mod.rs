@@ -22,7 +22,9 @@ mod log;
 mod order;
 mod pages;
 mod removals;
+mod resident;
 mod ring;
+mod shown;
 mod stack;
 
 pub use batch::{Batch, BatchId, Removed, StoredEntry, Totals};
@@ -32,6 +34,7 @@ pub use edit::{Change, Edit, Origin};
 pub use keys::Scan;
 pub use loading::{Loading, Shared};
 pub use log::{BLOCK_DOTS_MAX, Bitmap};
+pub use shown::Shown;
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
@@ -43,11 +46,13 @@ use self::{
     log::Log,
     pages::Pages,
     removals::Removals,
+    resident::Resident,
     ring::Ring,
 };
 use crate::{
+    cache::Limits,
     causality::{
-        Context, Dots, Frontier, Key, Kind, Value, VersionVector,
+        Body, Context, Dots, Frontier, Key, Kind, Value, VersionVector,
         counter::{self, Sum},
     },
     id::{AuthorId, Dot},
@@ -73,15 +78,20 @@ pub struct Entry<'a> {
     pub dot: Dot,
     /// Where it stands.
     pub key: &'a Key,
-    /// Its bytes.
-    pub value: &'a Value,
+    /// Its value.
+    pub body: &'a Body,
     /// What it is to its siblings.
     pub kind: Kind,
     /// When it was written, by the writer's clock.
     pub hlc: Hlc,
     /// What the event superseded.
     pub removes: Dots,
+    /// Whether its value is on the disk.
+    pub kept: bool,
 }
+
+/// How many bytes are hashed in the time in which an entry is added.
+const HASHED_AS_EVENT: usize = 2 * 1024;
 
 /// The live entries of a closed event set, indexed by dot and by key.
 #[derive(Clone, Debug)]
@@ -98,19 +108,29 @@ pub struct Store {
     siblings_max: usize,
     crowded: Vec<Key>,
     /// What a plain read shows of the keys whose winner is one of several counters.
-    sums: BTreeMap<KeyNumber, Value>,
+    sums: BTreeMap<KeyNumber, Body>,
     totals: Totals,
     ring: Ring,
     /// What the live entries' events removed.
     removals: Removals,
+    /// Which values are in memory.
+    resident: Resident,
     step: Step,
     mutated: Mutated,
 }
 
 impl Store {
     /// An empty store that keeps up to `ring_records` records of dead events, and live dots in blocks of `block_dots` (1 to
-    /// [`BLOCK_DOTS_MAX`]). `hash_seed` must not be known to those who choose keys.
-    pub fn new(ring_records: usize, block_dots: u64, siblings_max: usize, hash_seed: u64, mutated: Mutated) -> Self {
+    /// [`BLOCK_DOTS_MAX`]). `hash_seed` must not be known to those who choose keys; `values` limits what is in memory of those that are
+    /// on a disk.
+    pub fn new(
+        ring_records: usize,
+        block_dots: u64,
+        siblings_max: usize,
+        hash_seed: u64,
+        values: Limits,
+        mutated: Mutated,
+    ) -> Self {
         Self {
             vector: VersionVector::new(),
             frontier: Frontier::default(),
@@ -125,6 +145,7 @@ impl Store {
             totals: Totals::default(),
             ring: Ring::new(ring_records),
             removals: Removals::default(),
+            resident: Resident::new(values),
             step: Step::default(),
             mutated,
         }
@@ -181,12 +202,12 @@ impl Store {
         self.totals.keys == 0
     }
 
-    /// The value that a plain read of `key` shows: that of the maximum by (stamp, dot), the same on every replica; of
-    /// counters the sum.
-    pub fn winner(&self, key: &str) -> Option<&Value> {
+    /// What a plain read of `key` shows: the value of the maximum by (stamp, dot), the same on every replica; of counters the
+    /// sum.
+    pub fn winner(&self, key: &str) -> Option<(Dot, &Body)> {
         let key = self.keys.find(key)?;
         let winner = self.chain(key).find(|slot| self.is_visible(*slot))?;
-        Some(self.shown(key, winner))
+        Some((self.authors.dot(self.cells[winner].dot()), self.shown(key, winner)))
     }
 
     /// What the winner of `key` is to its siblings.
@@ -203,14 +224,14 @@ impl Store {
             .siblings(key)
             .filter(|entry| entry.kind == Kind::Counter && entry.dot.author == *author);
         let dots = own.map(|entry| {
-            sum.add(entry.value);
+            sum.add_body(entry.body);
             entry.dot
         });
         (dots.collect(), sum.get())
     }
 
     /// The sum of all live counters under a key; `None` without any.
-    pub fn sum(&self, key: &str) -> Option<Value> {
+    pub fn sum(&self, key: &str) -> Option<Body> {
         self.sum_of(self.keys.find(key)?, self.step.is_flipped())
     }
 
@@ -232,8 +253,8 @@ impl Store {
             .map(|slot| self.authors.dot(self.cells[slot].dot()))
     }
 
-    /// The keys in a range with what a plain read of them shows, in key order.
-    pub fn scan(&self, scan: &Scan<'_>) -> impl Iterator<Item = (&Key, &Value, usize)> {
+    /// The keys in a range with what a plain read of them shows and how many different values they have, in key order.
+    pub fn scan(&self, scan: &Scan<'_>) -> impl Iterator<Item = (&Key, (Dot, &Body), usize)> {
         self.keys.scan(scan).filter_map(|key| {
             let mut slots = self.chain(key).filter(|slot| self.is_visible(*slot));
             let winner = slots.next()?;
@@ -242,7 +263,8 @@ impl Store {
             } else {
                 self.different(key, self.step.is_flipped())
             };
-            Some((&self.keys.get(key).text, self.shown(key, winner), siblings))
+            let dot = self.authors.dot(self.cells[winner].dot());
+            Some((&self.keys.get(key).text, (dot, self.shown(key, winner)), siblings))
         })
     }
 
@@ -270,7 +292,7 @@ impl Store {
     }
 
     /// The live entries under the keys of a range, in key order; those of one key the winner first.
-    pub fn entries(&self, scan: &Scan<'_>) -> impl Iterator<Item = Entry<'_>> {
+    pub fn entries<'a>(&'a self, scan: &Scan<'_>) -> impl Iterator<Item = Entry<'a>> + use<'a> {
         self.keys.scan(scan).flat_map(|key| self.visible(key))
     }
 
@@ -326,6 +348,89 @@ impl Store {
         siblings.nth(self.siblings_max).is_some()
     }
 
+    /// The value of an entry is on the disk, and may leave memory from now on.
+    pub fn keep(&mut self, dot: &Dot) {
+        let Some(slot) = self.slot(dot).filter(|slot| !self.cells[*slot].kept) else {
+            return;
+        };
+        self.resident.remove(slot, &self.cells[slot]);
+        self.cells[slot].kept = true;
+        self.resident.add(slot, &self.cells[slot]);
+    }
+
+    /// Whether an entry is live, and its value not in memory.
+    pub fn is_away(&self, dot: &Dot) -> bool {
+        self.slot(dot)
+            .is_some_and(|slot| self.is_visible(slot) && self.cells[slot].body.here().is_none())
+    }
+
+    /// The value of an entry was read from the disk. Nothing happens if it is not what was wanted, or not wanted any more.
+    pub fn supply(&mut self, dot: &Dot, value: Value) {
+        self.put_back(dot, value, true);
+    }
+
+    /// The value of an entry that the disk has lost has come from elsewhere. Gives the entry, which has to be written again.
+    pub fn heal(&mut self, dot: &Dot, value: Value) -> Option<StoredEntry> {
+        let slot = self.put_back(dot, value, false)?;
+        let Entry {
+            dot,
+            key,
+            body,
+            kind,
+            hlc,
+            removes,
+            ..
+        } = self.entry(slot);
+        Some(StoredEntry {
+            dot,
+            key: key.clone(),
+            body: body.clone(),
+            kind,
+            hlc,
+            removes,
+        })
+    }
+
+    fn put_back(&mut self, dot: &Dot, value: Value, kept: bool) -> Option<Slot> {
+        let slot = self.slot(dot)?;
+        let cell = &mut self.cells[slot];
+        if cell.body.here().is_some() || cell.body != Body::Here(Value::clone(&value)) {
+            return None;
+        }
+        cell.body = value.into();
+        cell.kept = kept;
+        self.resident.add(slot, &self.cells[slot]);
+        Some(slot)
+    }
+
+    /// The values of these entries are read.
+    pub fn touch<'a>(&mut self, dots: impl IntoIterator<Item = &'a Dot>) {
+        for dot in dots {
+            if let Some(slot) = self.slot(dot) {
+                self.resident.touch(slot);
+            }
+        }
+    }
+
+    /// Has values leave memory until the limits hold, those first that were used longest ago; up to about `left` entries' worth of work.
+    /// Returns whether they hold, as far as they can.
+    pub fn make_room(&mut self, left: &mut usize) -> bool {
+        while let Some(slot) = self.resident.surplus() {
+            let cell = &mut self.cells[slot];
+            *left = left.saturating_sub(1 + cell.body.len() / HASHED_AS_EVENT);
+            cell.send_away();
+            if *left == 0 {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// How many bytes the values take that are in memory.
+    pub fn resident_bytes(&self) -> u64 {
+        self.resident.bytes()
+    }
+
     fn is_visible(&self, slot: Slot) -> bool {
         self.cells[slot].visible(self.step.is_flipped())
     }
@@ -352,10 +457,11 @@ impl Store {
         Entry {
             dot: self.authors.dot(cell.dot()),
             key: &self.keys.get(cell.key).text,
-            value: &cell.value,
+            body: &cell.body,
             kind: cell.kind,
             hlc: cell.hlc,
             removes: removes.map(|dot| self.authors.dot(dot)).collect(),
+            kept: cell.kept,
         }
     }
 
@@ -370,7 +476,7 @@ impl Store {
     }
 
     /// What a plain read shows of a key, given its winner.
-    fn shown(&self, key: KeyNumber, winner: Slot) -> &Value {
+    fn shown(&self, key: KeyNumber, winner: Slot) -> &Body {
         let cell = &self.cells[winner];
         // A counter alone is its sum already, and is not among them.
         let sum = if cell.kind == Kind::Value {
@@ -380,61 +486,68 @@ impl Store {
         } else {
             self.sums.get(&key)
         };
-        sum.unwrap_or(&cell.value)
+        sum.unwrap_or(&cell.body)
     }
 
     /// How a key reads before or after the step under way, and the sum that is shown if it is one of several counters.
-    fn reading(&self, key: KeyNumber, after_step: bool) -> (Reading, Option<Value>) {
+    fn reading(&self, key: KeyNumber, after_step: bool) -> (Reading, Option<Body>) {
         let (mut next, mut winner) = (self.keys.get(key).head, None);
         while next != NO_SLOT {
             let cell = &self.cells[next];
             next = cell.next;
             if cell.visible(after_step) {
-                let Some((value, kind)) = &winner else {
-                    winner = Some((&cell.value, cell.kind));
+                let Some(winner): Option<&Cell> = winner else {
+                    winner = Some(cell);
                     continue;
                 };
                 let siblings = self.different(key, after_step);
-                let sum = match kind {
+                let sum = match winner.kind {
                     Kind::Value => None,
-                    Kind::Counter => self.sum_of(key, after_step).filter(|sum| !Arc::ptr_eq(sum, value)),
+                    Kind::Counter => self.sum_of(key, after_step).filter(|sum| !is_same(sum, &winner.body)),
                 };
-                let value = Some(Arc::clone(sum.as_ref().unwrap_or(value)));
-                return (Reading { value, siblings }, sum);
+                let shown = self.shown_as(winner, sum.as_ref());
+                return (Reading { shown, siblings }, sum);
             }
         }
         let siblings = usize::from(winner.is_some());
-        let value = winner.map(|(value, _)| Arc::clone(value));
-        (Reading { value, siblings }, None)
+        let shown = winner.and_then(|winner| self.shown_as(winner, None));
+        (Reading { shown, siblings }, None)
+    }
+
+    fn shown_as(&self, winner: &Cell, sum: Option<&Body>) -> Option<Shown> {
+        let body = sum.unwrap_or(&winner.body).clone();
+        let dot = self.authors.dot(winner.dot());
+        Some(Shown { dot, body })
     }
 
     /// The sum of a key's counters before or after the step under way; of one counter, its own bytes.
-    fn sum_of(&self, key: KeyNumber, after_step: bool) -> Option<Value> {
+    fn sum_of(&self, key: KeyNumber, after_step: bool) -> Option<Body> {
         let cells = self.chain(key).map(|slot| &self.cells[slot]);
         let mut counters = cells.filter(|cell| cell.visible(after_step) && cell.kind == Kind::Counter);
-        let first = &counters.next()?.value;
+        let first = &counters.next()?.body;
         let Some(second) = counters.next() else {
-            return Some(Arc::clone(first));
+            return Some(first.clone());
         };
         let mut sum = Sum::default();
-        for value in [first, &second.value]
-            .into_iter()
-            .chain(counters.map(|cell| &cell.value))
-        {
-            sum.add(value);
+        for body in [first, &second.body].into_iter().chain(counters.map(|cell| &cell.body)) {
+            sum.add_body(body);
         }
-        Some(counter::encode(sum.get()))
+        Some(counter::encode(sum.get()).into())
     }
 
     /// How many different values a key has before or after the step under way, its counters being one.
     fn different(&self, key: KeyNumber, after_step: bool) -> usize {
-        let cells = self.chain(key).map(|slot| &self.cells[slot]);
-        let values = cells.filter(|cell| cell.visible(after_step) && cell.kind == Kind::Value);
+        let values = || {
+            let cells = self.chain(key).map(|slot| &self.cells[slot]);
+            cells.filter(|cell| cell.visible(after_step) && cell.kind == Kind::Value)
+        };
         let sum = self.sum_of(key, after_step);
-        let mut values: Vec<&Value> = values.map(|cell| &cell.value).chain(&sum).collect();
-        values.sort_unstable();
-        values.dedup();
-        values.len()
+        let bodies = || values().map(|cell| &cell.body).chain(&sum);
+        let here: Option<Vec<&Value>> = bodies().map(Body::here).collect();
+        if let Some(here) = here {
+            return count_different(here);
+        }
+        count_different(bodies().map(|body| body.print().hash.0).collect())
     }
 
     /// Whether the step under way changes what is under a key.
@@ -443,12 +556,12 @@ impl Store {
     }
 
     /// Puts an entry under its key into the indexes.
-    fn insert(&mut self, key: KeyNumber, entry: &StoredEntry, state: State) -> Slot {
+    fn insert(&mut self, key: KeyNumber, entry: &StoredEntry, state: State, kept: bool) -> Slot {
         let dot = self.authors.compact(&entry.dot);
         let removed = entry.removes.iter().map(|dot| self.authors.compact(dot));
         let removes = self.removals.keep(dot, removed);
         self.link(Cell {
-            value: Arc::clone(&entry.value),
+            body: entry.body.clone(),
             removes,
             hlc: entry.hlc,
             n: dot.n,
@@ -457,6 +570,7 @@ impl Store {
             next: NO_SLOT,
             state,
             kind: entry.kind,
+            kept,
         })
     }
 
@@ -480,6 +594,7 @@ impl Store {
         let key = cell.key;
         cell.next = before.map_or(self.keys.get(key).head, |before| self.cells[before].next);
         let slot = self.cells.insert(cell);
+        self.resident.add(slot, &self.cells[slot]);
         match before {
             Some(before) => self.cells[before].next = slot,
             None => self.keys.get_mut(key).head = slot,
@@ -495,6 +610,7 @@ impl Store {
     /// Takes an entry out of the indexes.
     fn unlink(&mut self, slot: Slot) -> Cell {
         let cell = self.cells.remove(slot);
+        self.resident.remove(slot, &cell);
         self.logs[cell.author as usize].remove(cell.n);
         let head = self.keys.get(cell.key).head;
         if head == slot {
@@ -516,8 +632,30 @@ impl Store {
 /// How a key reads: the winner, and how many siblings with different values there are.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Reading {
-    /// The winner's value; `None` when the key has no live entry.
-    value: Option<Value>,
+    /// The winner; `None` when the key has no live entry.
+    shown: Option<Shown>,
     /// Siblings with different values; more than one is a conflict.
     siblings: usize,
+}
+
+impl Reading {
+    /// Whether somebody who reads sees the same.
+    fn is_as(&self, other: &Self) -> bool {
+        let is_same = match (&self.shown, &other.shown) {
+            (Some(one), Some(other)) => one.body == other.body,
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        is_same && self.siblings == other.siblings
+    }
+}
+
+/// Whether the two are not only equal, but one value in memory.
+fn is_same(one: &Body, other: &Body) -> bool {
+    matches!((one, other), (Body::Here(one), Body::Here(other)) if Arc::ptr_eq(one, other))
+}
+
+fn count_different<T: Ord>(mut all: Vec<T>) -> usize {
+    all.sort_unstable();
+    all.dedup();
+    all.len()
 }

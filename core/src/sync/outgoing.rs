@@ -12,7 +12,7 @@ use super::{
     raised::Raised,
 };
 use crate::{
-    causality::{Dots, Frontier, Key, Value, VersionVector},
+    causality::{Absent, Body, Dots, Frontier, Key, Value, VersionVector},
     id::{AuthorId, Dot},
     mutation::{Mutated, Mutation},
     wire::{
@@ -23,6 +23,10 @@ use crate::{
 
 /// How many large values may be named before the receiver has said which it wants. Each is pinned until then.
 const NAMED_MAX: usize = 16;
+
+/// How many values are read at a time, and about how many bytes of them: so that few pages are read twice, and little is held.
+const READ_MAX: usize = 256;
+const READ_BYTES_MAX: usize = 1024 * 1024;
 
 /// So many authors are compared in the time in which an event is described.
 const AUTHORS_AS_EVENT: usize = 8;
@@ -101,6 +105,10 @@ pub struct Outgoing {
     names: u64,
     /// Those asked for, and from where on.
     wanted: VecDeque<(u64, Value, usize)>,
+    /// Values to be read before the answer goes on, whether that is under way, and what was read.
+    lacking: Vec<Absent>,
+    is_reading: bool,
+    read: BTreeMap<Dot, Body>,
     descent: Descent,
 }
 
@@ -137,6 +145,9 @@ impl Outgoing {
             named: BTreeMap::new(),
             names: 0,
             wanted: VecDeque::new(),
+            lacking: Vec::new(),
+            is_reading: false,
+            read: BTreeMap::new(),
             descent: Descent::None,
         }
     }
@@ -161,6 +172,17 @@ impl Outgoing {
             offset => self.wanted.push_back((which, value, offset)),
         }
         Ok(())
+    }
+
+    /// The values to be read before the answer can go on. To be followed by [`Self::supply`].
+    pub fn lacks(&mut self) -> Vec<Absent> {
+        core::mem::take(&mut self.lacking)
+    }
+
+    /// What was read. What is missing and still lives is asked for again.
+    pub fn supply(&mut self, values: Vec<(Dot, Value)>) {
+        self.is_reading = false;
+        self.read = values.into_iter().map(|(dot, value)| (dot, value.into())).collect();
     }
 
     /// The receiver chooses among the nodes told last.
@@ -219,8 +241,8 @@ impl Outgoing {
         while frames.len() < frames_max && *left > 0 {
             if let Some((which, value, offset)) = self.wanted.pop_front() {
                 self.body(which, value, offset, frames);
-            } else if self.named.len() >= NAMED_MAX {
-                // The rest waits until the receiver has said what it wants.
+            } else if self.is_reading || self.named.len() >= NAMED_MAX {
+                // The rest waits until it is read, or the receiver has said what it wants.
                 self.flush(frames);
                 return false;
             } else if let Some(author) = self.next_author(source.vector()) {
@@ -276,12 +298,22 @@ impl Outgoing {
             let have = self.have.contains(&dot);
             event.clear();
             if dot.n == next_live {
-                if let Some(live) = live.next()
+                let is_lacking = |live: &LiveEvent<'_>| !have && is_lacking(live, &self.read);
+                if live.peek().is_some_and(is_lacking) {
+                    self.lacking = lacking(live, &self.have, &self.read);
+                    self.is_reading = true;
+                    break;
+                }
+                if let Some(mut live) = live.next()
                     && !have
                 {
+                    let read = self.read.remove(&dot);
+                    live.body = read.as_ref().unwrap_or(live.body);
                     let known = !self.manner.spell && live.removes.first().is_some_and(|dot| self.asked.covers(dot));
-                    if self.writer.live(&live, known, &mut event) {
-                        self.named.insert(self.names, Value::clone(live.value));
+                    if self.writer.live(&live, known, &mut event)
+                        && let Some(value) = live.body.here()
+                    {
+                        self.named.insert(self.names, Value::clone(value));
                         self.names += 1;
                     }
                 }
@@ -485,4 +517,22 @@ impl Outgoing {
         self.sequence += 1;
         sequence
     }
+}
+
+/// Whether a value has to be read before its event can be described.
+fn is_lacking(event: &LiveEvent<'_>, read: &BTreeMap<Dot, Body>) -> bool {
+    event.body.here().is_none() && !read.contains_key(&event.dot)
+}
+
+/// What has to be read of the next events.
+fn lacking<'a>(events: impl Iterator<Item = LiveEvent<'a>>, have: &Leaves, read: &BTreeMap<Dot, Body>) -> Vec<Absent> {
+    let mut bytes = 0;
+    let lacking = events.filter(|event| !have.contains(&event.dot) && is_lacking(event, read));
+    let absent = lacking.filter_map(|event| Absent::of(event.dot, &Key::from(event.key), event.body));
+    let fits = |absent: &Absent| {
+        let fits = bytes < READ_BYTES_MAX;
+        bytes += absent.print.length as usize;
+        fits
+    };
+    absent.take_while(fits).take(READ_MAX).collect()
 }

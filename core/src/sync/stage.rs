@@ -4,9 +4,9 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 use super::{SessionError, descent::masked, raised::Raised};
 use crate::{
-    causality::{Value, VersionVector},
+    causality::{Body, Print, Value, VersionVector},
     id::{AuthorId, ContentHash, Dot},
-    wire::{AuthorTable, Bits, Body, Described, Frame, Leaf, LeafWriter, Tag, bit_of, paged},
+    wire::{AuthorTable, Bits, Described, Frame, Leaf, LeafWriter, Tag, bit_of, paged},
 };
 
 /// The most bytes of keys and values that one session stages. A tab's whole memory is 4 GiB; what is staged is held beside
@@ -192,11 +192,11 @@ impl Stage {
         if let Described::Live { key, body, .. } = &event {
             bytes += key.len();
             match body {
-                Body::Inline(value) => {
+                Body::Here(value) => {
                     bytes += value.len();
                     mark(&mut self.live, dot);
                 }
-                Body::Large { hash, length } => want = Some(self.name(*hash, *length, tag)),
+                Body::Away(print) => want = Some(self.name(**print, tag)),
             }
         }
         self.sizes.add(&event);
@@ -208,7 +208,8 @@ impl Stage {
     }
 
     /// Awaits the large value of the event that is being pushed, or the rest of it.
-    fn name(&mut self, hash: ContentHash, length: usize, tag: Tag) -> Vec<u8> {
+    fn name(&mut self, Print { hash, length }: Print, tag: Tag) -> Vec<u8> {
+        let length = length as usize;
         let which = self.names;
         self.names += 1;
         let mut bytes = self
@@ -250,7 +251,7 @@ impl Stage {
         self.awaited.remove(&which);
         let event = self.events.get_mut(frame).and_then(|frame| frame.get_mut(at));
         if let Some(Described::Live { dot, body, .. }) = event {
-            *body = Body::Inline(whole);
+            *body = Body::Here(whole);
             let dot = *dot;
             mark(&mut self.live, dot);
         }

@@ -33,7 +33,7 @@ use super::{
     checked_dot,
 };
 use crate::{
-    causality::{Dots, Key, Kind, Value, counter},
+    causality::{Body, Dots, Key, Kind, Value, counter},
     id::{AuthorId, ContentHash, Dot},
     time::Hlc,
 };
@@ -45,8 +45,8 @@ pub struct LiveEvent<'a> {
     pub dot: Dot,
     /// Its key.
     pub key: &'a str,
-    /// Its value.
-    pub value: &'a Value,
+    /// Its value, or what it must be.
+    pub body: &'a Body,
     /// What it is to its siblings.
     pub kind: Kind,
     /// When it was written.
@@ -64,7 +64,7 @@ pub enum Described {
         dot: Dot,
         /// Its key.
         key: Key,
-        /// Its value, or where to expect it.
+        /// Its value, or what it must be: that which follows in frames of its own.
         body: Body,
         /// What it is to its siblings.
         kind: Kind,
@@ -84,20 +84,6 @@ pub enum Described {
     Forgotten {
         /// Its name.
         dot: Dot,
-    },
-}
-
-/// The value of a described event.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Body {
-    /// Here it is.
-    Inline(Value),
-    /// It follows in frames of its own.
-    Large {
-        /// What it must hash to.
-        hash: ContentHash,
-        /// Its length in bytes.
-        length: usize,
     },
 }
 
@@ -229,7 +215,8 @@ impl EventWriter {
     /// Appends a live event; its key is left out if the receiver holds the first dot that the event removes. Returns whether its value
     /// has to follow in frames of its own.
     pub fn live(&mut self, event: &LiveEvent<'_>, key_known: bool, out: &mut Vec<u8>) -> bool {
-        let large = event.value.len() > self.inline_max;
+        let inline = event.body.here().filter(|value| value.len() <= self.inline_max);
+        let large = inline.is_none();
         let known = key_known && !event.removes.is_empty();
         let gap = self.place(event.dot, out);
         if large {
@@ -251,11 +238,10 @@ impl EventWriter {
         if !known {
             self.key(event.key, out);
         }
-        out.varint(event.value.len() as u64);
-        if large {
-            out.put(&ContentHash::of(event.value).0);
-        } else {
-            out.put(event.value);
+        out.varint(event.body.len() as u64);
+        match inline {
+            Some(value) => out.put(value),
+            None => out.put(&event.body.print().hash.0),
         }
         large
     }
@@ -331,6 +317,7 @@ pub struct EventReader {
     authors: AuthorTable,
     previous: Previous,
     inline_max: usize,
+    by_hash_min: usize,
 }
 
 impl EventReader {
@@ -340,12 +327,17 @@ impl EventReader {
             authors,
             previous: Previous::new(hlc),
             inline_max: INLINE_VALUE_BYTES_MAX,
+            by_hash_min: INLINE_VALUE_BYTES_MAX + 1,
         }
     }
 
-    /// With another bound for values that stand in their events.
+    /// With another bound for values that stand in their events. Any may be given by its hash.
     pub fn with_inline_max(self, inline_max: usize) -> Self {
-        Self { inline_max, ..self }
+        Self {
+            inline_max,
+            by_hash_min: 0,
+            ..self
+        }
     }
 
     /// The table, which other frames of the session share.
@@ -420,19 +412,16 @@ impl EventReader {
         };
         let body = if by_hash {
             let length = from.length("value", VALUE_BYTES_MAX)?;
-            if length <= self.inline_max {
+            if length < self.by_hash_min {
                 return Err(WireError::OutOfRange("length of a value by hash"));
             }
-            Body::Large {
-                hash: ContentHash(from.array()?),
-                length,
-            }
+            Body::away(ContentHash(from.array()?), length as u32)
         } else {
             let length = from.length("inline value", self.inline_max)?;
-            Body::Inline(Value::from(from.take(length)?))
+            Body::Here(Value::from(from.take(length)?))
         };
         let kind = match &body {
-            Body::Inline(value) if counter && counter::decode(value).is_none() => {
+            Body::Here(value) if counter && counter::decode(value).is_none() => {
                 return Err(WireError::CounterNotInteger(dot));
             }
             _ if counter => Kind::Counter,

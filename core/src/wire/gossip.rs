@@ -9,14 +9,14 @@
 use alloc::vec::Vec;
 
 use super::{
-    AuthorTable, Body, Described, EPOCH, EventReader, EventWriter, FRONTIER_MAX, INLINE_VALUE_BYTES_MAX, LiveEvent,
+    AuthorTable, Described, EPOCH, EventReader, EventWriter, FRONTIER_MAX, INLINE_VALUE_BYTES_MAX, LiveEvent,
     TXN_EVENTS_MAX, VERSION, WireError,
     bytes::{Reader, Writer},
     checked_dot,
     events::{read_dot, write_dot},
 };
 use crate::{
-    causality::{Dots, Event, Key, Kind, Op, Txn, Value},
+    causality::{Body, Dots, Event, Key, Kind, Op, Txn},
     id::{AuthorId, Dot},
     time::Hlc,
 };
@@ -40,7 +40,9 @@ impl Gossip {
         writer.begin(Dot::new(txn.author, txn.first), txn.hlc, &txn.deps, bytes_max);
         for event in &txn.events {
             match &event.op {
-                Op::Put { key, value, kind } => writer.put(key, value, *kind, &event.removes),
+                Op::Put { key, value, kind } => {
+                    writer.put(key, &Body::Here(value.clone()), *kind, &event.removes);
+                }
                 Op::Delete => writer.delete(&event.removes),
             }
         }
@@ -109,13 +111,13 @@ impl TxnWriter {
     }
 
     /// The next event puts a value under a key.
-    pub fn put(&mut self, key: &Key, value: &Value, kind: Kind, removes: &Dots) {
-        self.too_long |= value.len() > INLINE_VALUE_BYTES_MAX || self.out.len() + value.len() > self.bytes_max;
+    pub fn put(&mut self, key: &Key, body: &Body, kind: Kind, removes: &Dots) {
+        self.too_long |= body.len() > INLINE_VALUE_BYTES_MAX || self.out.len() + body.len() > self.bytes_max;
         if !self.too_long {
             let event = LiveEvent {
                 dot: self.next,
                 key,
-                value,
+                body,
                 kind,
                 hlc: self.hlc,
                 removes: removes.clone(),
@@ -166,8 +168,7 @@ fn decode_txn(first: Dot, mut from: Reader<'_>) -> Result<Txn, WireError> {
             }
             events.push(match described {
                 Described::Live {
-                    body: Body::Large { .. },
-                    ..
+                    body: Body::Away(_), ..
                 }
                 | Described::Forgotten { .. } => {
                     return Err(WireError::OutOfRange("mark in a transaction"));
@@ -177,7 +178,7 @@ fn decode_txn(first: Dot, mut from: Reader<'_>) -> Result<Txn, WireError> {
                 }
                 Described::Live {
                     key,
-                    body: Body::Inline(value),
+                    body: Body::Here(value),
                     kind,
                     removes,
                     ..

@@ -18,7 +18,7 @@ mod trie;
 pub use authors::AuthorTable;
 pub use end::End;
 pub use error::WireError;
-pub use events::{Body, Described, EventReader, EventWriter, LiveEvent};
+pub use events::{Described, EventReader, EventWriter, LiveEvent};
 pub use frame::{Frame, Tag, choices, paged, write_choice};
 pub use gossip::{Gossip, TxnWriter};
 pub use hello::{Base, EPOCH, Hello, Wishes};

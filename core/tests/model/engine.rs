@@ -19,7 +19,9 @@ use std::{
 use gossipstore_core::{
     id::{AuthorId, Digest, Dot, Peer, StoreId},
     mutation::{Mutated, Mutation},
-    replica::{Command, CommandId, Config, Event, Input, Key, Output, Replica, Scan, Value, VersionVector, Write},
+    replica::{
+        Body, Command, CommandId, Config, Event, Input, Key, Output, Replica, Scan, Value, VersionVector, Write,
+    },
     sim::{Moment, Oracle},
     store::Batch,
     sync::SessionError,
@@ -101,7 +103,7 @@ enum Way {
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Reading {
     digest: Digest,
-    items: Vec<(Key, Value, usize)>,
+    items: Vec<(Key, Body, usize)>,
 }
 
 /// What became of a step.
@@ -341,7 +343,7 @@ impl Engine {
             Output::Reply { result: Err(error), .. } => {
                 turn.fault = Some(Fault::new(Rule::Sound, format!("a command is refused: {error}")));
             }
-            Output::Emit(_) | Output::Reply { .. } => {}
+            Output::Load { .. } | Output::Emit(_) | Output::Reply { .. } => {}
         }
     }
 
@@ -357,7 +359,7 @@ impl Snapshot {
     fn new(replica: &Replica, digest: Digest, way: Way) -> Self {
         let scan = Scan::default();
         let items = replica.scan(&scan);
-        let items = items.map(|item| (item.key.clone(), Arc::clone(item.value), item.siblings));
+        let items = items.map(|item| (item.key.clone(), item.body.clone(), item.siblings));
         Self {
             way,
             author: replica.author(),

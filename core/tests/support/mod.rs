@@ -2,12 +2,15 @@
 //! delivers it.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of it")]
 
+pub mod kept;
+
 use std::{collections::VecDeque, time::Duration};
 
 use gossipstore_core::{
     id::{Peer, StoreId},
     replica::{
-        Change, Command, CommandError, CommandId, Config, Context, Event, Input, Key, Output, Replica, Value, Write,
+        Absent, Body, Change, Command, CommandError, CommandId, Config, Context, Event, Input, Key, Output, Replica,
+        Value, Write,
     },
     time::Timestamp,
 };
@@ -26,6 +29,8 @@ pub struct Driver {
     /// Whether batches are acknowledged at once.
     pub durable: bool,
     pub batches: Vec<gossipstore_core::store::Batch>,
+    /// Values that are to be read for whom.
+    pub loads: Vec<(Peer, Vec<Absent>)>,
 }
 
 pub fn config(seed: u8) -> Config {
@@ -56,6 +61,7 @@ impl Driver {
             replies: Vec::new(),
             durable: true,
             batches: Vec::new(),
+            loads: Vec::new(),
         }
     }
 
@@ -84,6 +90,7 @@ impl Driver {
                         self.replica.handle(Input::Persisted { id }, self.now);
                     }
                 }
+                Output::Load { peer, absent } => self.loads.push((peer, absent)),
                 Output::Emit(event) => self.events.push(event),
                 Output::Reply { result, .. } => self.replies.push(result),
             }
@@ -135,7 +142,7 @@ impl Driver {
     }
 
     pub fn get(&self, key: &str) -> Option<String> {
-        self.replica.get(key).map(text)
+        self.replica.get(key).and_then(Body::here).map(text)
     }
 
     /// The values under a key, in order.
@@ -145,7 +152,8 @@ impl Driver {
             .siblings(key)
             .values
             .iter()
-            .map(|sibling| text(&sibling.value))
+            .filter_map(|sibling| sibling.body.here())
+            .map(text)
             .collect();
         values.sort();
         values

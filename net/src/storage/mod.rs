@@ -57,7 +57,7 @@ pub trait Storage: fmt::Debug + MaybeSend + 'static {
 }
 
 /// Reads single records of a storage.
-pub trait StorageReader: fmt::Debug + MaybeSend + 'static {
+pub trait StorageReader: fmt::Debug + MaybeSend + MaybeSync + 'static {
     /// The last record at or before a key.
     fn last(&self, upto: &[u8]) -> Pending<Result<Option<Record>, StorageError>>;
 }
@@ -70,6 +70,15 @@ pub use std::marker::Send as MaybeSend;
 pub trait MaybeSend {}
 #[cfg(target_arch = "wasm32")]
 impl<T> MaybeSend for T {}
+
+/// `Sync` where there are threads.
+#[cfg(not(target_arch = "wasm32"))]
+pub use std::marker::Sync as MaybeSync;
+/// `Sync` where there are threads.
+#[cfg(target_arch = "wasm32")]
+pub trait MaybeSync {}
+#[cfg(target_arch = "wasm32")]
+impl<T> MaybeSync for T {}
 
 /// Why a storage did not do what it was asked for. Nothing was changed by that.
 #[derive(Clone, PartialEq, Eq, Debug)]

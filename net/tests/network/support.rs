@@ -184,8 +184,10 @@ impl Member {
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<String> {
-        self.handle
-            .read(|replica| replica.get(key).map(|value| String::from_utf8(value.to_vec()).unwrap()))
+        self.handle.read(|replica| {
+            let value = replica.get(key)?.here()?;
+            Some(String::from_utf8(value.to_vec()).unwrap())
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -198,7 +200,7 @@ impl Member {
         let mut values = siblings
             .values
             .iter()
-            .map(|sibling| String::from_utf8(sibling.value.to_vec()).unwrap())
+            .map(|sibling| String::from_utf8(sibling.body.here().unwrap().to_vec()).unwrap())
             .collect::<Vec<_>>();
         values.sort();
         (values, siblings.context)
