@@ -1,7 +1,7 @@
 //! What of a replica survives a crash: the real format on a storage that carries out transactions in order, each whole or not at
 //! all, and forgets what it had not flushed.
 
-use alloc::{collections::BTreeMap, format, vec::Vec};
+use alloc::{collections::BTreeMap, format, string::ToString, vec::Vec};
 use core::mem;
 
 use super::{oracle::Flaw, profile::store};
@@ -100,6 +100,33 @@ impl Disk {
     /// How many transactions are on the disk.
     pub(super) fn len(&self) -> usize {
         self.flushed.len()
+    }
+
+    /// Another process takes the disk over. What was under way may get there before it; whatever comes later from the process that had the
+    /// disk must be refused. Says whether something did.
+    pub(super) fn seize(&mut self, store: &Store, arrives: bool) -> Result<bool, Flaw> {
+        let mut had_it = self.clone();
+        self.crash(arrives);
+        if arrives {
+            had_it.crash(false);
+        }
+        let mut reading = Reading::new(super::profile::store(), disk::Sizes::default());
+        let unreadable = |error| Flaw::from(format!("a disk cannot be read: {error}"));
+        for (key, record) in &self.records {
+            reading.take(key, record).map_err(unreadable)?;
+        }
+        if !reading.seizure().carry_out(&mut self.records) {
+            return Err("a disk that nobody writes to cannot be taken over".to_string().into());
+        }
+        self.flushed.push(reading.seizure());
+        // What is refused ends the process.
+        let under_way = had_it.under_way.take();
+        let next = under_way.or_else(|| had_it.book.next(store, Leisure::Idle));
+        let is_writing = next.is_some();
+        if next.is_some_and(|(_, transaction)| transaction.carry_out(&mut self.records)) {
+            return Err("a disk was written to that another process has".to_string().into());
+        }
+        Ok(is_writing)
     }
 
     /// What the disk held after its first `transactions`.

@@ -20,7 +20,7 @@ impl World<'_> {
         let other = self.random.below(self.nodes.len());
         let drawn = self.random.below(1_000);
         if drawn < self.profile.mishaps_per_mille {
-            return match self.random.below(11) {
+            return match self.random.below(12) {
                 0 | 1 => self.cut(node, other),
                 2 => self.cut_unnoticed(node, other),
                 3 => self.close(node, other),
@@ -29,6 +29,7 @@ impl World<'_> {
                 7 => self.restore_backup(node),
                 8 => self.clone_profile(node, other),
                 9 => self.hand_over(node),
+                10 => self.take_over(node),
                 _ => self.set_clock(node),
             };
         }
@@ -282,6 +283,18 @@ impl World<'_> {
         {
             return Err(format!("replica {at} cannot go on from {last:?}").into());
         }
+        self.call_again(at)
+    }
+
+    /// Another process takes the disk from one that is alive, and was taken for dead.
+    fn take_over(&mut self, at: usize) -> Result<(), Flaw> {
+        say!(self, Some(at), "has its disk taken over");
+        let arrives = self.random.percent(50);
+        let node = &mut self.nodes[at];
+        let refused = node.disk.seize(node.replica.store(), arrives);
+        self.tally.take_overs += 1;
+        self.tally.writes_refused += u64::from(refused.map_err(|flaw| flaw.of(at))?);
+        self.reopen(at)?;
         self.call_again(at)
     }
 

@@ -96,6 +96,10 @@ counts! {
     crashes_clean,
     /// Stores handed over to another process.
     hand_overs,
+    /// Disks taken over from a process that goes on writing.
+    take_overs,
+    /// What that wrote, and was refused.
+    writes_refused,
     /// Old images put back.
     restores,
     /// Profiles copied.
