@@ -20,6 +20,8 @@ pub enum Mutation {
     AuthorCloned,
     /// When the body of a value is evicted, its dot goes with it.
     DotEvicted,
+    /// The body of a value may be evicted before it is on the disk.
+    BodyEvictedEarly,
     /// The ring holds records of deletes only, and what is not in it counts as having removed nothing.
     RingOfDeletes,
     /// An author without live entries is dropped from the vector.
@@ -32,7 +34,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ContextAtHello,
         Self::VisibleBeforeEnd,
         Self::VectorOverGaps,
@@ -40,6 +42,7 @@ impl Mutation {
         Self::AuthorResumed,
         Self::AuthorCloned,
         Self::DotEvicted,
+        Self::BodyEvictedEarly,
         Self::RingOfDeletes,
         Self::AuthorForgotten,
         Self::CallForgotten,

@@ -570,7 +570,7 @@ impl Store {
             next: NO_SLOT,
             state,
             kind: entry.kind,
-            kept,
+            kept: kept || self.mutated.is(Mutation::BodyEvictedEarly),
         })
     }
 
