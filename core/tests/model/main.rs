@@ -41,9 +41,9 @@ const WALKS: &[Walk] = &[
         200_000,
     ),
     (
-        "sessions",
-        Scope::new(3, ONE_KEY).links(1).showing(&[SIBLINGS, LEAVES]),
-        1_000_000,
+        "sessions and two keys",
+        Scope::new(2, TWO_KEYS).links(1).showing(&[SIBLINGS, LEAVES]),
+        150_000,
     ),
     (
         "sessions and transactions",
@@ -72,6 +72,11 @@ const WALKS: &[Walk] = &[
 
 /// What is walked through when there is time.
 const LONG_WALKS: &[Walk] = &[
+    (
+        "sessions",
+        Scope::new(3, ONE_KEY).links(1).showing(&[SIBLINGS, LEAVES]),
+        1_000_000,
+    ),
     (
         "gossip and a crash",
         Scope::new(4, TWO_KEYS).crashes(1).showing(&[SIBLINGS, LOSS, RETURN]),
