@@ -69,6 +69,28 @@ pub(crate) fn writes(keys: &Array, values: &Array, contexts: Option<&Array>) -> 
         .collect()
 }
 
+/// Keys, and values in one piece of memory by their lengths, to writes; a length below 0 stands for a deletion.
+pub(crate) fn packed_writes(keys: &Array, bytes: &[u8], lengths: &[i32]) -> Result<Vec<Write>, Failure> {
+    let keys = self::keys(keys)?;
+    if keys.len() != lengths.len() {
+        return Err(Failure::internal("the columns of a transaction differ in length"));
+    }
+    let mut rest = bytes;
+    let writes = keys.into_iter().zip(lengths).map(|(key, length)| {
+        let context = None;
+        let Ok(length) = usize::try_from(*length) else {
+            return Ok(Write::Delete { key, context });
+        };
+        let (value, behind) = rest
+            .split_at_checked(length)
+            .ok_or_else(|| Failure::internal("values are longer than their bytes"))?;
+        rest = behind;
+        let value = value.into();
+        Ok(Write::Put { key, value, context })
+    });
+    writes.collect()
+}
+
 /// A number that JavaScript can tell from its neighbours.
 fn integer(number: f64) -> Result<i64, Failure> {
     const SAFE_MAX: f64 = 9_007_199_254_740_991.0;

@@ -236,6 +236,20 @@ impl Engine {
         self.command(Command::Transact(writes), caller, n)
     }
 
+    /// As [`Engine::transact`], with all values in one piece of memory: the length of each, below 0 for a deletion.
+    #[wasm_bindgen(js_name = transactPacked)]
+    pub fn transact_packed(
+        &self,
+        keys: &Array,
+        bytes: &[u8],
+        lengths: &[i32],
+        caller: Option<f64>,
+        n: Option<f64>,
+    ) -> Result<Promise, Failure> {
+        let writes = convert::packed_writes(keys, bytes, lengths)?;
+        self.command(Command::Transact(writes), caller, n)
+    }
+
     /// Deletes every key. As [`Engine::transact`] in everything else.
     pub fn clear(&self, caller: Option<f64>, n: Option<f64>) -> Result<Promise, Failure> {
         self.command(Command::Clear, caller, n)

@@ -34,21 +34,26 @@ const RECORDS: &str = "records";
 const READ_FIRST: usize = 8;
 const READ_MAX: usize = 512;
 
-/// What web-sys has only behind a flag for unstable interfaces; all browsers have it since 2024, and older ones pass over the options.
+/// What web-sys has only behind a flag for unstable interfaces (all browsers have it since 2024, and older ones pass over the options), and
+/// what it takes text for that would be decoded anew with each write.
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(extends = IdbDatabase)]
     type Database;
 
     #[wasm_bindgen(method, catch, js_name = transaction)]
-    fn transact(this: &Database, stores: &JsValue, mode: &str, options: &JsValue) -> Result<IdbTransaction, JsValue>;
+    fn transact(this: &Database, stores: &JsValue, mode: &JsValue, options: &JsValue) -> Result<Begun, JsValue>;
 
     #[wasm_bindgen(extends = IdbTransaction)]
-    type Committing;
+    #[derive(Clone, Debug)]
+    type Begun;
+
+    #[wasm_bindgen(method, catch, js_name = objectStore)]
+    fn object_store(this: &Begun, name: &JsValue) -> Result<IdbObjectStore, JsValue>;
 
     /// Ends a transaction without waiting for the last answer.
     #[wasm_bindgen(method, catch)]
-    fn commit(this: &Committing) -> Result<(), JsValue>;
+    fn commit(this: &Begun) -> Result<(), JsValue>;
 }
 
 /// One store's database. While it is open the browser does not keep others from opening it: who writes is agreed on elsewhere.
@@ -68,6 +73,8 @@ struct Records {
     database: IdbDatabase,
     /// What each transaction is begun with.
     stores: JsValue,
+    reading: JsValue,
+    writing: JsValue,
     strictly: JsValue,
     /// Why the browser has closed it, if it has.
     gone: Rc<RefCell<Gone>>,
@@ -131,6 +138,8 @@ impl IndexedDb {
             records: Records {
                 database,
                 stores: RECORDS.into(),
+                reading: "readonly".into(),
+                writing: "readwrite".into(),
                 strictly: strictly.into(),
                 gone,
             },
@@ -153,7 +162,7 @@ impl IndexedDb {
 
 impl Records {
     /// Begins a transaction.
-    fn begin(&self, mode: &str) -> Result<(IdbTransaction, IdbObjectStore), StorageError> {
+    fn begin(&self, mode: &JsValue) -> Result<(Begun, IdbObjectStore), StorageError> {
         if let Some(reason) = &self.gone.borrow().reason {
             return Err(StorageError::Gone { reason: reason.clone() });
         }
@@ -161,12 +170,12 @@ impl Records {
         let transaction = database
             .transact(&self.stores, mode, &self.strictly)
             .map_err(|error| failed(&error))?;
-        let records = transaction.object_store(RECORDS).map_err(|error| failed(&error))?;
+        let records = transaction.object_store(&self.stores).map_err(|error| failed(&error))?;
         Ok((transaction, records))
     }
 
     fn ask(&self, after: Option<&[u8]>, count: usize) -> Result<[IdbRequest; 2], StorageError> {
-        let (_, records) = self.begin("readonly")?;
+        let (_, records) = self.begin(&self.reading)?;
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         let range = match after {
             Some(key) => IdbKeyRange::lower_bound_with_open(&bytes_to_js(key), true).map(JsValue::from),
@@ -182,15 +191,15 @@ impl Records {
     }
 
     fn ask_last(&self, upto: &[u8]) -> Result<IdbRequest, StorageError> {
-        let (_, records) = self.begin("readonly")?;
+        let (_, records) = self.begin(&self.reading)?;
         let range = IdbKeyRange::upper_bound(&bytes_to_js(upto)).map_err(|error| failed(&error))?;
         records
             .open_cursor_with_range_and_direction(&range, IdbCursorDirection::Prev)
             .map_err(|error| failed(&error))
     }
 
-    fn put_all(&self, transaction: &Transaction) -> Result<IdbTransaction, StorageError> {
-        let (begun, records) = self.begin("readwrite")?;
+    fn put_all(&self, transaction: &Transaction) -> Result<Begun, StorageError> {
+        let (begun, records) = self.begin(&self.writing)?;
         let ask = || {
             let Transaction { changes, guard } = transaction;
             let guard = guard.as_ref();
@@ -323,7 +332,7 @@ struct Endings {
     complete: Closure<dyn FnMut()>,
     abort: Closure<dyn FnMut()>,
     commits: bool,
-    under_way: Option<IdbTransaction>,
+    under_way: Option<Begun>,
 }
 
 impl Endings {
@@ -348,7 +357,7 @@ impl Endings {
     }
 
     /// What becomes of a transaction of which all is asked. It is listened to from now on, whenever the future is polled.
-    fn of(&mut self, begun: IdbTransaction) -> impl Future<Output = Result<(), StorageError>> + use<> {
+    fn of(&mut self, begun: Begun) -> impl Future<Output = Result<(), StorageError>> + use<> {
         let (tell, told) = oneshot::channel();
         *self.tell.borrow_mut() = Some(tell);
         self.under_way = Some(begun.clone());
@@ -356,7 +365,7 @@ impl Endings {
         begun.set_onabort(Some(self.abort.as_ref().unchecked_ref()));
         if self.commits {
             // Older browsers end a transaction by themselves.
-            let _ = begun.unchecked_ref::<Committing>().commit();
+            let _ = begun.commit();
         }
         async move {
             match told.await {

@@ -1,13 +1,42 @@
 /** Many writes in one call: cut into transactions, checked as a whole, stoppable, with progress. */
 import type { GossipStore } from '@gossipstore/core';
 import { describe, expect, it } from 'vitest';
-import { transactions, type Write } from '../ts/batch.js';
+import { Cutter } from '../ts/batch.js';
 import { collect, failure, open } from './store.js';
 
 const LIMITS = { keyBytes: 1_024, transactionWrites: 65_536 };
 
+interface Write {
+  readonly key: string;
+  readonly value: Uint8Array | null;
+}
+
 function writes(count: number, valueBytes: number): Write[] {
-  return Array.from({ length: count }, (_, n) => ({ key: String(n), value: new Uint8Array(valueBytes) }));
+  return Array.from({ length: count }, (_, n) => ({ key: String(n), value: new Uint8Array(valueBytes).fill(n) }));
+}
+
+function cutUp(items: readonly Write[], limits: typeof LIMITS): Write[][] {
+  const cutter = new Cutter(limits);
+  for (const item of items) {
+    cutter.add(item, ({ key, value }, _, values) => {
+      if (value) values.append(value, value.length);
+      else values.delete();
+      return key;
+    });
+  }
+  return cutter.finish().map(({ keys, values }) => {
+    if (!('bytes' in values)) throw new Error('values are packed');
+    let end = 0;
+    expect(values.lengths.length).toBe(keys.length);
+    const writes = keys.map((key, at) => {
+      const length = values.lengths[at] as number;
+      const start = end;
+      end += Math.max(0, length);
+      return { key, value: length < 0 ? null : values.bytes.slice(start, end) };
+    });
+    expect(values.bytes.length).toBe(end);
+    return writes;
+  });
 }
 
 describe('cutting', () => {
@@ -17,18 +46,17 @@ describe('cutting', () => {
     ['writes that fit one transaction', writes(100, 100), [100]],
     ['writes of 1 KiB', writes(100, 1_024), [38, 38, 24]],
     ['writes longer than a transaction, each alone', writes(3, 100_000), [1, 1, 1]],
+    ['deletions among values', [...writes(3, 20), { key: 'gone', value: null }, ...writes(1, 20)], [5]],
     ['a long one between short ones', [...writes(2, 10), ...writes(1, 100_000), ...writes(2, 10)], [2, 1, 2]],
   ])('%s', (_, items, expected) => {
-    const cut = [...transactions(items, LIMITS)];
-    expect(cut.map(({ keys }) => keys.length)).toEqual(expected);
-    expect(cut.flatMap(({ keys }) => keys)).toEqual(items.map(({ key }) => key));
-    const values = cut.flatMap(({ values }) => values);
-    expect(values.every((value, at) => value === items[at]?.value)).toBe(true);
+    const cut = cutUp(items, LIMITS);
+    expect(cut.map((writes) => writes.length)).toEqual(expected);
+    expect(cut.flat()).toEqual(items);
   });
 
   it('keeps to the number of writes that a transaction may hold', () => {
-    const cut = [...transactions(writes(10, 0), { ...LIMITS, transactionWrites: 4 })];
-    expect(cut.map(({ keys }) => keys.length)).toEqual([4, 4, 2]);
+    const cut = cutUp(writes(10, 0), { ...LIMITS, transactionWrites: 4 });
+    expect(cut.map((writes) => writes.length)).toEqual([4, 4, 2]);
   });
 });
 

@@ -1,5 +1,6 @@
 /** Many writes in one call: checked as a whole, cut into transactions, handed over in turns. */
 import type { Limits, Writes } from './host.js';
+import { Packer } from './packed-values.js';
 
 /**
  * Bytes of one transaction of a batch. Gossip carries a transaction of up to 48 KiB to every peer at once; a longer one is only
@@ -16,6 +17,9 @@ const WRITE_OVERHEAD_BYTES = 48;
 /** Transactions of a batch that wait to become durable at once: enough that storage can flush some of them together. */
 const TRANSACTIONS_IN_FLIGHT_MAX = 8;
 
+/** How many items are encoded between two looks at the clock, which takes as long as to encode one. */
+const ITEMS_PER_LOOK = 16;
+
 /** How long a batch may hold the tab's thread before it lets input and drawing have their turn: half a frame of the screen. */
 const TURN_MS = 8;
 
@@ -26,31 +30,27 @@ export interface BatchOptions {
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-export interface Write {
-  readonly key: string;
-  /** `null` deletes. */
-  readonly value: Uint8Array | null;
-}
+/** Checks an item, the `at`th; adds its value, or that there is none, to `values` and gives its key. */
+export type ToWrite<T> = (item: T, at: number, values: Packer) => string;
 
 /**
  * Writes all items, in order. Resolves when all are durable. If one cannot become a write, its error is thrown before anything
  * is written; if a transaction fails, the rest is not begun.
- * @param toWrite checks and encodes one item, the `at`th
  * @param transact hands one transaction over; resolves when it is durable
  */
 export async function writeBatch<T>(
   items: Iterable<T>,
-  toWrite: (item: T, at: number) => Write,
+  toWrite: ToWrite<T>,
   limits: Limits,
   transact: (writes: Writes) => Promise<undefined>,
   { signal, onProgress }: BatchOptions,
 ): Promise<void> {
   const turn = new Turn();
   signal?.throwIfAborted();
-  const writes: Write[] = [];
+  const cutter = new Cutter(limits);
   for (const item of items) {
-    writes.push(toWrite(item, writes.length));
-    if (turn.isOver()) {
+    cutter.add(item, toWrite);
+    if (cutter.count % ITEMS_PER_LOOK === 0 && turn.isOver()) {
       await turn.next();
       signal?.throwIfAborted();
     }
@@ -63,10 +63,10 @@ export async function writeBatch<T>(
     if (!oldest) return;
     await oldest.durable;
     done += oldest.count;
-    onProgress?.(done, writes.length);
+    onProgress?.(done, cutter.count);
   };
   try {
-    for (const transaction of transactions(writes, limits)) {
+    for (const transaction of cutter.finish()) {
       if (inFlight.length === TRANSACTIONS_IN_FLIGHT_MAX) await awaitOldest();
       if (turn.isOver()) await turn.next();
       signal?.throwIfAborted();
@@ -81,25 +81,45 @@ export async function writeBatch<T>(
   }
 }
 
-/** The writes in order, in as few transactions as fit gossip. A write that is longer by itself is alone in its own. */
-export function* transactions(writes: readonly Write[], limits: Limits): Generator<Writes> {
-  let keys: string[] = [];
-  let values: (Uint8Array | null)[] = [];
-  let bytes = 0;
-  for (const { key, value } of writes) {
-    // A key's UTF-16 length stands for its bytes: exact for ASCII, and the room left covers most others.
-    const size = key.length + (value?.length ?? 0) + WRITE_OVERHEAD_BYTES;
-    if (keys.length > 0 && (bytes + size > TRANSACTION_BYTES || keys.length === limits.transactionWrites)) {
-      yield { keys, values };
-      keys = [];
-      values = [];
-      bytes = 0;
-    }
-    keys.push(key);
-    values.push(value);
-    bytes += size;
+/** Cuts writes, in order, into as few transactions as fit gossip. A write that is longer by itself is alone in its own. */
+export class Cutter {
+  readonly #limits: Limits;
+  readonly #values = new Packer(TRANSACTION_BYTES);
+  #keys: string[] = [];
+  #bytes = 0;
+  #cut: Writes[] = [];
+  /** How many writes there are. */
+  count = 0;
+
+  constructor(limits: Limits) {
+    this.#limits = limits;
   }
-  if (keys.length > 0) yield { keys, values };
+
+  add<T>(item: T, toWrite: ToWrite<T>): void {
+    const key = toWrite(item, this.count, this.#values);
+    this.count += 1;
+    // A key's UTF-16 length stands for its bytes: exact for ASCII, and the room left covers most others.
+    const size = key.length + this.#values.last + WRITE_OVERHEAD_BYTES;
+    const isFull = this.#bytes + size > TRANSACTION_BYTES || this.#keys.length === this.#limits.transactionWrites;
+    if (this.#keys.length > 0 && isFull) this.#end(1);
+    this.#keys.push(key);
+    this.#bytes += size;
+  }
+
+  /** The transactions. */
+  finish(): Writes[] {
+    if (this.#keys.length > 0) this.#end(0);
+    const cut = this.#cut;
+    this.#cut = [];
+    return cut;
+  }
+
+  /** Ends a transaction before the last so many values. */
+  #end(stay: number): void {
+    this.#cut.push({ keys: this.#keys, values: this.#values.take(stay) });
+    this.#keys = [];
+    this.#bytes = 0;
+  }
 }
 
 /** The time for which a batch holds the thread. A batch that needs one turn only is handed over before its call returns. */

@@ -40,6 +40,13 @@ export class Engine {
     caller: number | undefined,
     n: number | undefined,
   ): Promise<undefined>;
+  transactPacked(
+    keys: readonly string[],
+    bytes: Uint8Array,
+    lengths: Int32Array,
+    caller: number | undefined,
+    n: number | undefined,
+  ): Promise<undefined>;
   clear(caller: number | undefined, n: number | undefined): Promise<undefined>;
   /** A promise, here and below, where values have to be read from the storage first. */
   get(key: string): Found | undefined | Promise<Found | undefined>;

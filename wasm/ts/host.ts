@@ -6,6 +6,7 @@
  */
 import type { ErrorCode } from './errors.js';
 import type { CacheOptions, CheckedIceServer } from './options.js';
+import type { PackedValues } from './packed-values.js';
 
 /** Where the data is, who is connected, and why not. */
 export interface Status {
@@ -72,7 +73,7 @@ export type Context = Uint8Array;
 export interface Writes {
   readonly keys: readonly string[];
   /** `null` deletes; a number is added to a counter. */
-  readonly values: readonly (Uint8Array | number | null)[];
+  readonly values: readonly (Uint8Array | number | null)[] | PackedValues;
   /** `undefined`, or no column: supersede what is there when the write is made. */
   readonly contexts?: readonly (Context | undefined)[];
 }

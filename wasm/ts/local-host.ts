@@ -82,9 +82,7 @@ export class LocalHost implements EngineHost {
     if (!engine) throw this.#gone;
     switch (request.call) {
       case 'transact':
-        return this.#write(
-          engine.transact(request.keys, request.values, request.contexts, request.carried?.caller, request.carried?.n),
-        );
+        return this.#write(transact(engine, request));
       case 'clear':
         return this.#write(engine.clear(request.carried?.caller, request.carried?.n));
       case 'get': {
@@ -262,6 +260,16 @@ export class LocalHost implements EngineHost {
     this.#tellLeft(isDefect ? 'the engine stopped because of a defect; reload the page' : failure.message);
     this.#emit({ event: 'error', failure });
   }
+}
+
+function transact(
+  engine: Engine,
+  { keys, values, contexts, carried }: Calls['transact']['request'],
+): Promise<undefined> {
+  if ('bytes' in values) {
+    return engine.transactPacked(keys, values.bytes, values.lengths, carried?.caller, carried?.n);
+  }
+  return engine.transact(keys, values, contexts, carried?.caller, carried?.n);
 }
 
 /** One value as the array of one, at once where it is there. */

@@ -1,7 +1,8 @@
 /** Values between what applications hold and the bytes that cross to the engine. */
 import { GossipStoreError } from './errors.js';
 import type { Found } from './host.js';
-import { decodeValue, encodeValue } from './value-codec.js';
+import type { ByteSink } from './packed-values.js';
+import { decodeValue, encodeValue, encodeValueTo } from './value-codec.js';
 
 /**
  * Stands for a value that cannot be read: written by a newer version, or by a peer that keeps no rules, or lost by the disk. Reads give it
@@ -29,6 +30,13 @@ export function toBytes(value: unknown): Uint8Array {
   if (!(value instanceof UnreadableValue)) return encodeValue(value);
   if (!value.bytes) throw value.error;
   return value.bytes;
+}
+
+/** As {@link toBytes}; hands the bytes over. */
+export function toSink(value: unknown, sink: ByteSink): void {
+  if (!(value instanceof UnreadableValue)) encodeValueTo(value, sink);
+  else if (value.bytes) sink.append(value.bytes, value.bytes.length);
+  else throw value.error;
 }
 
 /** The value of bytes that crossed; nothing is `undefined`. */

@@ -2,7 +2,7 @@
  * The store as a web developer sees it: typed values over the engine's bytes, iterators over its pages, events over its
  * messages. Everything that decides something about data or network is in the engine.
  */
-import { type BatchOptions, type Write, writeBatch } from './batch.js';
+import { type BatchOptions, type ToWrite, writeBatch } from './batch.js';
 import { type Change, ChangeStream, type LiveStream } from './changes.js';
 import {
   checkEntry,
@@ -33,7 +33,7 @@ import type {
 import { LocalHost } from './local-host.js';
 import { claim } from './open-stores.js';
 import { type CheckedOptions, checkOpen, type OpenOptions } from './options.js';
-import { fromBytes, toBytes } from './payload.js';
+import { fromBytes, toBytes, toSink } from './payload.js';
 import { type CheckedRange, checkRange, type Range, readRange } from './range.js';
 import { SharedHost } from './shared-host.js';
 import { Transaction } from './transaction.js';
@@ -189,16 +189,20 @@ export class GossipStore<V = unknown> extends EventTarget {
    */
   async setMany(entries: Iterable<readonly [key: string, value: V]>, options?: BatchOptions): Promise<void> {
     checkIterable('setMany', 'entries, each an array of a key and a value', entries);
-    await this.#writeMany('setMany', entries, options, (entry, at) => {
+    await this.#writeMany('setMany', entries, options, (entry, at, values) => {
       const [key, value] = checkEntry('setMany', entry, at);
-      return { key: checkKey(key, this.#limits), value: toBytes(value) };
+      toSink(value, values);
+      return checkKey(key, this.#limits);
     });
   }
 
   /** Removes many keys, as `setMany` writes them. */
   async deleteMany(keys: Iterable<string>, options?: BatchOptions): Promise<void> {
     checkIterable('deleteMany', 'keys', keys);
-    await this.#writeMany('deleteMany', keys, options, (key) => ({ key: checkKey(key, this.#limits), value: null }));
+    await this.#writeMany('deleteMany', keys, options, (key, _, values) => {
+      values.delete();
+      return checkKey(key, this.#limits);
+    });
   }
 
   /** The values of these keys, in their order and of one moment. */
@@ -354,7 +358,7 @@ export class GossipStore<V = unknown> extends EventTarget {
     of: string,
     items: Iterable<T>,
     options: BatchOptions | undefined,
-    toWrite: (item: T, at: number) => Write,
+    toWrite: ToWrite<T>,
   ): Promise<void> {
     const { signal, onProgress } = checkOptions(of, options, ['signal', 'onProgress']);
     checkSignal(of, signal);

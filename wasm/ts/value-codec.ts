@@ -28,6 +28,7 @@
  * There is no version byte: a new kind of value gets a new tag, and a reader that does not know a tag says so.
  */
 
+import type { ByteSink } from './packed-values.js';
 import { Decoder } from './value-decoder.js';
 import { Encoder } from './value-encoder.js';
 
@@ -41,10 +42,19 @@ const decoder = new Decoder();
  * @throws GossipStoreError `ValueNotStorable`, with the path to what cannot be stored, or `ValueTooLarge`.
  */
 export function encodeValue(value: unknown): Uint8Array {
+  return withEncoder((encoder) => encoder.encode(value));
+}
+
+/** As {@link encodeValue}; hands the bytes over. */
+export function encodeValueTo(value: unknown, sink: ByteSink): void {
+  withEncoder((encoder) => encoder.encodeTo(value, sink));
+}
+
+function withEncoder<T>(use: (encoder: Encoder) => T): T {
   const encoder = idle ?? new Encoder();
   idle = undefined;
   try {
-    return encoder.encode(value);
+    return use(encoder);
   } finally {
     idle = encoder;
   }

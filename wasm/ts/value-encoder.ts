@@ -1,6 +1,7 @@
 /** From a value to its bytes. The format is told in `value-codec.ts`. */
 
 import { GossipStoreError } from './errors.js';
+import type { ByteSink } from './packed-values.js';
 import { halfOf } from './value-float.js';
 import {
   ARRAY,
@@ -65,7 +66,17 @@ export class Encoder {
   /** For each of them, the key or index that is being written; see {@link pathOf}. */
   readonly #steps: (string | number)[] = [];
 
+  /** The bytes of a value, in an array of their own. */
   encode(value: unknown): Uint8Array {
+    return this.#encode(value, () => new Uint8Array(this.#bytes.subarray(0, this.#at)));
+  }
+
+  /** Hands the bytes of a value over. */
+  encodeTo(value: unknown, sink: ByteSink): void {
+    this.#encode(value, () => sink.append(this.#bytes, this.#at));
+  }
+
+  #encode<T>(value: unknown, take: () => T): T {
     this.#at = 0;
     try {
       if (value === undefined) {
@@ -73,7 +84,7 @@ export class Encoder {
       }
       this.#value(value);
       if (this.#at > VALUE_BYTES_MAX) throw tooLarge();
-      return new Uint8Array(this.#bytes.subarray(0, this.#at));
+      return take();
     } catch (error) {
       const thrown =
         error instanceof GossipStoreError

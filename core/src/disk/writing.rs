@@ -425,6 +425,9 @@ impl Disk {
     /// What has to be read before the pages can be written that are next, up to so many bytes.
     fn lacking(&self, store: &Store, mut left: usize) -> Vec<Absent> {
         let mut lacking = Vec::new();
+        if store.is_whole() {
+            return lacking;
+        }
         for (_, first) in &self.stale {
             for entry in self.page_of(first, store) {
                 left = left.saturating_sub(page::weight(&entry));
@@ -440,7 +443,7 @@ impl Disk {
     }
 
     fn is_readable(&self, first: &Key, store: &Store, read: &BTreeMap<Dot, Body>) -> bool {
-        self.page_of(first, store).all(|entry| !is_lacking(&entry, read))
+        store.is_whole() || self.page_of(first, store).all(|entry| !is_lacking(&entry, read))
     }
 
     /// The live entries that belong to a page.

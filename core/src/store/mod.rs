@@ -113,8 +113,9 @@ pub struct Store {
     ring: Ring,
     /// What the live entries' events removed.
     removals: Removals,
-    /// Which values are in memory.
+    /// Which values are in memory, and how many are not.
     resident: Resident,
+    away: usize,
     step: Step,
     mutated: Mutated,
 }
@@ -146,6 +147,7 @@ impl Store {
             ring: Ring::new(ring_records),
             removals: Removals::default(),
             resident: Resident::new(values),
+            away: 0,
             step: Step::default(),
             mutated,
         }
@@ -358,6 +360,11 @@ impl Store {
         self.resident.add(slot, &self.cells[slot]);
     }
 
+    /// Whether all values are in memory.
+    pub fn is_whole(&self) -> bool {
+        self.away == 0
+    }
+
     /// Whether an entry is live, and its value not in memory.
     pub fn is_away(&self, dot: &Dot) -> bool {
         self.slot(dot)
@@ -398,6 +405,7 @@ impl Store {
             return None;
         }
         cell.body = value.into();
+        self.away -= 1;
         cell.kept = kept;
         self.resident.add(slot, &self.cells[slot]);
         Some(slot)
@@ -419,6 +427,7 @@ impl Store {
             let cell = &mut self.cells[slot];
             *left = left.saturating_sub(1 + cell.body.len() / HASHED_AS_EVENT);
             cell.send_away();
+            self.away += 1;
             if *left == 0 {
                 return false;
             }
@@ -593,6 +602,7 @@ impl Store {
         let before = self.chain(cell.key).take_while(|slot| higher(*slot)).last();
         let key = cell.key;
         cell.next = before.map_or(self.keys.get(key).head, |before| self.cells[before].next);
+        self.away += usize::from(cell.body.here().is_none());
         let slot = self.cells.insert(cell);
         self.resident.add(slot, &self.cells[slot]);
         match before {
@@ -610,6 +620,7 @@ impl Store {
     /// Takes an entry out of the indexes.
     fn unlink(&mut self, slot: Slot) -> Cell {
         let cell = self.cells.remove(slot);
+        self.away -= usize::from(cell.body.here().is_none());
         self.resident.remove(slot, &cell);
         self.logs[cell.author as usize].remove(cell.n);
         let head = self.keys.get(cell.key).head;
