@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use gossipstore_core::{
     cache::Limits,
     disk::{INLINE_BYTES_MAX, Leisure, Reading, Sizes},
+    id::ContentHash,
     replica::{Absent, BatchId, Body, Config, Input, Item, Opening, Scan, Value},
 };
 use support::{
@@ -45,20 +46,27 @@ fn filled(sizes: Sizes) -> Kept {
     kept
 }
 
+/// What each value is, short enough to be printed.
+fn print(value: &[u8]) -> (usize, ContentHash) {
+    (value.len(), ContentHash::of(value))
+}
+
+type Prints = BTreeMap<String, Option<(usize, ContentHash)>>;
+
 /// What is shown, with what is not in memory read from the disk.
-fn read(kept: &Kept) -> BTreeMap<String, Option<Value>> {
+fn read(kept: &Kept) -> Prints {
     let all = Scan::default();
     let items = kept.driver.replica.scan(&all);
     let value = |item: Item<'_>| {
         let absent = Absent::of(item.dot, item.key, item.body);
         let value = absent.map_or_else(|| item.body.here().cloned(), |absent| kept.read(&absent));
-        (item.key.to_string(), value)
+        (item.key.to_string(), value.map(|value| print(&value)))
     };
     items.map(value).collect()
 }
 
-fn expected() -> BTreeMap<String, Option<Value>> {
-    let entry = |n: usize| (format!("key/{n:03}"), Some(Value::from(value(n, length(n)))));
+fn expected() -> Prints {
+    let entry = |n: usize| (format!("key/{n:03}"), Some(print(&value(n, length(n)))));
     (0..200).map(entry).collect()
 }
 
@@ -168,10 +176,31 @@ fn a_session_brings_what_is_on_the_disk() {
     let items = Scan::default();
     let items = other.replica.scan(&items);
     let read: BTreeMap<_, _> = items
-        .map(|item| (item.key.to_string(), item.body.here().cloned()))
+        .map(|item| (item.key.to_string(), item.body.here().map(|value| print(value))))
         .collect();
     assert_eq!(read, expected());
     assert!(kept.driver.replica.store().resident_bytes() <= ROOM);
+}
+
+#[test]
+fn a_session_goes_on_when_what_it_wanted_to_read_has_died() {
+    let (mut kept, mut other) = (filled(SMALL), Driver::new(2));
+    join(&mut kept.driver, &mut other);
+    while kept.driver.loads.is_empty() {
+        deliver(&mut kept.driver, &mut other);
+        deliver(&mut other, &mut kept.driver);
+    }
+    let wanted = kept.driver.loads[0].1[0].clone();
+    kept.transact([delete(&wanted.key)]);
+    kept.settle();
+    assert_eq!(kept.read(&wanted), None);
+    while !kept.driver.sent.is_empty() || !other.sent.is_empty() || !kept.driver.loads.is_empty() {
+        load(&mut kept);
+        deliver(&mut kept.driver, &mut other);
+        deliver(&mut other, &mut kept.driver);
+    }
+    assert_eq!(other.replica.len(), 199);
+    assert_eq!(other.replica.digest(), kept.driver.replica.digest());
 }
 
 #[test]
@@ -219,12 +248,12 @@ fn equal_siblings_are_one_wherever_their_values_are() {
 fn a_value_that_the_disk_has_lost_is_live_and_comes_back_from_a_peer() {
     let (mut kept, mut other) = (filled(SMALL), Driver::new(2));
     sync(&mut kept, &mut other);
-    // One large value, and a page of small ones.
+    // The large values, and a page of small ones that are not in memory.
     kept.records.retain(|key, _| key[0] != 4);
     let page = kept
         .records
         .keys()
-        .rfind(|key| key[0] == 3)
+        .find(|key| key[0] == 3 && key.len() > 1)
         .cloned()
         .expect("there are pages");
     let mut kept = opened(&kept.records, tight(), SMALL);
@@ -246,6 +275,8 @@ fn a_value_that_the_disk_has_lost_is_live_and_comes_back_from_a_peer() {
     kept.driver.changes();
     sync(&mut kept, &mut other);
     assert_eq!(kept.driver.changes().concat(), [], "nothing reads differently");
+    let healed = kept.driver.batches.iter().map(|batch| batch.healed.len());
+    assert_eq!(healed.sum::<usize>(), lost.len(), "and of the others none comes back");
     kept.settle();
     assert_eq!(read(&kept), expected());
     assert_eq!(read(&opened(&kept.records, tight(), SMALL)), expected());

@@ -339,8 +339,13 @@ impl Engine {
                 state.feed(Input::Loaded { peer, values });
             }
             (For::Pages, Ok(loaded)) => {
+                let lost = loaded.iter().filter(|(_, value)| value.is_none());
+                let values: Vec<_> = lost.map(|(absent, _)| (absent.dot, None)).collect();
                 if let Some(kept) = &mut state.kept {
                     kept.disk.supply(loaded);
+                }
+                if !values.is_empty() {
+                    state.feed(Input::Loaded { peer: None, values });
                 }
             }
             // When the storage has shown that it works.

@@ -133,7 +133,7 @@ pub enum Input {
         dots: Vec<Dot>,
     },
     /// What was read of values that are not in memory: answers [`Output::Load`], or shares what a reader has asked for by itself. `None`
-    /// says that the disk does not hold what it should: the value is fetched from a peer.
+    /// says that the disk does not hold what it should: the value is fetched from a peer. Without any, it could not be read.
     Loaded {
         /// Whom it was to be loaded for; `None` for a reader.
         peer: Option<Peer>,

@@ -107,8 +107,8 @@ impl Replica {
                         let Sizes { live, dead, removes } = merge.delta.sizes;
                         edit.reserve(live + resumed.sum::<usize>(), removes, dead);
                     }
-                    let clock = &mut self.clock;
-                    merge.put(&mut edit, (frame, event), left, |hlc| clock.observe(hlc, now));
+                    let (clock, lost) = (&mut self.clock, &mut self.lost);
+                    merge.put(&mut edit, (frame, event), left, lost, |hlc| clock.observe(hlc, now));
                 }
                 Phase::Remove => {
                     if merge.remove(&mut edit, left) {
@@ -189,7 +189,14 @@ impl Replica {
 }
 
 impl Merge {
-    fn put(&mut self, edit: &mut Edit<'_>, from: (usize, usize), left: &mut usize, mut observe: impl FnMut(Hlc)) {
+    fn put(
+        &mut self,
+        edit: &mut Edit<'_>,
+        from: (usize, usize),
+        left: &mut usize,
+        lost: &mut BTreeSet<Dot>,
+        mut observe: impl FnMut(Hlc),
+    ) {
         let (mut frame, mut at) = from;
         let resumed = self.delta.resumed.len();
         while *left > 0 {
@@ -228,7 +235,9 @@ impl Merge {
             }
             if edit.store().vector().covers(dot) {
                 self.known.insert(*dot);
-                edit.heal(dot, value.clone());
+                if lost.contains(dot) && edit.heal(dot, value.clone()) {
+                    lost.remove(dot);
+                }
                 continue;
             }
             observe(*hlc);

@@ -546,7 +546,7 @@ impl Replica {
 
     /// What was not in memory was read, or could not be.
     fn loaded(&mut self, peer: Option<Peer>, values: Vec<(Dot, Option<Value>)>, now: Timestamp) {
-        let (mut found, mut is_lost) = (Vec::new(), false);
+        let (mut found, mut is_lost, is_read) = (Vec::new(), false, !values.is_empty());
         for (dot, value) in values {
             match value {
                 Some(value) => {
@@ -563,9 +563,9 @@ impl Replica {
         }
         self.store.make_room(&mut { usize::MAX });
         if let Some(peer) = peer {
-            self.supply(peer, (!is_lost && !found.is_empty()).then_some(found));
+            self.supply(peer, (is_read && !is_lost).then_some(found));
         }
-        if !self.lost.is_empty() {
+        if is_lost {
             self.want_session(None, now);
         }
     }

@@ -85,6 +85,9 @@ impl Kept {
         if is_reading {
             let read = |absent: Absent| (absent.clone(), self.read(&absent));
             let read: Vec<_> = wanted.into_iter().map(read).collect();
+            let lost = read.iter().filter(|(_, value)| value.is_none());
+            let values = lost.map(|(absent, _)| (absent.dot, None)).collect();
+            self.driver.feed(Input::Loaded { peer: None, values });
             self.disk.supply(read);
         }
         let Some((_, transaction)) = next else {
