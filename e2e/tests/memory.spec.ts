@@ -130,7 +130,6 @@ test('values of twenty times the memory that they are given are all there', asyn
   expect(stored).toBeGreaterThan(18 * ROOM);
   const figures = { stored, filled, read, opened, again };
   const told = Object.entries(figures).map(([what, bytes]) => `${what} ${(bytes / MIB).toFixed(1)}`);
-  console.log(told.join(', '));
   info.annotations.push({ type: 'MiB', description: told.join(', ') });
   const bound = ROOM + count * INDEX_BYTES + WORK;
   for (const bytes of [filled, read, opened, again]) expect(bytes, told.join(', ')).toBeLessThan(bound);

@@ -30,7 +30,7 @@ export interface OpenOptions {
   /**
    * Limits on the values in memory: 64 MiB by default. Beyond them, those that were used longest ago are on the disk alone, from where they
    * are read when they are wanted. What has not reached the disk yet counts and stays; so do all values where `status.storage.kind` is
-   * `'memory'`. Keys and what is known of each value (about 100 bytes beyond the key) are always in memory, and so are values of up to 36
+   * `'memory'`. Keys and what is known of each value (about 200 bytes beyond the key) are always in memory, and so are values of up to 36
    * bytes.
    */
   cache?: CacheOptions | undefined;

@@ -191,8 +191,9 @@ export class GossipStore<V = unknown> extends EventTarget {
     checkIterable('setMany', 'entries, each an array of a key and a value', entries);
     await this.#writeMany('setMany', entries, options, (entry, at, values) => {
       const [key, value] = checkEntry('setMany', entry, at);
+      const checked = checkKey(key, this.#limits);
       toSink(value, values);
-      return checkKey(key, this.#limits);
+      return checked;
     });
   }
 
