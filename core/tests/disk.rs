@@ -98,7 +98,7 @@ fn glimpse(records: &Records, key: &str) -> Result<Option<Value>, DiskError> {
     let page = last(Glimpse::place(key)).map(|(place, record)| (&place[..], &record[..]));
     match read.glimpse().read(key, page)? {
         Glimpsed::Value(value) => Ok(value),
-        Glimpsed::Large(absent) => {
+        Glimpsed::Away(absent) => {
             let (place, record) = last(absent.place()).expect("there are records");
             absent.read((place, record))
         }

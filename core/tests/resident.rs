@@ -90,17 +90,76 @@ fn load(kept: &mut Kept) -> usize {
     count
 }
 
-/// Has a replica sync with another; gives how many values were read for it.
-fn sync(kept: &mut Kept, other: &mut Driver) -> usize {
+/// What a sync has taken.
+#[derive(Default)]
+struct Cost {
+    /// Values that were read.
+    loaded: usize,
+    /// Bytes of frames.
+    bytes: usize,
+}
+
+/// Has a replica sync with another that has no disk.
+fn sync(kept: &mut Kept, other: &mut Driver) -> Cost {
     join(&mut kept.driver, other);
-    let mut loaded = 0;
-    while !kept.driver.sent.is_empty() || !other.sent.is_empty() || !kept.driver.loads.is_empty() {
+    let mut cost = Cost::default();
+    while !is_quiet(&kept.driver) || !is_quiet(other) {
+        cost.bytes += sent_bytes(&kept.driver) + sent_bytes(other);
         deliver(&mut kept.driver, other);
         deliver(other, &mut kept.driver);
-        loaded += load(kept);
+        cost.loaded += load(kept);
+        load_nothing(other);
     }
     cut(&mut kept.driver, other);
-    loaded
+    cost
+}
+
+/// Has two sync that have no disk.
+fn sync_without_disks(one: &mut Driver, other: &mut Driver) {
+    join(one, other);
+    while !is_quiet(one) || !is_quiet(other) {
+        deliver(one, other);
+        deliver(other, one);
+        load_nothing(one);
+        load_nothing(other);
+    }
+    cut(one, other);
+}
+
+fn is_quiet(driver: &Driver) -> bool {
+    driver.sent.is_empty() && driver.loads.is_empty()
+}
+
+fn sent_bytes(driver: &Driver) -> usize {
+    driver.sent.iter().map(|(_, frame)| frame.len()).sum()
+}
+
+/// What is not in memory is lost.
+fn load_nothing(driver: &mut Driver) {
+    for (peer, absent) in std::mem::take(&mut driver.loads) {
+        let values = absent.iter().map(|absent| (absent.dot, None)).collect();
+        let peer = Some(peer);
+        driver.feed(Input::Loaded { peer, values });
+    }
+}
+
+/// How many values have come back to a replica.
+fn healed(driver: &Driver) -> usize {
+    driver.batches.iter().map(|batch| batch.healed.len()).sum()
+}
+
+/// The first page but one.
+fn page(kept: &Kept) -> Vec<u8> {
+    let mut pages = kept.records.keys().filter(|key| key[0] == 3 && key.len() > 1);
+    pages.next().cloned().expect("there are pages")
+}
+
+/// What is not in memory and cannot be read.
+fn unreadable(kept: &Kept) -> Vec<Absent> {
+    absent(kept)
+        .into_iter()
+        .filter(|absent| kept.read(absent).is_none())
+        .collect()
 }
 
 fn opened(records: &Records, config: Config, sizes: Sizes) -> Kept {
@@ -171,8 +230,8 @@ fn those_that_were_read_last_stay() {
 #[test]
 fn a_session_brings_what_is_on_the_disk() {
     let (mut kept, mut other) = (filled(SMALL), Driver::new(2));
-    let loaded = sync(&mut kept, &mut other);
-    assert!(loaded > 150, "{loaded}");
+    let cost = sync(&mut kept, &mut other);
+    assert!(cost.loaded > 150, "{}", cost.loaded);
     let items = Scan::default();
     let items = other.replica.scan(&items);
     let read: BTreeMap<_, _> = items
@@ -224,6 +283,34 @@ fn pages_are_written_anew_with_what_they_held() {
 }
 
 #[test]
+fn the_journal_is_bounded_however_long_what_is_not_in_memory_is_written_over() {
+    let sizes = Sizes {
+        page_entries: 256,
+        page_bytes: 8_000,
+        tidied_bytes: 8_000,
+        tidied_bytes_max: 1_000_000,
+        ..SMALL
+    };
+    let mut kept = Kept::with(tight(), sizes);
+    for n in 0..2_000 {
+        kept.transact([put(format!("key/{n:04}"), value(n, 150))]);
+        kept.flush(false);
+    }
+    kept.settle();
+    let mut longest = 0;
+    for n in 0..1_000 {
+        // Four at a time, none near another.
+        kept.transact((0..4).map(|k| put(format!("key/{:04}", (n * 4 + k) * 787 % 2_000), value(n, 150))));
+        kept.flush(false);
+        let journal = kept.records.iter().filter(|(key, _)| key[0] == 1);
+        longest = longest.max(journal.map(|(_, record)| record.len()).sum::<usize>());
+    }
+    assert!(longest < 4 * sizes.journal_bytes_max, "{longest}");
+    let resident = kept.driver.replica.store().resident_bytes();
+    assert!(resident < 4 * sizes.journal_bytes_max as u64, "{resident}");
+}
+
+#[test]
 fn equal_siblings_are_one_wherever_their_values_are() {
     let mut kept = filled(SMALL);
     for (n, same) in [(3, true), (57, false)] {
@@ -250,39 +337,89 @@ fn a_value_that_the_disk_has_lost_is_live_and_comes_back_from_a_peer() {
     sync(&mut kept, &mut other);
     // The large values, and a page of small ones that are not in memory.
     kept.records.retain(|key, _| key[0] != 4);
-    let page = kept
-        .records
-        .keys()
-        .find(|key| key[0] == 3 && key.len() > 1)
-        .cloned()
-        .expect("there are pages");
     let mut kept = opened(&kept.records, tight(), SMALL);
+    let page = page(&kept);
     kept.records.remove(&page);
-    let lost: Vec<Absent> = absent(&kept)
-        .into_iter()
-        .filter(|absent| kept.read(absent).is_none())
-        .collect();
+    let lost = unreadable(&kept);
     assert!(lost.len() >= 4, "{lost:?}");
     assert_eq!(kept.driver.replica.len(), 200, "it is no deletion");
 
-    // What cannot be told is not: a peer that lacks it hears nothing of it.
+    // A peer that lacks all of it gets the rest, and the entries.
     let mut third = Driver::new(3);
     sync(&mut kept, &mut third);
-    assert_eq!(third.replica.len(), 0);
+    assert_eq!(third.replica.digest(), other.replica.digest());
+    let missing = |driver: &Driver| {
+        let all = Scan::default();
+        let items = driver.replica.scan(&all);
+        items.filter(|item| item.body.here().is_none()).count()
+    };
+    assert_eq!(missing(&third), lost.len());
 
-    let values = lost.iter().map(|absent| (absent.dot, None)).collect();
-    kept.driver.feed(Input::Loaded { peer: None, values });
+    // Each is brought once, and with them nothing that was seen.
     kept.driver.changes();
+    third.changes();
     sync(&mut kept, &mut other);
-    assert_eq!(kept.driver.changes().concat(), [], "nothing reads differently");
-    let healed = kept.driver.batches.iter().map(|batch| batch.healed.len());
-    assert_eq!(healed.sum::<usize>(), lost.len(), "and of the others none comes back");
+    assert_eq!(healed(&kept.driver), lost.len());
+    sync(&mut kept, &mut third);
+    assert_eq!((healed(&third), missing(&third)), (lost.len(), 0));
+    for changes in [kept.driver.changes(), third.changes()] {
+        assert_eq!(changes.concat(), [], "nothing reads differently");
+    }
     kept.settle();
     assert_eq!(read(&kept), expected());
     assert_eq!(read(&opened(&kept.records, tight(), SMALL)), expected());
-    assert_eq!(kept.driver.replica.digest(), other.replica.digest());
+    for replica in [&kept.driver.replica, &third.replica] {
+        assert_eq!(replica.digest(), other.replica.digest());
+    }
+    let cost = sync(&mut kept, &mut other);
+    assert_eq!(cost.loaded, 0, "what has come back is not asked for again");
+    assert!(cost.bytes < 200, "{}", cost.bytes);
+}
+
+#[test]
+fn a_value_that_nobody_has_any_more_stops_nobody() {
+    let mut kept = filled(SMALL);
+    kept.records.retain(|key, _| key[0] != 4);
+    let mut kept = opened(&kept.records, tight(), SMALL);
+    let (mut third, mut fourth) = (Driver::new(3), Driver::new(4));
     sync(&mut kept, &mut third);
-    assert_eq!(third.replica.digest(), other.replica.digest());
+    // From a peer that never had it, too; a large value of its own is not affected.
+    third.transact([put("own", value(3, 40_000))]).expect("a valid write");
+    sync_without_disks(&mut third, &mut fourth);
+    sync(&mut kept, &mut fourth);
+    for driver in [&kept.driver, &third, &fourth] {
+        assert_eq!(driver.replica.len(), 201);
+        assert_eq!(driver.replica.digest(), third.replica.digest());
+        let lost = [7, 57, 107, 157].map(|n| driver.replica.get(&format!("key/{n:03}")).expect("it is live").len());
+        assert_eq!(lost, [7, 57, 107, 157].map(length));
+    }
+    // It can be written over and deleted.
+    kept.transact([put("key/007", vec![1; 50]), delete("key/057")]);
+    sync(&mut kept, &mut fourth);
+    assert_eq!(fourth.replica.len(), 200);
+    assert_eq!(fourth.replica.get("key/007").map(Body::len), Some(50));
+}
+
+#[test]
+fn a_value_that_has_come_back_stays_when_the_disk_is_opened_again_at_once() {
+    let (mut kept, mut other) = (filled(SMALL), Driver::new(2));
+    sync(&mut kept, &mut other);
+    let page = page(&kept);
+    kept.records.remove(&page);
+    let lost = unreadable(&kept);
+    let values = lost.iter().map(|absent| (absent.dot, None)).collect();
+    kept.driver.feed(Input::Loaded { peer: None, values });
+    // It is written anew, and says what its values must be.
+    let neighbour = format!("{}x", lost[0].key);
+    kept.transact([put(&neighbour, vec![1; 50])]);
+    kept.settle();
+    assert_eq!(unreadable(&kept), lost);
+    sync(&mut kept, &mut other);
+    assert_eq!(healed(&kept.driver), lost.len());
+    kept.flush(false);
+    let mut again = read(&opened(&kept.records, tight(), SMALL));
+    assert!(again.remove(&neighbour).is_some());
+    assert_eq!(again, expected());
 }
 
 #[test]

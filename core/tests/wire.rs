@@ -267,6 +267,17 @@ fn frames() -> BTreeMap<&'static str, Vec<u8>> {
             Frame::Have {
                 tag,
                 more: true,
+                lost: false,
+                leaves: &leaf_bytes(),
+            }
+            .encode(),
+        ),
+        (
+            "lost",
+            Frame::Have {
+                tag,
+                more: false,
+                lost: true,
                 leaves: &leaf_bytes(),
             }
             .encode(),

@@ -34,10 +34,10 @@ impl Early {
         let page = page.as_ref().map(|(place, record)| (&place[..], &record[..]));
         match self.glimpse.read(key, page).map_err(|error| unreadable(&error))? {
             Glimpsed::Value(value) => Ok(value),
-            Glimpsed::Large(absent) => {
+            Glimpsed::Away(absent) => {
                 let found = self.last(&absent.place()).await?;
                 let value = found.and_then(|(place, record)| absent.read((&place, &record)).ok()?);
-                value.map(Some).ok_or_else(|| unreadable(&"a large value is missing"))
+                value.map(Some).ok_or_else(|| unreadable(&"a value is missing"))
             }
         }
     }

@@ -25,10 +25,15 @@ use crate::{
 /// How long nobody must have written before the journal is worked off: not between two keys that a person types.
 const TIDY_AFTER: Duration = Duration::from_secs(2);
 
-/// When a transaction that failed is tried again, and how long it takes at most after it has failed often: a person who has made room
+/// When what failed is tried again, and how long it takes at most after it has failed often: a person who has made room
 /// should not have to wait for long.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
+
+/// How long after it has failed so often already the storage is asked again.
+pub(crate) fn again_after(failures: u32) -> Duration {
+    AGAIN_AFTER.saturating_mul(1 << failures.min(8)).min(AGAIN_AFTER_MAX)
+}
 
 /// How often a storage is tried to be taken over. Each time that fails, the other has written: it is not as dead as was thought.
 const SEIZURES_MAX: usize = 64;
@@ -206,11 +211,10 @@ impl Keeper {
         let last = what.last;
         if let Err(error) = &result {
             let is_lasting = matches!(error, StorageError::Gone { .. } | StorageError::Superseded);
-            let wait = AGAIN_AFTER.saturating_mul(1 << failures.min(8)).min(AGAIN_AFTER_MAX);
             self.failed = Some(Failed {
                 what,
                 failures: failures + 1,
-                again_at: (!is_lasting).then(|| now() + wait),
+                again_at: (!is_lasting).then(|| now() + again_after(failures)),
             });
         }
         Poll::Ready(Written { last, result })

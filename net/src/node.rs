@@ -245,7 +245,6 @@ impl Node {
             }
         }
         self.keep(now);
-        self.loads.begin(self.engine.take_loads());
         self.carry();
         let work_left = self.engine.has_work_left();
         if work_left {
@@ -265,11 +264,12 @@ impl Node {
         self.timer.set(times.into_iter().flatten().min(), now);
     }
 
-    /// Gives the storage its next transaction, if it has none and there is something to keep or to tidy up.
+    /// Gives the storage its next transaction, if it has none and there is something to keep or to tidy up, and has it read what is wanted.
     fn keep(&mut self, now: Timestamp) {
         if let Some(keeper) = &mut self.keeper {
             keeper.begin(now, |leisure| self.engine.next_transaction(leisure));
         }
+        self.loads.begin(self.engine.take_loads());
     }
 
     /// When the storage is to be tidied up.
@@ -286,7 +286,7 @@ impl Node {
                 let is_gone = matches!(error, StorageError::Gone { .. });
                 self.engine.not_kept(&error);
                 if is_gone {
-                    self.keeper = None;
+                    (self.keeper, self.loads) = (None, Loads::default());
                 }
             }
         }

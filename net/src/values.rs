@@ -6,44 +6,86 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures::{StreamExt as _, stream::FuturesUnordered};
+use futures::{
+    StreamExt as _, TryStreamExt as _,
+    stream::{self, FuturesUnordered},
+};
+use futures_timer::Delay;
 use gossipstore_core::{
     disk,
     id::{Dot, Peer},
     replica::{Absent, Body, Key, Value},
 };
 
-use crate::storage::{Pending, StorageError, StorageReader};
+use crate::{
+    keeper::again_after,
+    storage::{Pending, StorageError, StorageReader},
+};
 
 /// A value that was asked for; `None` if the storage does not hold it.
 pub(crate) type Loaded = (Absent, Option<Value>);
 
-/// Reads values. Those that stand in one page are found by reading it once.
+/// How many records are read at the same time.
+const LANES: usize = 8;
+
+/// How many values one lane is for at least, unless they have so many bytes: about a page's worth. Several lanes would read one page.
+const LANE_VALUES_MIN: usize = 32;
+const LANE_BYTES: usize = 32 * 1024;
+
+/// Reads values.
 pub(crate) async fn load(
     reader: Option<Arc<dyn StorageReader>>,
-    mut absent: Vec<Absent>,
+    absent: Vec<Absent>,
 ) -> Result<Vec<Loaded>, StorageError> {
     let Some(reader) = reader else {
-        return Ok(absent.into_iter().map(|absent| (absent, None)).collect());
+        return Ok(nothing(absent));
     };
+    let read = lanes(absent)
+        .into_iter()
+        .map(|lane| load_in_order(Arc::clone(&reader), lane));
+    let loaded: Vec<_> = stream::iter(read).buffered(LANES).try_collect().await?;
+    Ok(loaded.concat())
+}
+
+fn nothing(absent: Vec<Absent>) -> Vec<Loaded> {
+    absent.into_iter().map(|absent| (absent, None)).collect()
+}
+
+/// What is read one after the other, so that neighbours are.
+fn lanes(mut absent: Vec<Absent>) -> Vec<Vec<Absent>> {
     absent.sort_by_cached_key(Absent::place);
+    let count = absent.len().div_ceil(LANES).max(LANE_VALUES_MIN);
+    let (mut lanes, mut lane, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for absent in absent {
+        bytes += absent.print.length as usize;
+        lane.push(absent);
+        if lane.len() >= count || bytes >= LANE_BYTES {
+            lanes.push(std::mem::take(&mut lane));
+            bytes = 0;
+        }
+    }
+    lanes.push(lane);
+    lanes
+}
+
+/// Values that stand in one page are found by reading it once.
+async fn load_in_order(reader: Arc<dyn StorageReader>, absent: Vec<Absent>) -> Result<Vec<Loaded>, StorageError> {
     let (mut loaded, mut page) = (Vec::with_capacity(absent.len()), BTreeMap::new());
     for absent in absent {
-        let mut value = page.remove(&absent.dot).and_then(|value| absent.checked(value));
-        if value.is_none()
+        if !page.contains_key(&absent.dot)
             && let Some((place, record)) = reader.last(&absent.place()).await?
         {
             // What is damaged is not there.
-            value = absent.read((&place, &record)).unwrap_or_default();
             page = disk::values(&place, &record).unwrap_or_default().into_iter().collect();
         }
+        let value = page.remove(&absent.dot).and_then(|value| absent.checked(value));
         loaded.push((absent, value));
     }
     Ok(loaded)
 }
 
 /// What came of a load, and for whom.
-pub(crate) type Done = (For, Result<Vec<Loaded>, StorageError>);
+pub(crate) type Done = (For, Vec<Loaded>);
 
 /// For whom values are read, where nobody waits in a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,6 +104,26 @@ pub(crate) struct Load {
     pub(crate) reader: Option<Arc<dyn StorageReader>>,
 }
 
+impl Load {
+    /// Pages that cannot be read at present are tried again: until then the journal grows. For a peer, such a value counts as lost: it can
+    /// ask another, and again.
+    async fn run(self) -> Done {
+        let mut failures = 0;
+        loop {
+            let error = match load(self.reader.clone(), self.absent.clone()).await {
+                Ok(loaded) => return (self.whom, loaded),
+                Err(error) => error,
+            };
+            tracing::warn!(%error, "values could not be read");
+            if self.whom != For::Pages {
+                return (self.whom, nothing(self.absent));
+            }
+            Delay::new(again_after(failures)).await;
+            failures += 1;
+        }
+    }
+}
+
 /// What is being read.
 #[derive(Default)]
 pub(crate) struct Loads {
@@ -70,9 +132,8 @@ pub(crate) struct Loads {
 
 impl Loads {
     pub(crate) fn begin(&mut self, loads: VecDeque<Load>) {
-        for Load { whom, absent, reader } in loads {
-            let read = async move { (whom, load(reader, absent).await) };
-            self.under_way.push(Box::pin(read));
+        for load in loads {
+            self.under_way.push(Box::pin(load.run()));
         }
     }
 

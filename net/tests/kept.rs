@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use futures::{StreamExt as _, channel::oneshot};
@@ -20,7 +21,7 @@ use gossipstore_net::{
     Handle, ImportError, NodeEvent, OpenError, Options, StorageKind, StoreError, open_stored,
     storage::{MemoryStorage, Pending, Record, RedbStorage, Storage, StorageError, StorageReader, contract},
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 
 /// An open store and its node.
 struct Open {
@@ -506,4 +507,92 @@ async fn a_store_whose_values_have_little_room_is_read_exported_and_opened_again
     other.handle.import(&file).await.expect("an undamaged file");
     assert_eq!(other.get("399").await, Some(value(399)));
     other.close().await;
+}
+
+/// A storage of which no single record can be read for so many attempts.
+#[derive(Clone, Debug)]
+struct Unreadable {
+    inner: MemoryStorage,
+    failures: Arc<AtomicUsize>,
+    /// Heard at each transaction.
+    written: Arc<Notify>,
+}
+
+impl Storage for Unreadable {
+    fn kind(&self) -> StorageKind {
+        self.inner.kind()
+    }
+
+    fn read(&mut self, after: Option<&[u8]>) -> Pending<Result<Vec<Record>, StorageError>> {
+        self.inner.read(after)
+    }
+
+    fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
+        self.written.notify_waiters();
+        self.inner.write(transaction)
+    }
+
+    fn reader(&self) -> Box<dyn StorageReader> {
+        Box::new(self.clone())
+    }
+}
+
+impl StorageReader for Unreadable {
+    fn last(&self, upto: &[u8]) -> Pending<Result<Option<Record>, StorageError>> {
+        let spend = |left: usize| left.checked_sub(1);
+        match self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend) {
+            Ok(_) => Box::pin(ready(Err(broken()))),
+            Err(_) => self.inner.last(upto),
+        }
+    }
+}
+
+fn broken() -> StorageError {
+    let reason = "it cannot be read".into();
+    StorageError::Failed { reason }
+}
+
+/// What waits to be tidied up is durable, but not out of memory: pages that cannot be read are tried again by themselves.
+#[tokio::test]
+async fn pages_that_cannot_be_read_are_written_anew_when_they_can() {
+    const ROOM: u64 = 100_000;
+    let storage = Unreadable {
+        inner: MemoryStorage::default(),
+        failures: Arc::default(),
+        written: Arc::default(),
+    };
+    let Unreadable { failures, written, .. } = storage.clone();
+    let room = Limits::new(None, Some(ROOM)).expect("there is some");
+    let store = Open::with(Options::new("kept").cache(room), storage).await;
+    let store = store.expect("it opens");
+    for n in 0..300 {
+        store
+            .set(&format!("{n:03}"), &[n as u8; 1_000])
+            .await
+            .expect("it is stored");
+    }
+    let resident = || store.handle.read(|replica| replica.store().resident_bytes());
+    assert!(resident() <= ROOM, "{}", resident());
+    failures.store(3, Ordering::SeqCst);
+    assert_eq!(
+        store.handle.get("000").await,
+        Err(StoreError::Unreadable {
+            reason: broken().to_string()
+        })
+    );
+    // Their neighbours are not in memory.
+    for n in (0..300).step_by(3) {
+        store.set(&format!("{n:03}"), &[7; 1_500]).await.expect("it is stored");
+    }
+    loop {
+        let next = written.notified();
+        if failures.load(Ordering::SeqCst) == 0 && resident() <= ROOM {
+            break;
+        }
+        let next = timeout(Duration::from_secs(20), next).await;
+        assert!(next.is_ok(), "{} bytes stay in memory", resident());
+    }
+    assert_eq!(store.get("000").await, Some(vec![7; 1_500]));
+    assert_eq!(store.get("001").await, Some(vec![1; 1_000]));
+    store.close().await;
 }

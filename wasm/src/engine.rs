@@ -463,8 +463,10 @@ fn run(node: Node, handle: &Handle, watched: &Rc<RefCell<Vec<String>>>, listener
     let (handle, watched) = (handle.clone(), Rc::clone(watched));
     spawn_local(async move {
         while let Some(event) = events.next().await {
+            // As of now: who begins to watch meanwhile reads what the event has changed.
+            let watched = watched.borrow().clone();
             let loaded = event::load(&event, &watched, &handle).await;
-            let event = event::to_js(event, &watched.borrow(), &loaded, &handle);
+            let event = event::to_js(event, &watched, &loaded, &handle);
             // A listener that throws is a defect of the facade; the next event matters more.
             let _ = listener.call1(&JsValue::UNDEFINED, &event);
         }

@@ -1,6 +1,6 @@
 //! What happened in the store, as the facade hears of it: plain objects, told apart by `event`.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use gossipstore_core::{
     id::Dot,
@@ -13,7 +13,7 @@ use wasm_bindgen::JsValue;
 use crate::{convert, error::storage_code};
 
 /// The values of an event that are not in memory, as far as they can be had.
-pub(crate) async fn load(event: &NodeEvent, watched: &RefCell<Vec<String>>, handle: &Handle) -> BTreeMap<Dot, Value> {
+pub(crate) async fn load(event: &NodeEvent, watched: &[String], handle: &Handle) -> BTreeMap<Dot, Value> {
     let NodeEvent::Changed(changes) = event else {
         return BTreeMap::new();
     };
@@ -21,12 +21,9 @@ pub(crate) async fn load(event: &NodeEvent, watched: &RefCell<Vec<String>>, hand
         let shown = shown.as_ref()?;
         Absent::of(shown.dot, &change.key, &shown.body)
     };
-    let wanted: Vec<Absent> = {
-        let watched = watched.borrow();
-        let shown = changes.iter().filter(|change| is_watched(change, &watched));
-        let absent = shown.flat_map(|change| [absent(change, &change.value), absent(change, &change.previous)]);
-        absent.flatten().collect()
-    };
+    let shown = changes.iter().filter(|change| is_watched(change, watched));
+    let wanted = shown.flat_map(|change| [absent(change, &change.value), absent(change, &change.previous)]);
+    let wanted: Vec<Absent> = wanted.flatten().collect();
     if wanted.is_empty() {
         return BTreeMap::new();
     }

@@ -62,15 +62,21 @@ pub struct IndexedDb {
     records: Records,
     /// How many records to read in the next call.
     count: Rc<Cell<usize>>,
+    endings: Endings,
+}
+
+/// An open database, which is closed with the last that reads from it: a value may be on its way when its store is closed.
+#[derive(Debug)]
+struct Connection {
+    database: IdbDatabase,
     /// Hear that the browser has closed it.
     _listeners: [Closure<dyn FnMut()>; 2],
-    endings: Endings,
 }
 
 /// The object store of an open database.
 #[derive(Clone, Debug)]
 struct Records {
-    database: IdbDatabase,
+    connection: Rc<Connection>,
     /// What each transaction is begun with.
     stores: JsValue,
     reading: JsValue,
@@ -136,7 +142,10 @@ impl IndexedDb {
         let _ = Reflect::set(&strictly, &"durability".into(), &"strict".into());
         Ok(Self {
             records: Records {
-                database,
+                connection: Rc::new(Connection {
+                    database,
+                    _listeners: [closed, superseded],
+                }),
                 stores: RECORDS.into(),
                 reading: "readonly".into(),
                 writing: "readwrite".into(),
@@ -144,7 +153,6 @@ impl IndexedDb {
                 gone,
             },
             count: Rc::new(Cell::new(READ_FIRST)),
-            _listeners: [closed, superseded],
             endings: Endings::new(),
         })
     }
@@ -166,7 +174,7 @@ impl Records {
         if let Some(reason) = &self.gone.borrow().reason {
             return Err(StorageError::Gone { reason: reason.clone() });
         }
-        let database: &Database = self.database.unchecked_ref();
+        let database: &Database = self.connection.database.unchecked_ref();
         let transaction = database
             .transact(&self.stores, mode, &self.strictly)
             .map_err(|error| failed(&error))?;
@@ -227,12 +235,11 @@ impl Records {
     }
 }
 
-impl Drop for IndexedDb {
+impl Drop for Connection {
     fn drop(&mut self) {
-        let database = &self.records.database;
-        database.set_onclose(None);
-        database.set_onversionchange(None);
-        database.close();
+        self.database.set_onclose(None);
+        self.database.set_onversionchange(None);
+        self.database.close();
     }
 }
 

@@ -77,7 +77,7 @@ pub(super) fn encode(batch: &Batch, out: &mut Vec<u8>) {
     }
 
     let (mut writer, mut events) = (writer(), Vec::new());
-    for entry in &batch.entries {
+    for entry in batch.entries.iter().chain(&batch.healed) {
         let live = LiveEvent {
             dot: entry.dot,
             key: &entry.key,

@@ -7,12 +7,12 @@ use alloc::{
 
 use super::{
     DiskError, page,
-    reading::entry_of,
+    reading::{entry_of, is_here},
     record::{Key as RecordKey, unseal},
 };
 use crate::{
     cache::Limits,
-    causality::{Absent, Body, Frontier, Key, Value, VersionVector},
+    causality::{Absent, Frontier, Key, Value, VersionVector},
     id::Dot,
     mutation::Mutated,
     store::{BLOCK_DOTS_MAX, Shared, Store},
@@ -31,8 +31,8 @@ pub struct Glimpse {
 pub enum Glimpsed {
     /// As this; `None` when it has no value.
     Value(Option<Value>),
-    /// As a value that is a record of its own.
-    Large(Absent),
+    /// As a value that is a record of its own, or lost.
+    Away(Absent),
 }
 
 impl Glimpse {
@@ -61,8 +61,10 @@ impl Glimpse {
             None => Vec::new(),
         };
         for event in self.added.get(key).into_iter().flatten() {
-            if events.iter().all(|other| other.dot() != event.dot()) {
-                events.push(event.clone());
+            match events.iter_mut().find(|other| other.dot() == event.dot()) {
+                None => events.push(event.clone()),
+                Some(on_page) if is_here(event) => *on_page = event.clone(),
+                Some(_) => {}
             }
         }
         let mut store = Store::new(0, BLOCK_DOTS_MAX, usize::MAX, 0, Limits::NONE, Mutated::default());
@@ -77,12 +79,10 @@ impl Glimpse {
             .finish(VersionVector::new(), Frontier::default());
         Ok(match store.winner(key) {
             None => Glimpsed::Value(None),
-            Some((_, Body::Here(value))) => Glimpsed::Value(Some(Value::clone(value))),
-            Some((dot, Body::Away(print))) => Glimpsed::Large(Absent {
-                dot,
-                key: Key::from(key),
-                print: **print,
-            }),
+            Some((dot, body)) => match Absent::of(dot, &Key::from(key), body) {
+                Some(absent) => Glimpsed::Away(absent),
+                None => Glimpsed::Value(body.here().cloned()),
+            },
         })
     }
 

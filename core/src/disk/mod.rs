@@ -66,6 +66,8 @@ pub struct Sizes {
     /// Beyond this length the journal is worked off when no write waits. What it says has to be taken in anew at each opening, which
     /// takes some ten milliseconds for so much.
     pub journal_bytes_long: usize,
+    /// How many bytes of pages are written in one transaction at most, when the journal has outgrown its bound.
+    pub tidied_bytes_max: usize,
     /// Beyond this length it is worked off beside the writes that wait, beyond twice as much faster than they come: it must not grow for
     /// ever because somebody never pauses.
     pub journal_bytes_max: usize,
@@ -91,6 +93,7 @@ impl Default for Sizes {
             page_entries: 256,
             page_bytes: 32 * 1024,
             tidied_bytes: 128 * 1024,
+            tidied_bytes_max: 4 * 1024 * 1024,
             journal_bytes_long: 512 * 1024,
             journal_bytes_max: 4 * 1024 * 1024,
         }

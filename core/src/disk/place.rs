@@ -13,7 +13,7 @@ use super::{
 use crate::{
     causality::{Absent, Body, Print, Value},
     id::Dot,
-    wire::{Described, WireError},
+    wire::Described,
 };
 
 impl Absent {
@@ -31,12 +31,8 @@ impl Absent {
     /// # Errors
     /// When the record is not what was written.
     pub fn read(&self, (place, record): (&[u8], &[u8])) -> Result<Option<Value>, DiskError> {
-        let value = if self.is_large() {
-            (place == self.place()).then(|| body(place, record)).transpose()?
-        } else {
-            let mut values = values(place, record)?.into_iter();
-            values.find_map(|(dot, value)| (dot == self.dot).then_some(value))
-        };
+        let mut values = values(place, record)?.into_iter();
+        let value = values.find_map(|(dot, value)| (dot == self.dot).then_some(value));
         Ok(value.and_then(|value| self.checked(value)))
     }
 
@@ -50,29 +46,30 @@ impl Absent {
     }
 }
 
-fn body(place: &[u8], record: &[u8]) -> Result<Value, DiskError> {
-    Ok(Value::from(unseal(place, record, RecordKey::parse(place)?.what())?))
-}
-
-/// The values that stand in a page; none, if the record is no page.
+/// The values in a record: those that stand in a page, or the one that it is; none in any other.
 ///
 /// # Errors
 /// When the record is not what was written.
 pub fn values(place: &[u8], record: &[u8]) -> Result<Vec<(Dot, Value)>, DiskError> {
-    let RecordKey::Page(first) = RecordKey::parse(place)? else {
-        return Ok(Vec::new());
-    };
-    let what = RecordKey::Page(first);
-    let payload = unseal(place, record, what.what())?;
-    let damaged = |error: WireError| what.damaged(error);
-    let (_, events) = page::decode(payload).map_err(damaged)?;
-    let value = |event| match event {
+    let key = RecordKey::parse(place)?;
+    let payload = unseal(place, record, key.what())?;
+    match key {
+        RecordKey::Page(_) => {
+            let (_, events) = page::decode(payload).map_err(|error| key.damaged(error))?;
+            Ok(events.into_iter().filter_map(value).collect())
+        }
+        RecordKey::Body(dot) => Ok(Vec::from([(dot, Value::from(payload))])),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn value(event: Described) -> Option<(Dot, Value)> {
+    match event {
         Described::Live {
             dot,
             body: Body::Here(value),
             ..
         } => Some((dot, value)),
         _ => None,
-    };
-    Ok(events.into_iter().filter_map(value).collect())
+    }
 }

@@ -14,7 +14,7 @@ use super::{
     writing::{FIRST_COMMIT, Found},
 };
 use crate::{
-    causality::{Dots, Frontier, Key, Value, VersionVector},
+    causality::{Body, Dots, Frontier, Key, Value, VersionVector},
     id::{Dot, StoreId},
     store::{Calls, StoredEntry, Totals},
     wire::Described,
@@ -288,11 +288,14 @@ impl Reading {
             if next.is_some_and(|next| key >= next) {
                 continue;
             }
-            self.added.remove(dot);
+            let in_journal = self.added.remove(dot);
             if self.removed.contains(dot) {
                 // Which commit removed it cannot be told; that the page is out of date can.
                 self.found.outdated.push(key.clone());
                 bury(event, &mut self.records, &mut self.found.dead_bodies);
+            } else if let Some(healed) = in_journal.filter(|healed| is_here(healed) && !is_here(&event)) {
+                // The page says what a value was that was lost, the journal has what came again.
+                self.add(healed, false);
             } else {
                 self.add(event, true);
             }
@@ -342,6 +345,17 @@ fn bury(event: Described, records: &mut Vec<(Dot, Dots)>, dead_bodies: &mut Vec<
             dead_bodies.push(dot);
         }
     }
+}
+
+/// Whether an event's value is in its record.
+pub(super) fn is_here(event: &Described) -> bool {
+    matches!(
+        event,
+        Described::Live {
+            body: Body::Here(_),
+            ..
+        }
+    )
 }
 
 /// The entry of a live event.

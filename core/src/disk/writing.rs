@@ -39,6 +39,8 @@ pub struct Disk {
     /// The commits that the journal holds: number and length.
     journal: VecDeque<(u64, usize)>,
     journal_bytes: usize,
+    /// How many bytes it has grown by since pages were written last.
+    grown_bytes: usize,
     next_commit: u64,
     /// The numbers that processes which had the disk before could not use any more, as far as they are not in the journal.
     voids: VecDeque<u64>,
@@ -113,6 +115,7 @@ impl Disk {
             stale: BTreeSet::new(),
             journal: VecDeque::new(),
             journal_bytes: 0,
+            grown_bytes: 0,
             next_commit: FIRST_COMMIT,
             voids: VecDeque::new(),
             waiting: Vec::new(),
@@ -208,7 +211,9 @@ impl Disk {
         }
         for removed in &batch.removed {
             self.outdate(&removed.key);
-            if removed.bytes > INLINE_BYTES_MAX && self.bodies.remove(&removed.dot).is_none() {
+            if removed.bytes > INLINE_BYTES_MAX {
+                // One that was lost and came again may have a record already.
+                self.bodies.remove(&removed.dot);
                 self.dying_bodies.push(removed.dot);
             }
         }
@@ -238,8 +243,7 @@ impl Disk {
         };
         // What a page says must be what is durable with it: a step that is under way is neither here nor there.
         if wanted && self.begun && !self.is_reading && store.is_at_rest() {
-            let bytes = self.tidied_bytes(transaction.bytes());
-            self.tidy(store, bytes, &mut transaction);
+            self.tidy(store, self.tidied_bytes(), &mut transaction);
         }
         (!transaction.is_empty()).then_some((last, transaction))
     }
@@ -274,9 +278,9 @@ impl Disk {
         self.last_waiting.is_some()
     }
 
-    /// Whether something is to be tidied up when there is time.
+    /// Whether something is to be tidied up when there is time. Not while values are read that it takes.
     pub fn is_untidy(&self) -> bool {
-        !self.journal.is_empty() || !self.dead_bodies.is_empty()
+        !self.is_reading && (!self.journal.is_empty() || !self.dead_bodies.is_empty())
     }
 
     /// Appends what waits to the journal.
@@ -299,35 +303,52 @@ impl Disk {
         let payload = mem::take(&mut self.waiting);
         self.journal.push_back((self.next_commit, payload.len()));
         self.journal_bytes += payload.len();
+        self.grown_bytes += payload.len();
         transaction.put(RecordKey::Commit(self.next_commit), payload);
         self.next_commit += 1;
     }
 
-    /// How many bytes of pages are written with so many of a commit. Mostly few, so that nobody waits long; but a journal that has come to
-    /// twice its bound grows because more is written than that, and has to shrink.
-    fn tidied_bytes(&self, committed: usize) -> usize {
-        let is_pressing = self.journal_bytes > 2 * self.sizes.journal_bytes_max;
-        let least = if is_pressing { 2 * committed } else { 0 };
-        self.sizes.tidied_bytes.max(least)
+    /// How many bytes of pages are written. Mostly few, so that nobody waits long; but when the journal has come to twice its bound, as many
+    /// as it takes for all that is outdated to be written before it has grown by that bound again.
+    fn tidied_bytes(&self) -> usize {
+        let Sizes {
+            tidied_bytes,
+            tidied_bytes_max,
+            page_bytes,
+            journal_bytes_max,
+            ..
+        } = self.sizes;
+        if self.journal_bytes <= 2 * journal_bytes_max {
+            return tidied_bytes;
+        }
+        let outdated = self.stale.len().saturating_mul(page_bytes);
+        let due = self.grown_bytes.saturating_mul(outdated) / journal_bytes_max.max(1);
+        due.max(2 * self.grown_bytes).min(tidied_bytes_max).max(tidied_bytes)
     }
 
     /// Writes some pages anew, the longest outdated first, and cuts off the journal before the first commit that is still needed.
     fn tidy(&mut self, store: &Store, bytes: usize, transaction: &mut Transaction) {
-        let mut left = bytes;
-        self.wanted = self.lacking(store, left);
-        self.is_reading = !self.wanted.is_empty();
-        if self.is_reading {
-            return;
-        }
-        let read = mem::take(&mut self.read);
+        let (mut left, read) = (bytes, mem::take(&mut self.read));
+        let mut is_readable = true;
         while left > 0
             && let Some((since, first)) = self.stale.pop_first()
         {
-            if !self.is_readable(&first, store, &read) {
+            is_readable = self.is_readable(&first, store, &read);
+            if !is_readable {
                 self.stale.insert((since, first));
                 break;
             }
             self.write_page(first, since, (store, &read), &mut left, transaction);
+        }
+        if left == bytes {
+            // What leaves memory while the rest is read must not make that superfluous.
+            self.read = read;
+        } else {
+            self.grown_bytes = 0;
+        }
+        if !is_readable {
+            self.wanted = self.lacking(store, bytes);
+            self.is_reading = true;
         }
         let needed = self.stale.first().map_or(self.next_commit, |(since, _)| *since);
         let superfluous = self.journal.iter().take_while(|(number, _)| *number < needed).count();

@@ -10,7 +10,7 @@ use crate::{id::Peer, time::Timestamp, wire::Frame};
 const DIFFERENCE_MAX: Duration = Duration::from_secs(10);
 
 /// The longest wait before a peer whose sessions fail is asked again.
-const RETRY_MAX: Duration = Duration::from_secs(60);
+pub(super) const RETRY_MAX: Duration = Duration::from_secs(60);
 
 impl Replica {
     /// Tells a peer what is held here now, if it was not told.

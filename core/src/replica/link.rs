@@ -10,7 +10,7 @@ use crate::{
     wire::{AUTHORS_MAX, AuthorTable, Base, Hello, Leaves, Tag, WireError, Wishes, read_leaves},
 };
 
-/// How many blocks of staged events a peer may name. A stage of ten million events in a row has fewer.
+/// How many blocks of events a peer may name that it has staged or lost. A stage of ten million events in a row has fewer.
 const HAVE_BLOCKS_MAX: usize = 65_536;
 
 /// One peer that is up.
@@ -64,8 +64,9 @@ pub(super) struct Request {
     pub(super) reply_to: Option<Tag>,
     /// The peer's vector; none if what it is described from is not known here.
     pub(super) vector: Option<Arc<VersionVector>>,
-    /// The events that the peer has staged.
+    /// The events that the peer has staged, and those of which it has lost the value.
     pub(super) have: Leaves,
+    pub(super) lost: Leaves,
     authors: AuthorTable,
     /// Whether HELLO is complete, and HAVE is awaited.
     told: bool,
@@ -115,6 +116,7 @@ impl Link {
                 authors: base.map(|base| AuthorTable::new(base)).unwrap_or_default(),
                 vector: base.cloned(),
                 have: Leaves::default(),
+                lost: Leaves::default(),
                 told: false,
             },
         };
@@ -147,19 +149,25 @@ impl Link {
     }
 
     /// Takes a HAVE frame; gives the request that it completes.
-    pub(super) fn have(&mut self, tag: Tag, more: bool, leaves: &[u8]) -> Result<Option<Request>, SessionError> {
+    pub(super) fn have(
+        &mut self,
+        tag: Tag,
+        (more, lost): (bool, bool),
+        leaves: &[u8],
+    ) -> Result<Option<Request>, SessionError> {
         let Some(mut request) = self.request.take_if(|request| request.tag == tag && request.told) else {
             // It belongs to a HELLO that was given up.
             return Ok(None);
         };
-        let mut left = HAVE_BLOCKS_MAX - request.have.len();
+        let mut left = HAVE_BLOCKS_MAX.saturating_sub(request.have.len() + request.lost.len());
         let charge = || {
             left = left
                 .checked_sub(1)
                 .ok_or(SessionError::OutOfPlace("HAVE of too many blocks"))?;
             Ok::<_, SessionError>(())
         };
-        read_leaves(leaves, &mut request.authors, &mut request.have, charge)?;
+        let into = if lost { &mut request.lost } else { &mut request.have };
+        read_leaves(leaves, &mut request.authors, into, charge)?;
         if more {
             self.request = Some(request);
             return Ok(None);

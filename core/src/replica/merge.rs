@@ -6,9 +6,9 @@
 use alloc::{collections::BTreeSet, vec::Vec};
 use core::time::Duration;
 
-use super::{Event, Origin, Output, Replica};
+use super::{Event, Origin, Output, Replica, lost::LOST_ASKED_MAX};
 use crate::{
-    causality::{Body, Dots, Op, Txn},
+    causality::{Body, Dots, Op, Txn, Value},
     id::{AuthorId, Dot, Peer},
     store::{Edit, Store, StoredEntry},
     sync::{Delta, Judged, Sizes, masked},
@@ -25,6 +25,9 @@ pub(super) struct Merge {
     delta: Delta,
     /// Described as live, and seen here since the session began.
     known: BTreeSet<Dot>,
+    /// Entries that it brings whose values are lost at the sender, and how many values that were lost here.
+    lost: Vec<Dot>,
+    healed: usize,
     phase: Phase,
 }
 
@@ -89,6 +92,8 @@ impl Merge {
             begun_at: now,
             delta,
             known: BTreeSet::new(),
+            lost: Vec::new(),
+            healed: 0,
             phase: Phase::Put(0, 0),
         }
     }
@@ -107,7 +112,7 @@ impl Replica {
                         let Sizes { live, dead, removes } = merge.delta.sizes;
                         edit.reserve(live + resumed.sum::<usize>(), removes, dead);
                     }
-                    let (clock, lost) = (&mut self.clock, &mut self.lost);
+                    let (clock, lost) = (&mut self.clock, &mut self.lost.dots);
                     merge.put(&mut edit, (frame, event), left, lost, |hlc| clock.observe(hlc, now));
                 }
                 Phase::Remove => {
@@ -132,15 +137,27 @@ impl Replica {
                         if !batch.is_empty() {
                             self.settle(batch, changes, now);
                         }
+                        if let Some(merge) = &self.merge {
+                            self.lost.dots.extend(&merge.lost);
+                        }
                         *left = left.saturating_sub(self.vector_weight());
                     }
                 }
                 Phase::Clean => {
                     if edit.clean(left) {
                         let (session, begun_at) = (merge.session, merge.begun_at);
+                        let (loses, healed) = (!merge.lost.is_empty(), merge.healed);
                         self.merge = None;
                         match session {
-                            Some((peer, tag)) => self.merged(peer, Some(tag), begun_at, now),
+                            Some((peer, tag)) => {
+                                if loses {
+                                    self.note_lost(Some(peer), now);
+                                }
+                                if healed == LOST_ASKED_MAX {
+                                    self.want_session(Some(peer), now);
+                                }
+                                self.merged(peer, Some(tag), begun_at, now);
+                            }
                             None => self.early.rouse(None),
                         }
                     }
@@ -218,11 +235,10 @@ impl Merge {
                 }
             };
             at += 1;
-            // The session has put large values in place, but for those of sessions that were cut.
             let Described::Live {
                 dot,
                 key,
-                body: body @ Body::Here(value),
+                body,
                 kind,
                 hlc,
                 removes,
@@ -230,15 +246,22 @@ impl Merge {
             else {
                 continue;
             };
-            if frame < resumed && !self.delta.vector.covers(dot) {
+            // A session that was cut may not have brought all of its large values.
+            if frame < resumed && (!self.delta.vector.covers(dot) || body.here().is_none()) {
                 continue;
             }
             if edit.store().vector().covers(dot) {
                 self.known.insert(*dot);
-                if lost.contains(dot) && edit.heal(dot, value.clone()) {
+                if let Some(value) = body.here().filter(|_| lost.contains(dot))
+                    && edit.heal(dot, Value::clone(value))
+                {
                     lost.remove(dot);
+                    self.healed += 1;
                 }
                 continue;
+            }
+            if body.here().is_none() {
+                self.lost.push(*dot);
             }
             observe(*hlc);
             let (key, body, removes) = (key.clone(), body.clone(), removes.clone());

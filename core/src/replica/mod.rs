@@ -22,6 +22,7 @@ mod gossip;
 mod held;
 mod io;
 mod link;
+mod lost;
 mod merge;
 mod opening;
 mod random;
@@ -31,15 +32,15 @@ mod source;
 mod writing;
 
 use alloc::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     vec::Vec,
 };
 use core::cell::OnceCell;
 
 use self::{
-    bases::Bases, commands::Wish, crowded::Crowded, early::Early, held::Held, link::Link, merge::Merge, random::Random,
-    writing::Writing,
+    bases::Bases, commands::Wish, crowded::Crowded, early::Early, held::Held, link::Link, lost::Lost, merge::Merge,
+    random::Random, writing::Writing,
 };
 use crate::{
     id::{AuthorId, Digest, Dot, Peer, StoreId},
@@ -99,7 +100,7 @@ pub struct Replica {
     clock: Clock,
     random: Random,
     /// Live entries whose values the disk has lost, to be fetched from peers.
-    lost: BTreeSet<Dot>,
+    lost: Lost,
     /// This opening's author, from its first write on.
     author: Option<AuthorId>,
     early: Early,
@@ -160,7 +161,7 @@ impl Replica {
                 config.mutated,
             ),
             clock: Clock::default(),
-            lost: BTreeSet::new(),
+            lost: Lost::default(),
             author: None,
             early: Early::new(config.buffered_transactions_max),
             links: BTreeMap::new(),
@@ -341,6 +342,7 @@ impl Replica {
                 self.gap_at,
                 self.stage_expires_at(),
                 self.crowded.next(),
+                self.lost.again_at,
                 Some(self.anti_entropy_at),
             ])
             .flatten()
@@ -546,43 +548,24 @@ impl Replica {
 
     /// What was not in memory was read, or could not be.
     fn loaded(&mut self, peer: Option<Peer>, values: Vec<(Dot, Option<Value>)>, now: Timestamp) {
-        let (mut found, mut is_lost, is_read) = (Vec::new(), false, !values.is_empty());
-        for (dot, value) in values {
+        let mut is_news = false;
+        for (dot, value) in &values {
             match value {
                 Some(value) => {
-                    self.store.supply(&dot, Value::clone(&value));
-                    found.push((dot, value));
+                    self.store.supply(dot, Value::clone(value));
+                    self.lost.dots.remove(dot);
                 }
-                None if self.store.is_away(&dot) => {
-                    self.lost.insert(dot);
-                    is_lost = true;
-                }
-                // It has died meanwhile.
-                None => {}
+                // Else it has died meanwhile.
+                None => is_news |= self.store.is_away(dot) && self.lost.dots.insert(*dot),
             }
         }
         self.store.make_room(&mut { usize::MAX });
         if let Some(peer) = peer {
-            self.supply(peer, (is_read && !is_lost).then_some(found));
+            self.supply(peer, values);
         }
-        if is_lost {
-            self.want_session(None, now);
+        if is_news {
+            self.note_lost(None, now);
         }
-    }
-
-    /// What peers are told that is seen here. Where the disk has lost a value, they are to tell of it again.
-    fn announced(&mut self) -> Arc<VersionVector> {
-        let store = &self.store;
-        self.lost.retain(|dot| store.is_away(dot));
-        let vector = self.snapshot();
-        if self.lost.is_empty() {
-            return vector;
-        }
-        let mut lowered = VersionVector::clone(&vector);
-        for dot in &self.lost {
-            lowered.set(dot.author, lowered.get(&dot.author).min(dot.n - 1));
-        }
-        Arc::new(lowered)
     }
 
     /// Storage takes nothing at present.

@@ -95,7 +95,7 @@ impl Replica {
     }
 
     fn open_session(&mut self, peer: Peer, now: Timestamp) {
-        let (digest, vector, complete) = (self.digest(), self.announced(), self.lost.is_empty());
+        let (digest, vector, lost) = (self.digest(), self.snapshot(), self.lost_values());
         let Some(link) = self.links.get_mut(&peer) else { return };
         let tag = self.next_tag;
         self.next_tag = Tag(tag.0.wrapping_add(1));
@@ -112,19 +112,17 @@ impl Replica {
         let differing = vector.differing(&base_vector).count();
         let (base, base_vector) = if differing.min(vector.len()) > self.config.vector_authors_max {
             // The peer finds out where it differs from its own.
-            (
-                Base::Digest(if complete { digest } else { vector.digest() }),
-                Arc::clone(&vector),
-            )
+            (Base::Digest(digest), Arc::clone(&vector))
         } else if differing > vector.len() {
             (Base::Empty, Arc::default())
         } else {
             (base, base_vector)
         };
+        let asks_back = link.outgoing.as_ref().is_some_and(Outgoing::has_lost_values);
         let wishes = Wishes {
             spell: link.spell,
-            have: !staged.is_empty(),
-            nothing: complete && matches!(base, Base::Hello(_)) && base_vector.dominates(&vector),
+            have: !staged.is_empty() || !lost.is_empty(),
+            nothing: matches!(base, Base::Hello(_)) && !asks_back && base_vector.dominates(&vector),
             audit: link.audit,
         };
         // Nothing is named of a vector that is left open.
@@ -133,14 +131,14 @@ impl Replica {
         let counts = named.into_iter().flat_map(|base| vector.differing(base));
         let mut frames = Hello::frames(self.config.store, tag, wishes, base, authors, counts);
         if wishes.have {
-            frames.extend(staged.frames(tag));
+            frames.extend(staged.frames(tag, &lost));
         }
         self.outputs.extend(sends(peer, frames));
         if wishes.nothing {
             // That was the answer.
             link.outgoing = None;
         }
-        link.incoming = Some(Incoming::new(tag, Arc::clone(&vector), staged));
+        link.incoming = Some(Incoming::new(tag, Arc::clone(&vector), staged, lost));
         link.announced = Some((tag, vector));
         link.wanted = false;
         link.audit = false;
@@ -153,7 +151,12 @@ impl Replica {
         let Some(link) = self.links.get_mut(&peer) else { return };
         let outcome = match Frame::parse(frame) {
             Ok(Frame::Hello(hello)) => self.hello(peer, &hello, now),
-            Ok(Frame::Have { tag, more, leaves }) => match link.have(tag, more, leaves) {
+            Ok(Frame::Have {
+                tag,
+                more,
+                lost,
+                leaves,
+            }) => match link.have(tag, (more, lost), leaves) {
                 Ok(Some(request)) => self.requested(peer, request, now),
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
@@ -323,8 +326,8 @@ impl Replica {
             salt: self.random.number(),
             mutated: self.config.mutated,
         };
-        let (asked, have) = (Arc::clone(&vector), request.have.clone());
-        link.outgoing = Some(Outgoing::new(request.tag, asked, have, Arc::clone(&ours), manner));
+        let (asked, there) = (Arc::clone(&vector), (request.have.clone(), request.lost.clone()));
+        link.outgoing = Some(Outgoing::new(request.tag, asked, there, Arc::clone(&ours), manner));
         link.heard = Some((request.tag, Arc::clone(&vector)));
         self.yield_author(&vector);
         if self.config.mutated.is(Mutation::ContextAtHello) {
@@ -384,16 +387,12 @@ impl Replica {
         self.outputs.extend(sends(peer, frames));
     }
 
-    /// What the answer to a peer lacked was read. Where some of it is lost, the answer cannot be completed, and is given up: the peer takes
-    /// us for silent, and asks another.
-    pub(super) fn supply(&mut self, peer: Peer, values: Option<Vec<(Dot, Value)>>) {
+    /// What the answer to a peer lacked was read, or is lost.
+    pub(super) fn supply(&mut self, peer: Peer, values: Vec<(Dot, Option<Value>)>) {
         if let Some(link) = self.links.get_mut(&peer)
             && let Some(outgoing) = &mut link.outgoing
         {
-            match values {
-                Some(values) => outgoing.supply(values),
-                None => link.outgoing = None,
-            }
+            outgoing.supply(values);
             self.fill_later(peer);
         }
     }
@@ -528,6 +527,9 @@ impl Replica {
             for peer in self.links.keys().copied().collect::<Vec<_>>() {
                 self.tell(peer);
             }
+        }
+        if due(self.lost.again_at) {
+            self.ask_again(now);
         }
         if self.anti_entropy_at <= now {
             self.anti_entropy_at = anti_entropy_after(&self.config, &mut self.random, now);

@@ -534,6 +534,7 @@ impl Hostile {
             4 => Frame::Have {
                 tag,
                 more,
+                lost: random.percent(30),
                 leaves: &junk,
             },
             5 => Frame::Ask {

@@ -150,6 +150,10 @@ impl Network {
         self.asleep = replicas;
     }
 
+    pub(super) fn is_anyone_asleep(&self) -> bool {
+        !self.asleep.is_empty()
+    }
+
     pub(super) fn is_asleep(&self, replica: usize) -> bool {
         self.asleep.contains(&replica)
     }

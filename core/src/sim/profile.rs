@@ -70,6 +70,8 @@ pub struct Profile {
     pub late_per_mille: usize,
     /// Crashes, restores, clones, cuts, closed directions and jumps of clocks, per thousand steps.
     pub mishaps_per_mille: usize,
+    /// Reads of values that a disk fails at, in percent, until a while after the network has healed. None where what a replica has lost may be lost everywhere.
+    pub unread_percent: usize,
     /// Values too large to travel inside an event, in percent.
     pub large_percent: usize,
     /// What the last replica does beside what a replica does.
@@ -80,7 +82,7 @@ pub struct Profile {
 
 impl Profile {
     pub(super) fn draw(random: &mut Random) -> Self {
-        Self {
+        let profile = Self {
             replicas: 2 + random.below(7),
             keys: 2 + random.below(4),
             steps: random.pick(&[60, 200, 200, 500]),
@@ -99,6 +101,7 @@ impl Profile {
                 page_entries: random.pick(&[1, 2, 256]),
                 page_bytes: random.pick(&[1, 32 * 1024]),
                 tidied_bytes: random.pick(&[1, 60, 128 * 1024]),
+                tidied_bytes_max: random.pick(&[100, 4 * 1024 * 1024]),
                 journal_bytes_long: random.pick(&[0, 200, 512 * 1024]),
                 journal_bytes_max: random.pick(&[0, 400, 4 * 1024 * 1024]),
             },
@@ -106,6 +109,7 @@ impl Profile {
             duplicate_percent: random.pick(&[0, 20]),
             late_per_mille: random.pick(&[0, 0, 30]),
             mishaps_per_mille: random.pick(&[0, 30, 120]),
+            unread_percent: random.pick(&[0, 30, 100]),
             large_percent: random.pick(&[0, 0, 0, 0, 0, 0, 0, 5]),
             hostility: match random.below(8) {
                 0 => Some(Hostility::Liar),
@@ -113,6 +117,11 @@ impl Profile {
                 _ => None,
             },
             mutation: None,
+        };
+        let is_safe = profile.mishaps_per_mille == 0 && profile.hostility.is_none();
+        Self {
+            unread_percent: if is_safe { profile.unread_percent } else { 0 },
+            ..profile
         }
     }
 
@@ -121,6 +130,7 @@ impl Profile {
         let least = if hostility.is_some() { 3 } else { 2 };
         Self {
             hostility,
+            unread_percent: if hostility.is_some() { 0 } else { self.unread_percent },
             replicas: self.replicas.max(least),
             ..self
         }

@@ -1,6 +1,7 @@
 //! The end of a run: the network heals, all comes to rest, and the replicas agree.
 
 use alloc::{collections::BTreeSet, format, vec::Vec};
+use core::time::Duration;
 
 use super::{
     oracle::Flaw,
@@ -18,6 +19,9 @@ const HEALING_MILLIS_MAX: u64 = 60_000;
 /// The same while some sleep: each holds up a session of the others that is given up only then.
 const HEALING_AMONG_SLEEPERS_MILLIS_MAX: u64 = 5 * 60_000;
 
+/// For how long disks still fail that do.
+const DISKS_FAIL_FOR: Duration = Duration::from_secs(20);
+
 /// When a healed network that never rests counts as stuck: far more turns than any run that converges takes.
 const HEALING_TURNS_MAX: usize = 200_000;
 
@@ -29,6 +33,7 @@ impl World<'_> {
     /// through it, as a tab does whose browser has frozen it: the others must do without them, and then all with them.
     pub(super) fn heal(&mut self) -> Result<(), Flaw> {
         self.healed = true;
+        self.disks_work_at = self.now + DISKS_FAIL_FOR;
         self.mend()?;
         if self.random.percent(20) {
             let asleep: BTreeSet<_> = (0..self.nodes.len()).filter(|_| self.random.percent(30)).collect();
@@ -39,7 +44,12 @@ impl World<'_> {
         }
         say!(self, None, "all come together");
         self.network.sleep(BTreeSet::new());
-        self.come_to_rest(HEALING_MILLIS_MAX)?;
+        let millis_max = match self.profile.unread_percent {
+            0 => HEALING_MILLIS_MAX,
+            // One after the other is asked for what was lost.
+            _ => HEALING_AMONG_SLEEPERS_MILLIS_MAX,
+        };
+        self.come_to_rest(millis_max)?;
         self.compare_disks()
     }
 
@@ -54,7 +64,7 @@ impl World<'_> {
                 self.deliver_gossip()?;
             } else if self.flush_all()? || self.tick()? {
                 continue;
-            } else if self.agree().is_ok() {
+            } else if self.agree().is_ok() && self.whole().is_ok() {
                 return Ok(());
             } else if self.now.0 > begin + millis_max {
                 break;
@@ -64,7 +74,21 @@ impl World<'_> {
             }
         }
         self.agree()
+            .and_then(|()| self.whole())
             .map_err(|flaw| format!("the healed network does not come to rest: {}", flaw.what).into())
+    }
+
+    /// Whether every value can be read that is shown, unless somebody sleeps who may have the last of one.
+    fn whole(&self) -> Result<(), Flaw> {
+        if self.network.is_anyone_asleep() {
+            return Ok(());
+        }
+        for (at, node) in self.nodes.iter().enumerate() {
+            if let Some(absent) = node.unreadable() {
+                return Err(format!("replica {at} shows a value that is nowhere: {absent:?}").into());
+            }
+        }
+        Ok(())
     }
 
     /// What is on a disk must be what its replica shows: all is flushed by now.
@@ -80,11 +104,8 @@ impl World<'_> {
             {
                 return Err(format!("replica {at} would not be the same after a restart").into());
             }
-            if let Some(absent) = node.unreadable() {
-                return Err(format!("replica {at} shows a value that is nowhere: {absent:?}").into());
-            }
         }
-        Ok(())
+        self.whole()
     }
 
     /// Joins honest replicas that do not reach each other. Those that do have to make do with the links they have.

@@ -72,6 +72,8 @@ counts! {
     bodies,
     /// Values that were not in memory and read for a session.
     values_loaded,
+    /// Values of live entries that a disk did not give.
+    values_lost,
     /// Gossiped messages lost.
     gossip_lost,
     /// Gossiped messages delivered twice.

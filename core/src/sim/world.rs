@@ -43,6 +43,8 @@ pub(super) struct World<'w> {
     pub(super) hostile: Option<Hostile>,
     pub(super) tally: Tally,
     pub(super) healed: bool,
+    /// When disks give what they hold, whoever reads.
+    pub(super) disks_work_at: Timestamp,
     pub(super) trace: blake3::Hasher,
     pub(super) watch: Option<Watch<'w>>,
 }
@@ -87,6 +89,7 @@ impl<'w> World<'w> {
             hostile,
             tally,
             healed: false,
+            disks_work_at: Timestamp(u64::MAX),
             trace: blake3::Hasher::new(),
             watch,
         }
@@ -419,12 +422,18 @@ impl<'w> World<'w> {
                 (None, node.replica.scan(&all).filter_map(absent).take(1).collect())
             }
         };
+        let unread = self.profile.unread_percent;
+        let fails = unread > 0 && self.now < self.disks_work_at && self.random.percent(unread);
         let node = &self.nodes[at];
-        let values = absent.into_iter().map(|absent| (absent.dot, node.disk.read(&absent)));
+        let values = absent
+            .into_iter()
+            .map(|absent| (absent.dot, node.disk.read(&absent).filter(|_| !fails)));
         let values: Vec<_> = values.collect();
         let lost =
             |(dot, value): &&(Dot, Option<Value>)| value.is_none() && node.replica.live_dots().any(|live| live == *dot);
-        if let Some((dot, _)) = values.iter().find(lost) {
+        let lost = values.iter().filter(lost);
+        self.tally.values_lost += lost.clone().count() as u64;
+        if let Some((dot, _)) = { lost }.next().filter(|_| unread == 0) {
             return Err(format!("replica {at} has lost the value of {dot:?}").into());
         }
         match values.is_empty() {

@@ -1,6 +1,10 @@
 //! The receiving end of a session.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec::Vec,
+};
 
 use super::{
     SessionError, Source,
@@ -23,7 +27,8 @@ pub struct Delta {
     pub vector: VersionVector,
     /// The sender's frontier.
     pub frontier: Frontier,
-    /// The events that the receiver's vector did not cover, as they came frame by frame. Large values are in place.
+    /// The events that the receiver's vector did not cover or of which it had lost the value, as they came frame by frame. Large values
+    /// are in place, but for those that are lost at the sender.
     pub events: Vec<Vec<Described>>,
     /// Those that sessions that were cut have left: the sender may not have seen all of them.
     pub resumed: Vec<Arc<Vec<Described>>>,
@@ -85,14 +90,15 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Begins a session whose HELLO has this tag, announces `asked`, and says that `staged` is here already.
-    pub fn new(tag: Tag, asked: Arc<VersionVector>, staged: Staged) -> Self {
+    /// Begins a session whose HELLO has this tag, announces `asked`, and says that `staged` is here already and the values of `lost` are
+    /// not any more.
+    pub fn new(tag: Tag, asked: Arc<VersionVector>, staged: Staged, lost: BTreeSet<Dot>) -> Self {
         Self {
             tag,
             told: None,
             reader: EventReader::new(AuthorTable::new(&asked), STAMP_ORIGIN),
             sequence: 0,
-            stage: Stage::new(Arc::clone(&asked), staged),
+            stage: Stage::new(Arc::clone(&asked), staged, lost),
             asked,
             remaining: 0,
             leaves: None,

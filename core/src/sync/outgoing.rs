@@ -77,8 +77,10 @@ pub struct Outgoing {
     /// The announced vector raised by the events described, as the receiver sees it, and the last of these.
     told: Raised,
     last: Option<Dot>,
-    /// What the receiver has staged already.
+    /// What the receiver has staged already, the events whose values it has lost, and the last of them that was looked at.
     have: Leaves,
+    lost_there: Leaves,
+    restored: Option<Dot>,
     writer: EventWriter,
     sequence: u64,
     /// Authors that have unsent events, as looked up last.
@@ -99,16 +101,16 @@ pub struct Outgoing {
     frozen: Option<VersionVector>,
     /// Events for the next frame.
     events: Vec<u8>,
-    /// Large values that were named and not yet asked for.
-    named: BTreeMap<u64, Value>,
+    /// Values that were named and not yet asked for; `None` for those that are lost.
+    named: BTreeMap<u64, Option<Value>>,
     /// How many were named.
     names: u64,
     /// Those asked for, and from where on.
     wanted: VecDeque<(u64, Value, usize)>,
-    /// Values to be read before the answer goes on, whether that is under way, and what was read.
+    /// Values to be read before the answer goes on, the first of those that are being read, and what was read or is lost.
     lacking: Vec<Absent>,
-    is_reading: bool,
-    read: BTreeMap<Dot, Body>,
+    reading: Option<Dot>,
+    read: BTreeMap<Dot, Option<Value>>,
     descent: Descent,
 }
 
@@ -120,8 +122,15 @@ enum Descent {
 }
 
 impl Outgoing {
-    /// Begins the answer to a HELLO that announced `asked` and has staged `have`; `began` is what is seen here now.
-    pub fn new(tag: Tag, asked: Arc<VersionVector>, have: Leaves, began: Arc<VersionVector>, manner: Manner) -> Self {
+    /// Begins the answer to a HELLO that announced `asked`, has staged `have` and has lost the values of `lost_there`; `began` is what is
+    /// seen here now.
+    pub fn new(
+        tag: Tag,
+        asked: Arc<VersionVector>,
+        (have, lost_there): (Leaves, Leaves),
+        began: Arc<VersionVector>,
+        manner: Manner,
+    ) -> Self {
         let writer = EventWriter::new(AuthorTable::new(&asked), STAMP_ORIGIN);
         Self {
             tag,
@@ -131,6 +140,8 @@ impl Outgoing {
             records: !asked.is_empty(),
             asked,
             have,
+            lost_there,
+            restored: None,
             writer,
             sequence: 0,
             plan: VecDeque::new(),
@@ -146,7 +157,7 @@ impl Outgoing {
             names: 0,
             wanted: VecDeque::new(),
             lacking: Vec::new(),
-            is_reading: false,
+            reading: None,
             read: BTreeMap::new(),
             descent: Descent::None,
         }
@@ -166,6 +177,11 @@ impl Outgoing {
             .named
             .remove(&which)
             .ok_or(SessionError::OutOfPlace("value not named"))?;
+        let Some(value) = value else {
+            // No bytes are its answer.
+            self.wanted.push_back((which, Value::from([]), 0));
+            return Ok(());
+        };
         let offset = usize::try_from(offset).ok().filter(|offset| *offset <= value.len());
         match offset.ok_or(SessionError::OutOfPlace("offset beyond a value"))? {
             offset if offset == value.len() => {}
@@ -179,10 +195,16 @@ impl Outgoing {
         core::mem::take(&mut self.lacking)
     }
 
-    /// What was read. What is missing and still lives is asked for again.
-    pub fn supply(&mut self, values: Vec<(Dot, Value)>) {
-        self.is_reading = false;
-        self.read = values.into_iter().map(|(dot, value)| (dot, value.into())).collect();
+    /// What was read; `None` of what is lost.
+    pub fn supply(&mut self, values: Vec<(Dot, Option<Value>)>) {
+        // It may have been read for an answer that was given up.
+        self.reading = self.reading.filter(|first| values.iter().all(|(dot, _)| dot != first));
+        self.read.extend(values);
+    }
+
+    /// Whether the receiver has lost values that it asks for.
+    pub fn has_lost_values(&self) -> bool {
+        !self.lost_there.is_empty()
     }
 
     /// The receiver chooses among the nodes told last.
@@ -227,11 +249,12 @@ impl Outgoing {
                 }
             }
             self.manner.audit &= equal;
-            if equal && !self.manner.audit {
+            let is_plain = !self.manner.audit && !self.has_lost_values();
+            if equal && is_plain {
                 frames.push(Frame::Equal(self.tag).encode());
                 return true;
             }
-            if self.remaining == 0 && self.frozen.is_none() && !self.manner.audit {
+            if self.remaining == 0 && self.frozen.is_none() && is_plain {
                 frames.push(Frame::Nothing(self.tag).encode());
                 return true;
             }
@@ -241,10 +264,13 @@ impl Outgoing {
         while frames.len() < frames_max && *left > 0 {
             if let Some((which, value, offset)) = self.wanted.pop_front() {
                 self.body(which, value, offset, frames);
-            } else if self.is_reading || self.named.len() >= NAMED_MAX {
+            } else if self.reading.is_some() || self.named.len() >= NAMED_MAX {
                 // The rest waits until it is read, or the receiver has said what it wants.
                 self.flush(frames);
                 return false;
+            } else if let Some(live) = self.next_lost_there(source) {
+                *left -= 1;
+                self.restore(live, source, frames);
             } else if let Some(author) = self.next_author(source.vector()) {
                 let upto = self.frozen.as_ref().unwrap_or(source.vector()).get(&author);
                 self.author(source, author, upto, (frames, frames_max), left);
@@ -300,22 +326,15 @@ impl Outgoing {
             if dot.n == next_live {
                 let is_lacking = |live: &LiveEvent<'_>| !have && is_lacking(live, &self.read);
                 if live.peek().is_some_and(is_lacking) {
-                    self.lacking = lacking(live, &self.have, &self.read);
-                    self.is_reading = true;
+                    let lacking = lacking(live.filter(|live| !self.have.contains(&live.dot)), &self.read);
+                    self.lack(lacking);
                     break;
                 }
-                if let Some(mut live) = live.next()
+                if let Some(live) = live.next()
                     && !have
                 {
-                    let read = self.read.remove(&dot);
-                    live.body = read.as_ref().unwrap_or(live.body);
                     let known = !self.manner.spell && live.removes.first().is_some_and(|dot| self.asked.covers(dot));
-                    if self.writer.live(&live, known, &mut event)
-                        && let Some(value) = live.body.here()
-                    {
-                        self.named.insert(self.names, Value::clone(value));
-                        self.names += 1;
-                    }
+                    self.live(live, known, &mut event);
                 }
             } else if let Some(removes) = self.wants_record(dot.n > began).then(|| source.record(&dot)).flatten() {
                 self.writer.dead(dot, &removes, &mut event);
@@ -342,21 +361,83 @@ impl Outgoing {
                 // What is staged there must not come to life.
                 self.writer.forgotten(dot, &mut event);
             }
-            if self.events.len() + event.len() > self.manner.event_bytes_max.min(Frame::PAYLOAD_BYTES_MAX) {
-                self.flush(frames);
-            }
+            self.push(&event, frames);
             at = dot.n;
             if !event.is_empty() {
                 self.told.advance(author, dot.n);
                 self.last = Some(dot);
             }
             self.remaining = self.remaining.saturating_sub(1);
-            self.events.extend_from_slice(&event);
         }
         self.sent.advance(author, at);
         if at < upto {
             self.plan.push_front(author);
         }
+    }
+
+    /// The live entries whose values the receiver has lost and that were not looked at yet.
+    fn lost_there<'a>(&self, source: &'a impl Source) -> impl Iterator<Item = LiveEvent<'a>> {
+        let mut at = self.restored;
+        core::iter::from_fn(move || {
+            loop {
+                let wanted = self.lost_there.next(at)?;
+                let upto = Some(self.asked.get(&wanted.author)).filter(|upto| wanted.n <= *upto);
+                let live = upto.and_then(|upto| source.live(wanted.author, wanted.n - 1, upto).next());
+                // From one set to the other: each may be long where the other has nothing.
+                at = match live {
+                    Some(live) if live.dot == wanted => {
+                        at = Some(wanted);
+                        return Some(live);
+                    }
+                    Some(live) => Some(Dot::new(wanted.author, live.dot.n - 1)),
+                    None => Some(Dot::new(wanted.author, u64::MAX)),
+                };
+            }
+        })
+    }
+
+    fn next_lost_there<'a>(&self, source: &'a impl Source) -> Option<LiveEvent<'a>> {
+        self.lost_there(source).next()
+    }
+
+    /// Describes an entry whose value the receiver has lost, or has it read. What is lost here as well is passed over.
+    fn restore(&mut self, live: LiveEvent<'_>, source: &impl Source, frames: &mut Vec<Vec<u8>>) {
+        if is_lacking(&live, &self.read) {
+            let lacking = lacking(self.lost_there(source), &self.read);
+            return self.lack(lacking);
+        }
+        let dot = live.dot;
+        self.restored = Some(dot);
+        if self.read.get(&dot).is_none_or(Option::is_some) {
+            let mut event = Vec::new();
+            self.live(live, false, &mut event);
+            self.push(&event, frames);
+        }
+    }
+
+    /// Appends a live event to a description, with what was read of it.
+    fn live(&mut self, live: LiveEvent<'_>, known: bool, event: &mut Vec<u8>) {
+        let read = self.read.remove(&live.dot).flatten().map(Body::from);
+        let body = read.as_ref().unwrap_or(live.body);
+        let live = LiveEvent { body, ..live };
+        if self.writer.live(&live, known, event) {
+            self.named.insert(self.names, live.body.here().cloned());
+            self.names += 1;
+        }
+    }
+
+    /// Has these values read.
+    fn lack(&mut self, lacking: Vec<Absent>) {
+        self.reading = lacking.first().map(|absent| absent.dot);
+        self.lacking = lacking;
+    }
+
+    /// Appends an event to those of the next frame.
+    fn push(&mut self, event: &[u8], frames: &mut Vec<Vec<u8>>) {
+        if self.events.len() + event.len() > self.manner.event_bytes_max.min(Frame::PAYLOAD_BYTES_MAX) {
+            self.flush(frames);
+        }
+        self.events.extend_from_slice(event);
     }
 
     /// Whether dead events are described: those up to where the answer began, or `later` ones.
@@ -520,14 +601,14 @@ impl Outgoing {
 }
 
 /// Whether a value has to be read before its event can be described.
-fn is_lacking(event: &LiveEvent<'_>, read: &BTreeMap<Dot, Body>) -> bool {
+fn is_lacking(event: &LiveEvent<'_>, read: &BTreeMap<Dot, Option<Value>>) -> bool {
     event.body.here().is_none() && !read.contains_key(&event.dot)
 }
 
 /// What has to be read of the next events.
-fn lacking<'a>(events: impl Iterator<Item = LiveEvent<'a>>, have: &Leaves, read: &BTreeMap<Dot, Body>) -> Vec<Absent> {
+fn lacking<'a>(events: impl Iterator<Item = LiveEvent<'a>>, read: &BTreeMap<Dot, Option<Value>>) -> Vec<Absent> {
     let mut bytes = 0;
-    let lacking = events.filter(|event| !have.contains(&event.dot) && is_lacking(event, read));
+    let lacking = events.filter(|event| is_lacking(event, read));
     let absent = lacking.filter_map(|event| Absent::of(event.dot, &Key::from(event.key), event.body));
     let fits = |absent: &Absent| {
         let fits = bytes < READ_BYTES_MAX;

@@ -1,6 +1,10 @@
 //! What a session has received and not yet made visible.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec::Vec,
+};
 
 use super::{SessionError, descent::masked, raised::Raised};
 use crate::{
@@ -54,6 +58,8 @@ pub(super) struct Stage {
     pub(super) mentioned: VersionVector,
     /// What sessions that were cut have left.
     resumed: Staged,
+    /// The events whose values were lost here. Each may be described again.
+    lost: BTreeSet<Dot>,
     /// By frame, so that a large stage grows without moving.
     events: Vec<Vec<Described>>,
     /// Which of them are live and complete.
@@ -116,16 +122,35 @@ impl Staged {
         self.bytes
     }
 
-    /// The HAVE frames that name the live events.
-    pub fn frames(&self, tag: Tag) -> Vec<Vec<u8>> {
-        let (mut writer, mut authors) = (LeafWriter::default(), AuthorTable::default());
-        for ((author, block), live) in &self.live {
-            let (author, block, live) = (*author, *block, *live);
-            writer.push(&Leaf { author, block, live }, &mut authors);
+    /// The HAVE frames that name the live events, and those of which the values are lost.
+    pub fn frames(&self, tag: Tag, lost: &BTreeSet<Dot>) -> Vec<Vec<u8>> {
+        let mut authors = AuthorTable::default();
+        let mut payloads = |blocks: &Blocks| {
+            let mut writer = LeafWriter::default();
+            for ((author, block), live) in blocks {
+                let (author, block, live) = (*author, *block, *live);
+                writer.push(&Leaf { author, block, live }, &mut authors);
+            }
+            writer.finish(&mut authors)
+        };
+        let mut blocks = Blocks::new();
+        lost.iter().for_each(|dot| mark(&mut blocks, *dot));
+        let mut all = payloads(&self.live);
+        let staged = all.len();
+        if !blocks.is_empty() {
+            all.extend(payloads(&blocks));
         }
-        let payloads = writer.finish(&mut authors);
-        let frame = |(more, leaves)| Frame::Have { tag, more, leaves }.encode();
-        paged(&payloads).map(frame).collect()
+        let frame = |(at, (more, leaves))| {
+            let lost = at >= staged;
+            Frame::Have {
+                tag,
+                more,
+                lost,
+                leaves,
+            }
+            .encode()
+        };
+        paged(&all).enumerate().map(frame).collect()
     }
 
     fn holds(&self, dot: &Dot) -> bool {
@@ -147,7 +172,7 @@ impl Staged {
 }
 
 impl Stage {
-    pub(super) fn new(asked: Arc<VersionVector>, resumed: Staged) -> Self {
+    pub(super) fn new(asked: Arc<VersionVector>, resumed: Staged, lost: BTreeSet<Dot>) -> Self {
         let live = resumed.live.values().flatten().map(|word| u64::from(word.count_ones()));
         Self {
             seen: Raised::new(asked),
@@ -157,6 +182,7 @@ impl Stage {
             described: 0,
             again: 0,
             resumed,
+            lost,
             events: Vec::new(),
             live: Blocks::new(),
             sizes: Sizes::default(),
@@ -173,19 +199,12 @@ impl Stage {
     /// Stages an event. Gives the WANT frame that it calls for.
     pub(super) fn push(&mut self, event: Described, tag: Tag) -> Result<Option<Vec<u8>>, SessionError> {
         let dot = event.dot();
-        if self.seen.covers(&dot) {
-            return Err(SessionError::UnexpectedEvent(dot));
+        let restored = self.lost.remove(&dot) && matches!(event, Described::Live { .. });
+        if !restored {
+            self.describe(&event)?;
         }
-        self.done = self.done.saturating_add(dot.n - self.seen.get(&dot.author));
-        self.seen.advance(dot.author, dot.n);
-        self.mentioned.advance(dot.author, dot.n);
-        self.described += 1;
-        self.again += u64::from(self.resumed.holds(&dot));
         let mut bytes = STAGED_EVENT_BYTES;
         if let Described::Live { removes, .. } | Described::Dead { removes, .. } = &event {
-            for removed in removes {
-                self.mentioned.advance(removed.author, removed.n);
-            }
             bytes += size_of_val(&**removes);
         }
         let mut want = None;
@@ -205,6 +224,25 @@ impl Stage {
         }
         self.charge(bytes)?;
         Ok(want)
+    }
+
+    /// Takes a new event into account.
+    fn describe(&mut self, event: &Described) -> Result<(), SessionError> {
+        let dot = event.dot();
+        if self.seen.covers(&dot) {
+            return Err(SessionError::UnexpectedEvent(dot));
+        }
+        self.done = self.done.saturating_add(dot.n - self.seen.get(&dot.author));
+        self.seen.advance(dot.author, dot.n);
+        self.mentioned.advance(dot.author, dot.n);
+        self.described += 1;
+        self.again += u64::from(self.resumed.holds(&dot));
+        if let Described::Live { removes, .. } | Described::Dead { removes, .. } = event {
+            for removed in removes {
+                self.mentioned.advance(removed.author, removed.n);
+            }
+        }
+        Ok(())
     }
 
     /// Awaits the large value of the event that is being pushed, or the rest of it.
@@ -236,7 +274,12 @@ impl Stage {
     pub(super) fn body(&mut self, which: u64, bytes: &[u8]) -> Result<(), SessionError> {
         self.charge(bytes.len())?;
         let awaited = self.awaited.get_mut(&which).ok_or(SessionError::UnexpectedBody)?;
-        if bytes.is_empty() || awaited.bytes.len() + bytes.len() > awaited.length {
+        if bytes.is_empty() {
+            // It is lost there. The event stands all the same.
+            self.awaited.remove(&which);
+            return Ok(());
+        }
+        if awaited.bytes.len() + bytes.len() > awaited.length {
             return Err(SessionError::UnexpectedBody);
         }
         awaited.bytes.extend_from_slice(bytes);

@@ -317,7 +317,6 @@ pub struct EventReader {
     authors: AuthorTable,
     previous: Previous,
     inline_max: usize,
-    by_hash_min: usize,
 }
 
 impl EventReader {
@@ -327,17 +326,12 @@ impl EventReader {
             authors,
             previous: Previous::new(hlc),
             inline_max: INLINE_VALUE_BYTES_MAX,
-            by_hash_min: INLINE_VALUE_BYTES_MAX + 1,
         }
     }
 
-    /// With another bound for values that stand in their events. Any may be given by its hash.
+    /// With another bound for values that stand in their events.
     pub fn with_inline_max(self, inline_max: usize) -> Self {
-        Self {
-            inline_max,
-            by_hash_min: 0,
-            ..self
-        }
+        Self { inline_max, ..self }
     }
 
     /// The table, which other frames of the session share.
@@ -412,7 +406,7 @@ impl EventReader {
         };
         let body = if by_hash {
             let length = from.length("value", VALUE_BYTES_MAX)?;
-            if length < self.by_hash_min {
+            if length == 0 {
                 return Err(WireError::OutOfRange("length of a value by hash"));
             }
             Body::away(ContentHash(from.array()?), length as u32)

@@ -3,7 +3,7 @@
 //! ```text
 //! of the receiver                                                  of the sender
 //! HELLO   1, see `hello`                                           EVENTS 2, tag, varint sequence << 1 | m, [to come], events
-//! HAVE    9, tag, flags, leaves                                    BODY   3, tag, sequence, varint which, bytes
+//! HAVE    9, tag, flags (2 = lost), leaves                         BODY   3, tag, sequence, varint which, bytes
 //! WANT    8, tag, varint which, varint offset                      LEAVES 4, tag, sequence, leaves
 //! VECTOR 11, tag, flags, nodes                                     ASK   10, tag, store (16), salt (8)
 //! EXPAND 13, tag, flags, choices                                   CHOOSE 15, tag, flags, choices
@@ -34,12 +34,14 @@ pub struct Tag(pub u16);
 pub enum Frame<'a> {
     /// A request: this is what I hold, send me the rest.
     Hello(Hello<'a>),
-    /// What the sender of a HELLO has staged of a session that was cut.
+    /// What the sender of a HELLO has staged of a session that was cut, or what it has lost of what it announces.
     Have {
         /// Of the HELLO.
         tag: Tag,
-        /// Whether more frames with more of it follow.
+        /// Whether more frames with more of either follow.
         more: bool,
+        /// Whether these are live events whose values were lost.
+        lost: bool,
         /// For [`super::read_leaves`], with a table of its own.
         leaves: &'a [u8],
     },
@@ -63,7 +65,7 @@ pub enum Frame<'a> {
         /// From which byte on; the value's length if none is needed.
         offset: u64,
     },
-    /// The next bytes of a large value.
+    /// The next bytes of a large value; none, if it was lost.
     Body {
         /// The HELLO answered.
         tag: Tag,
@@ -181,6 +183,7 @@ const NOTHING: u8 = 18;
 const EQUAL: u8 = 19;
 
 const MORE: u8 = 1;
+const LOST: u8 = 2;
 
 const SALT_BYTES: usize = size_of::<u64>();
 
@@ -228,13 +231,14 @@ impl<'a> Frame<'a> {
             EVENTS..=END | NODES | JUDGE => from.varint()?,
             _ => 0,
         };
-        let more = match kind {
-            HAVE | VECTOR | NODES | EXPAND | CHOOSE => match from.byte()? {
-                flags @ 0..=MORE => flags == MORE,
-                _ => return Err(WireError::OutOfRange("flags")),
-            },
-            _ => false,
+        let flags = match kind {
+            HAVE | VECTOR | NODES | EXPAND | CHOOSE => from.byte()?,
+            _ => 0,
         };
+        let (more, lost) = (flags & MORE != 0, flags & LOST != 0);
+        if flags > MORE | LOST || lost && kind != HAVE {
+            return Err(WireError::OutOfRange("flags"));
+        }
         if matches!(kind, CHOOSE | EXPAND) && !from.clone().rest().len().is_multiple_of(CHOICE_BYTES) {
             return Err(WireError::Truncated);
         }
@@ -282,6 +286,7 @@ impl<'a> Frame<'a> {
             HAVE => Self::Have {
                 tag,
                 more,
+                lost,
                 leaves: from.rest(),
             },
             VECTOR => Self::Vector {
@@ -346,10 +351,15 @@ impl<'a> Frame<'a> {
     pub fn encode(&self) -> Vec<u8> {
         match *self {
             Self::Hello(ref hello) => hello.encode(),
-            Self::Have { tag, more, leaves } => flagged(HAVE, tag, more, leaves),
-            Self::Vector { tag, more, nodes } => flagged(VECTOR, tag, more, nodes),
-            Self::Choose { tag, more, choices } => flagged(CHOOSE, tag, more, choices),
-            Self::Expand { tag, more, choices } => flagged(EXPAND, tag, more, choices),
+            Self::Have {
+                tag,
+                more,
+                lost,
+                leaves,
+            } => flagged(HAVE, tag, flag(more, MORE) | flag(lost, LOST), leaves),
+            Self::Vector { tag, more, nodes } => flagged(VECTOR, tag, flag(more, MORE), nodes),
+            Self::Choose { tag, more, choices } => flagged(CHOOSE, tag, flag(more, MORE), choices),
+            Self::Expand { tag, more, choices } => flagged(EXPAND, tag, flag(more, MORE), choices),
             Self::Events {
                 tag,
                 sequence,
@@ -404,7 +414,7 @@ impl<'a> Frame<'a> {
                 nodes,
             } => {
                 let mut out = head(NODES, tag, sequence, 1 + nodes.len());
-                out.byte(u8::from(more) * MORE);
+                out.byte(flag(more, MORE));
                 out.put(nodes);
                 out
             }
@@ -468,9 +478,14 @@ fn start(kind: u8, tag: Tag, payload_bytes: usize) -> Vec<u8> {
     out
 }
 
-fn flagged(kind: u8, tag: Tag, more: bool, payload: &[u8]) -> Vec<u8> {
+/// A flag, if it is set.
+pub(super) fn flag(set: bool, flag: u8) -> u8 {
+    u8::from(set) * flag
+}
+
+fn flagged(kind: u8, tag: Tag, flags: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = start(kind, tag, payload.len());
-    out.byte(u8::from(more) * MORE);
+    out.byte(flags);
     out.put(payload);
     out
 }

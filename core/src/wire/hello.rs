@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use super::{
     AuthorTable, DOT_NUMBER_MAX, FRAME_BYTES_MAX, Tag, VERSION, WireError,
     bytes::{Reader, Writer},
-    frame::{HELLO, ITEM_BYTES_MAX, paged},
+    frame::{HELLO, ITEM_BYTES_MAX, flag, paged},
 };
 use crate::id::{AuthorId, Digest, StoreId};
 
@@ -118,7 +118,6 @@ impl<'a> Hello<'a> {
         let mut out = Vec::with_capacity(HEAD_BYTES_MAX + self.counts.len());
         out.put(&[HELLO, VERSION]);
         self.tag.write(&mut out);
-        let flag = |set: bool, flag: u8| u8::from(set) * flag;
         out.byte(
             flag(self.more, MORE)
                 | flag(self.wishes.spell, SPELL)

@@ -10,6 +10,7 @@
 //! ```
 
 use alloc::{collections::BTreeMap, vec::Vec};
+use core::ops::Bound;
 
 use super::{
     AuthorTable, DOT_NUMBER_MAX, Frame, WireError,
@@ -79,6 +80,20 @@ impl Leaves {
             }
         }
         None
+    }
+
+    /// The dot after this one in the order of authors and numbers, or the first.
+    pub fn next(&self, after: Option<Dot>) -> Option<Dot> {
+        let in_run = |author: AuthorId, n: u64| Some(Dot::new(author, self.next_after(&author, n)?));
+        let from = match after {
+            None => Bound::Unbounded,
+            Some(dot) => match in_run(dot.author, dot.n) {
+                None => Bound::Excluded((dot.author, u64::MAX)),
+                next => return next,
+            },
+        };
+        let mut others = self.runs.range((from, Bound::Unbounded));
+        others.find_map(|((author, _), _)| in_run(*author, 0))
     }
 
     /// How many runs there are.

@@ -30,6 +30,7 @@ pub const SMALL: Sizes = Sizes {
     page_entries: 8,
     page_bytes: 400,
     tidied_bytes: 500,
+    tidied_bytes_max: 20_000,
     journal_bytes_long: 2_000,
     journal_bytes_max: 8_000,
 };

@@ -3,6 +3,9 @@
 //! Architecture invariant: every input is followed by a full drain before the next (`State::feed` is the only place
 //! that feeds).
 
+mod guests;
+mod loads;
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     future::Future,
@@ -15,7 +18,7 @@ use futures::{channel::oneshot, task::AtomicWaker};
 use gossipstore_core::{
     disk::{Disk, Leisure, Transaction},
     id::Peer,
-    replica::{Absent, BatchId, Call, Command, CommandError, CommandId, Event, Input, Output, Replica, StorageFailure},
+    replica::{BatchId, Call, Command, CommandId, Event, Input, Output, Replica, StorageFailure},
     sync::SessionError,
     time::Timestamp,
 };
@@ -27,7 +30,7 @@ use crate::{
     events::{Audience, Events, NodeEvent},
     status::{self, Path, PeerStatus, RelayStatus, Role, Status, StorageKind, StorageStatus},
     storage::{StorageError, StorageReader},
-    values::{self, For, Load, Loaded, Values},
+    values::{For, Load},
 };
 
 /// How many bytes of messages wait for the node: tens of thousands of small writes, or a hundred of the largest that are
@@ -97,8 +100,6 @@ struct State {
     kept: Option<Kept>,
     /// Values that are to be read.
     loads: VecDeque<Load>,
-    /// Whether pages wait to be read again, which could not be.
-    pages_wait: bool,
     /// Why the storage takes nothing at present, or why there is none any more.
     storage_problem: Option<StorageFailure>,
     last_batch: Option<BatchId>,
@@ -126,7 +127,6 @@ impl Engine {
                 clock,
                 kept,
                 loads: VecDeque::new(),
-                pages_wait: false,
                 storage_problem: None,
                 last_batch: None,
                 phase: Phase::Open,
@@ -172,33 +172,6 @@ impl Engine {
 
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
         read(&self.lock().replica)
-    }
-
-    /// Reads, and gives what was made of it, if all values that it came upon were in memory or have been read.
-    pub(crate) fn try_read<T>(
-        &self,
-        read: &mut impl FnMut(&Replica, &mut Values) -> T,
-        values: &mut Values,
-    ) -> Option<T> {
-        let mut state = self.lock();
-        let whole = read(&state.replica, values);
-        if !values.missing.is_empty() {
-            values.used.clear();
-            return None;
-        }
-        state.replica.touch(&values.used);
-        if !values.read.is_empty() {
-            let values = std::mem::take(&mut values.read).into_iter().collect();
-            state.feed(Input::Loaded { peer: None, values });
-            // Of what is lost, peers are to be asked.
-            self.node.wake();
-        }
-        Some(whole)
-    }
-
-    /// Reads values from the storage.
-    pub(crate) fn load(&self, absent: Vec<Absent>) -> impl Future<Output = Result<Vec<Loaded>, StorageError>> + use<> {
-        values::load(self.lock().reader(), absent)
     }
 
     pub(crate) fn listen(&self) -> Events {
@@ -255,46 +228,6 @@ impl Engine {
         self.node.wake();
     }
 
-    // For merging.
-
-    /// A replica in this process is there to be merged; gives the number under which it is known.
-    pub(crate) fn guest_up(&self) -> Result<Peer, StoreError> {
-        let mut state = self.lock();
-        if state.phase != Phase::Open {
-            return Err(StoreError::Closed);
-        }
-        // Members are numbered from the other end.
-        let last = state.guests.keys().next().map_or(u64::MAX, |peer| peer.0);
-        let peer = Peer(last - 1);
-        state.guests.insert(peer, VecDeque::new());
-        state.feed(Input::PeerUp { peer });
-        Ok(peer)
-    }
-
-    /// What there is to say to it.
-    pub(crate) fn guest_frames(&self, peer: Peer) -> Result<VecDeque<Vec<u8>>, StoreError> {
-        let mut state = self.lock();
-        let frames = state.guests.get_mut(&peer).map(std::mem::take);
-        frames.filter(|_| state.phase == Phase::Open).ok_or(StoreError::Closed)
-    }
-
-    /// It is gone.
-    pub(crate) fn guest_down(&self, peer: Peer) {
-        let mut state = self.lock();
-        state.feed(Input::PeerDown { peer });
-        state.guests.remove(&peer);
-    }
-
-    /// Whether what is visible will be durable before long.
-    pub(crate) fn check_storage(&self) -> Result<(), StoreError> {
-        let state = self.lock();
-        match &state.storage_problem {
-            _ if state.phase != Phase::Open => Err(StoreError::Closed),
-            Some(failure) => Err(CommandError::NotDurable(failure.clone()).into()),
-            None => Ok(()),
-        }
-    }
-
     // For the node.
 
     /// The time by the node's clock.
@@ -320,39 +253,6 @@ impl Engine {
         next
     }
 
-    /// The values that are to be read.
-    pub(crate) fn take_loads(&self) -> VecDeque<Load> {
-        std::mem::take(&mut self.lock().loads)
-    }
-
-    /// Values were read, or could not be.
-    pub(crate) fn loaded(&self, whom: For, loaded: Result<Vec<Loaded>, StorageError>) {
-        let mut state = self.lock();
-        if let Err(error) = &loaded {
-            tracing::warn!(%error, "values could not be read");
-        }
-        match (whom, loaded) {
-            (For::Session(peer), loaded) => {
-                let loaded = loaded.unwrap_or_default().into_iter();
-                let values = loaded.map(|(absent, value)| (absent.dot, value)).collect();
-                let peer = Some(peer);
-                state.feed(Input::Loaded { peer, values });
-            }
-            (For::Pages, Ok(loaded)) => {
-                let lost = loaded.iter().filter(|(_, value)| value.is_none());
-                let values: Vec<_> = lost.map(|(absent, _)| (absent.dot, None)).collect();
-                if let Some(kept) = &mut state.kept {
-                    kept.disk.supply(loaded);
-                }
-                if !values.is_empty() {
-                    state.feed(Input::Loaded { peer: None, values });
-                }
-            }
-            // When the storage has shown that it works.
-            (For::Pages, Err(_)) => state.pages_wait = true,
-        }
-    }
-
     /// Whether batches wait for the storage.
     pub(crate) fn has_unkept(&self) -> bool {
         self.lock().kept.as_ref().is_some_and(|kept| kept.disk.is_waiting())
@@ -369,11 +269,9 @@ impl Engine {
         if state.storage_problem.take().is_some() {
             state.audience.tell(&NodeEvent::StatusChanged);
         }
-        let State { kept, pages_wait, .. } = &mut *state;
-        let Some(Kept { disk, .. }) = kept else { return };
-        if std::mem::take(pages_wait) {
-            disk.supply([]);
-        }
+        let Some(Kept { disk, .. }) = &mut state.kept else {
+            return;
+        };
         let dots = disk.done();
         if !dots.is_empty() {
             state.feed(Input::Kept { dots });
@@ -582,15 +480,6 @@ impl State {
             self.audience.tell(&NodeEvent::StatusChanged);
         }
         taken
-    }
-
-    fn load(&mut self, whom: For, absent: Vec<Absent>) {
-        let reader = self.reader();
-        self.loads.push_back(Load { whom, absent, reader });
-    }
-
-    fn reader(&self) -> Option<Arc<dyn StorageReader>> {
-        self.kept.as_ref().map(|kept| Arc::clone(&kept.reader))
     }
 
     fn broadcast(&mut self, message: Vec<u8>) {
