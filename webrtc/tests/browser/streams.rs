@@ -87,7 +87,8 @@ async fn a_thousand_streams_in_a_row() {
     for round in 0..1_000_u32 {
         let sent = round.to_be_bytes();
         let began = Instant::now();
-        let answer = within("an answer", request(&pair, &sent)).await.unwrap();
+        let answer = within("an answer", request(&pair, &sent)).await;
+        let answer = answer.unwrap_or_else(|error| panic!("stream {round}: {error}"));
         longest = longest.max(began.elapsed().as_secs_f64());
         assert_eq!(answer, sent);
     }
