@@ -13,8 +13,8 @@ import { Line } from '../line.ts';
 import { test as base, expect } from '../world.ts';
 
 /**
- * What Firefox 153.8 says when a tab reloads to the next version beside one that stays: of a request of its own, which has no address. A file of
- * the page would be named, and the page would lack it.
+ * What Firefox 153.8 says when a tab reloads to the next version beside one that stays: of a request without an address. A file of the
+ * page would be named, and the page would lack it.
  */
 const NOTHING_LOADED = /Failed to load ‘’\. A ServiceWorker intercepted the request/;
 

@@ -264,7 +264,8 @@ impl Node {
         self.timer.set(times.into_iter().flatten().min(), now);
     }
 
-    /// Gives the storage its next transaction, if it has none and there is something to keep or to tidy up, and has it read what is wanted.
+    /// Gives the storage its next transaction, if it has none and there is something to keep or to tidy up, and has it read what is
+    /// wanted.
     fn keep(&mut self, now: Timestamp) {
         if let Some(keeper) = &mut self.keeper {
             keeper.begin(now, |leisure| self.engine.next_transaction(leisure));

@@ -43,8 +43,7 @@ pub(crate) async fn load(
     let read = lanes(absent)
         .into_iter()
         .map(|lane| load_in_order(Arc::clone(&reader), lane));
-    let loaded: Vec<_> = stream::iter(read).buffered(LANES).try_collect().await?;
-    Ok(loaded.concat())
+    stream::iter(read).buffered(LANES).try_concat().await
 }
 
 fn nothing(absent: Vec<Absent>) -> Vec<Loaded> {

@@ -243,7 +243,7 @@ impl Disk {
         };
         // What a page says must be what is durable with it: a step that is under way is neither here nor there.
         if wanted && self.begun && !self.is_reading && store.is_at_rest() {
-            self.tidy(store, self.tidied_bytes(), &mut transaction);
+            self.tidy(store, &mut transaction);
         }
         (!transaction.is_empty()).then_some((last, transaction))
     }
@@ -327,7 +327,8 @@ impl Disk {
     }
 
     /// Writes some pages anew, the longest outdated first, and cuts off the journal before the first commit that is still needed.
-    fn tidy(&mut self, store: &Store, bytes: usize, transaction: &mut Transaction) {
+    fn tidy(&mut self, store: &Store, transaction: &mut Transaction) {
+        let bytes = self.tidied_bytes();
         let (mut left, read) = (bytes, mem::take(&mut self.read));
         let mut is_readable = true;
         while left > 0

@@ -10,7 +10,12 @@ use crate::{id::Peer, time::Timestamp, wire::Frame};
 const DIFFERENCE_MAX: Duration = Duration::from_secs(10);
 
 /// The longest wait before a peer whose sessions fail is asked again.
-pub(super) const RETRY_MAX: Duration = Duration::from_secs(60);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// How long to wait when so many attempts were in vain: twice as long each time, up to [`RETRY_MAX`].
+pub(super) fn retry_after(first: Duration, failures: u32) -> Duration {
+    first.saturating_mul(1 << failures.min(16)).min(RETRY_MAX)
+}
 
 impl Replica {
     /// Tells a peer what is held here now, if it was not told.
@@ -40,12 +45,7 @@ impl Replica {
             None if link.failures > 0 => link.heard_at,
             None => return None,
         };
-        let again = self
-            .config
-            .repair_after
-            .saturating_mul(1 << link.failures.min(16))
-            .min(RETRY_MAX);
-        let again = again.max(self.config.repair_after);
+        let again = retry_after(self.config.repair_after, link.failures).max(self.config.repair_after);
         let quiet = told_at.max(self.changed_at) + again;
         let ceiling = link.differs_since.map_or(quiet, |since| since + DIFFERENCE_MAX);
         Some(quiet.min(ceiling).max(link.heard_at + again))

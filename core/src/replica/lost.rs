@@ -1,12 +1,13 @@
 //! Values that the disk has lost, and when peers are asked for them.
 //!
-//! Each session asks for them beside all else. What is here is when one is opened for them alone: with each peer when something is lost, then with
-//! one after the other, ever more rarely. A disk that loses what comes back keeps nobody busy: what is lost soon after waits for the next turn.
+//! Each session asks for them beside all else. What is here is when one is opened for them alone: with each peer when something is lost,
+//! then with one after the other, ever more rarely. A disk that loses what comes back keeps nobody busy: what is lost soon after waits
+//! for the next turn.
 
 use alloc::collections::BTreeSet;
 use core::{mem, time::Duration};
 
-use super::{Replica, agreement::RETRY_MAX};
+use super::{Replica, agreement::retry_after};
 use crate::{
     id::{Dot, Peer},
     time::Timestamp,
@@ -15,7 +16,7 @@ use crate::{
 /// How many a session asks for. A peer that had all of them is asked for more.
 pub(super) const LOST_ASKED_MAX: usize = 4_096;
 
-/// How long after peers were asked another is; twice as long each time, up to [`RETRY_MAX`].
+/// How long after peers were asked another is, at first.
 const LOST_ASKED_AFTER: Duration = Duration::from_secs(5);
 
 /// Live entries whose values are lost.
@@ -50,8 +51,7 @@ impl Replica {
             return;
         }
         self.lost.asked += 1;
-        let wait = LOST_ASKED_AFTER.saturating_mul(1 << self.lost.asked.min(16));
-        self.lost.again_at = Some(now + wait.min(RETRY_MAX));
+        self.lost.again_at = Some(now + retry_after(LOST_ASKED_AFTER, self.lost.asked));
         self.want_session(None, now);
     }
 

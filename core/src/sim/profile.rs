@@ -70,7 +70,7 @@ pub struct Profile {
     pub late_per_mille: usize,
     /// Crashes, restores, clones, cuts, closed directions and jumps of clocks, per thousand steps.
     pub mishaps_per_mille: usize,
-    /// Reads of values that a disk fails at, in percent, until a while after the network has healed. None where what a replica has lost may be lost everywhere.
+    /// Reads of values that a disk may fail at, in percent: see [`Self::unread_percent`].
     pub unread_percent: usize,
     /// Values too large to travel inside an event, in percent.
     pub large_percent: usize,
@@ -82,7 +82,7 @@ pub struct Profile {
 
 impl Profile {
     pub(super) fn draw(random: &mut Random) -> Self {
-        let profile = Self {
+        Self {
             replicas: 2 + random.below(7),
             keys: 2 + random.below(4),
             steps: random.pick(&[60, 200, 200, 500]),
@@ -117,12 +117,14 @@ impl Profile {
                 _ => None,
             },
             mutation: None,
-        };
-        let is_safe = profile.mishaps_per_mille == 0 && profile.hostility.is_none();
-        Self {
-            unread_percent: if is_safe { profile.unread_percent } else { 0 },
-            ..profile
         }
+    }
+
+    /// Reads of values that a disk fails at, in percent, until a while after the network has healed. None where what one replica has lost
+    /// may be lost everywhere.
+    pub(super) fn unread_percent(&self) -> usize {
+        let is_safe = self.mishaps_per_mille == 0 && self.hostility.is_none();
+        if is_safe { self.unread_percent } else { 0 }
     }
 
     /// With a hostile member, beside at least two honest ones.
@@ -130,7 +132,6 @@ impl Profile {
         let least = if hostility.is_some() { 3 } else { 2 };
         Self {
             hostility,
-            unread_percent: if hostility.is_some() { 0 } else { self.unread_percent },
             replicas: self.replicas.max(least),
             ..self
         }

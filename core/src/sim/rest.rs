@@ -44,7 +44,7 @@ impl World<'_> {
         }
         say!(self, None, "all come together");
         self.network.sleep(BTreeSet::new());
-        let millis_max = match self.profile.unread_percent {
+        let millis_max = match self.profile.unread_percent() {
             0 => HEALING_MILLIS_MAX,
             // One after the other is asked for what was lost.
             _ => HEALING_AMONG_SLEEPERS_MILLIS_MAX,
@@ -105,7 +105,7 @@ impl World<'_> {
                 return Err(format!("replica {at} would not be the same after a restart").into());
             }
         }
-        self.whole()
+        Ok(())
     }
 
     /// Joins honest replicas that do not reach each other. Those that do have to make do with the links they have.

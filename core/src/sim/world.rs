@@ -422,7 +422,7 @@ impl<'w> World<'w> {
                 (None, node.replica.scan(&all).filter_map(absent).take(1).collect())
             }
         };
-        let unread = self.profile.unread_percent;
+        let unread = self.profile.unread_percent();
         let fails = unread > 0 && self.now < self.disks_work_at && self.random.percent(unread);
         let node = &self.nodes[at];
         let values = absent

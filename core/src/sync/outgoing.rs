@@ -268,9 +268,8 @@ impl Outgoing {
                 // The rest waits until it is read, or the receiver has said what it wants.
                 self.flush(frames);
                 return false;
-            } else if let Some(live) = self.next_lost_there(source) {
+            } else if self.restore(source, frames) {
                 *left -= 1;
-                self.restore(live, source, frames);
             } else if let Some(author) = self.next_author(source.vector()) {
                 let upto = self.frozen.as_ref().unwrap_or(source.vector()).get(&author);
                 self.author(source, author, upto, (frames, frames_max), left);
@@ -396,15 +395,16 @@ impl Outgoing {
         })
     }
 
-    fn next_lost_there<'a>(&self, source: &'a impl Source) -> Option<LiveEvent<'a>> {
-        self.lost_there(source).next()
-    }
-
-    /// Describes an entry whose value the receiver has lost, or has it read. What is lost here as well is passed over.
-    fn restore(&mut self, live: LiveEvent<'_>, source: &impl Source, frames: &mut Vec<Vec<u8>>) {
+    /// Describes the next entry whose value the receiver has lost, or has it read. What is lost here as well is passed over. Returns whether
+    /// there was one.
+    fn restore(&mut self, source: &impl Source, frames: &mut Vec<Vec<u8>>) -> bool {
+        let Some(live) = self.lost_there(source).next() else {
+            return false;
+        };
         if is_lacking(&live, &self.read) {
             let lacking = lacking(self.lost_there(source), &self.read);
-            return self.lack(lacking);
+            self.lack(lacking);
+            return true;
         }
         let dot = live.dot;
         self.restored = Some(dot);
@@ -413,6 +413,7 @@ impl Outgoing {
             self.live(live, false, &mut event);
             self.push(&event, frames);
         }
+        true
     }
 
     /// Appends a live event to a description, with what was read of it.
