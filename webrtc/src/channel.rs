@@ -43,7 +43,7 @@ pub(crate) struct Common {
     unread: Cell<usize>,
     /// Where frames are put together.
     frame: RefCell<Vec<u8>>,
-    /// Whether a channel has closed, or lost its stream, since the connection last looked.
+    /// Whether a channel has ended, closed, or lost its stream, since the connection last looked.
     pub(crate) ended: Cell<bool>,
     /// The task of the connection.
     pub(crate) driver: AtomicWaker,
@@ -62,7 +62,7 @@ pub(crate) struct Channel {
     common: Rc<Common>,
     state: RefCell<State>,
     phase: Cell<Phase>,
-    /// When it is forgotten, whatever the other side says. Set once its stream is gone.
+    /// When it is forgotten, whatever the other side says. Set once its stream is gone, or it is being closed.
     forgotten: Cell<Option<Instant>>,
     reader: AtomicWaker,
     writer: AtomicWaker,
@@ -161,8 +161,34 @@ impl Channel {
     pub(crate) fn abandon(&self) {
         let flag = self.update(State::abandon);
         self.say(flag);
-        self.forgotten.set(Some(Instant::now() + LINGER_MAX));
+        self.forget(Instant::now());
         self.common.end();
+    }
+
+    /// Its number among the channels of the connection. None while it opens.
+    pub(crate) fn number(&self) -> Option<u16> {
+        self.channel.id()
+    }
+
+    /// Whether both sides have said all that they will, and it is open nevertheless.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.phase.get() == Phase::Open && self.state.borrow().is_done()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.phase.get() == Phase::Closed
+    }
+
+    pub(crate) fn close(&self, now: Instant) {
+        if self.phase.get() == Phase::Open {
+            self.phase.set(Phase::Closing);
+            self.channel.close();
+            self.forget(now);
+        }
+    }
+
+    fn forget(&self, now: Instant) {
+        self.forgotten.set(Some(now + LINGER_MAX));
     }
 
     /// The connection is no more. Browsers do not always say so to its channels.
@@ -172,11 +198,13 @@ impl Channel {
         self.wake();
     }
 
-    /// When it may be let go of: at once if it is closed, never while it has a stream.
+    /// When it may be let go of: at once if it is closed, never while it has a stream, or waits to be closed by who opened
+    /// it.
     pub(crate) fn kept_until(&self, now: Instant) -> Option<Instant> {
-        match (self.phase.get(), self.forgotten.get()) {
-            (Phase::Closed, _) => Some(now),
-            (_, forgotten) => forgotten,
+        match self.phase.get() {
+            Phase::Closed => Some(now),
+            _ if self.is_ended() => None,
+            _ => self.forgotten.get(),
         }
     }
 
@@ -218,7 +246,7 @@ impl Channel {
         Poll::Ready(())
     }
 
-    /// Sends a flag, and closes the channel if that was the last word.
+    /// Sends a flag. If that was the last word, who opened the channel closes it, but for one that goes on being spoken to.
     fn say(&self, flag: Option<Flag>) {
         if self.phase.get() != Phase::Open {
             return;
@@ -227,9 +255,11 @@ impl Channel {
             // An error would say that the channel is closed, which is told soon.
             let _ = self.channel.send_with_u8_array(&encode_flag(flag));
         }
-        if self.state.borrow().is_done() {
-            self.phase.set(Phase::Closing);
-            self.channel.close();
+        let state = self.state.borrow();
+        if state.is_misused() {
+            self.close(Instant::now());
+        } else if state.is_done() {
+            self.common.end();
         }
     }
 

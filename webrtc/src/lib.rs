@@ -66,6 +66,8 @@ mod handler;
 #[cfg(target_arch = "wasm32")]
 mod handshake;
 #[cfg(target_arch = "wasm32")]
+mod outbound;
+#[cfg(target_arch = "wasm32")]
 mod peer;
 mod request;
 mod signaling;

@@ -21,6 +21,7 @@ use crate::{
     channel::{Channel, Common},
     config::Config,
     error::{ConnectionError, Error},
+    outbound::{Outbound, sweep},
     signaling::CANDIDATES_MAX,
 };
 
@@ -29,10 +30,6 @@ const INIT: &str = "init";
 
 /// The label of a stream.
 const STREAM: &str = "";
-
-/// How many streams this side may have open, those included that linger. Who wants to open more waits. Chromium numbers
-/// 1,024 channels in all, half of them for each side.
-const OUTBOUND_MAX: usize = 256;
 
 /// How many the other side may have open: as many as a browser can number.
 const INBOUND_MAX: usize = 512;
@@ -75,7 +72,7 @@ struct Told {
     incoming: RefCell<VecDeque<Rc<Channel>>>,
     /// The channels that are open, by who opened them.
     inbound: RefCell<Vec<Rc<Channel>>>,
-    outbound: RefCell<Vec<Rc<Channel>>>,
+    outbound: RefCell<Outbound>,
     common: Rc<Common>,
     handshake: AtomicWaker,
     /// Who waits for streams of the other side, and for room to open one.
@@ -241,7 +238,7 @@ impl Peer {
         self.check()?;
         self.told.opener.register(cx.waker());
         let mut outbound = self.told.outbound.borrow_mut();
-        if outbound.len() >= OUTBOUND_MAX {
+        if !outbound.has_room() {
             return Poll::Pending;
         }
         let channel = match self.create_channel(STREAM) {
@@ -260,24 +257,14 @@ impl Peer {
         Poll::Ready(Ok(channel))
     }
 
-    /// Lets go of channels whose time has come. Returns when that of the next comes.
+    /// Closes channels and lets go of them when their time has come. Returns when there is more to do.
     pub(crate) fn sweep(&self, now: Instant) -> Option<Instant> {
         let told = &self.told;
         told.common.ended.set(false);
-        let mut next = None::<Instant>;
-        let mut keep = |channel: &Rc<Channel>| {
-            let Some(until) = channel.kept_until(now) else {
-                return true;
-            };
-            if until > now {
-                next = Some(next.map_or(until, |next| next.min(until)));
-            }
-            until > now
-        };
-        told.inbound.borrow_mut().retain(&mut keep);
-        told.outbound.borrow_mut().retain(&mut keep);
+        let inbound = sweep(&mut told.inbound.borrow_mut(), now);
+        let outbound = told.outbound.borrow_mut().sweep(now);
         told.opener.wake();
-        next
+        inbound.into_iter().chain(outbound).min()
     }
 
     /// Whether [`Self::sweep`] has something to do, but for the time that passes.
@@ -398,9 +385,8 @@ impl Told {
             self.ended.set(Some(why));
         }
         self.incoming.borrow_mut().clear();
-        for channels in [&self.inbound, &self.outbound] {
-            channels.borrow().iter().for_each(|channel| channel.lose());
-        }
+        self.inbound.borrow().iter().for_each(|channel| channel.lose());
+        self.outbound.borrow().iter().for_each(|channel| channel.lose());
         for waker in [&self.handshake, &self.acceptor, &self.opener, &self.common.driver] {
             waker.wake();
         }

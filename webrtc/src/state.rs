@@ -214,6 +214,11 @@ impl State {
         ended || self.broken.is_some_and(|why| why != Break::Lost)
     }
 
+    /// Whether this side gave up because of what the other sends, which it may go on to do.
+    pub(crate) fn is_misused(&self) -> bool {
+        matches!(self.broken, Some(Break::Overrun | Break::Malformed))
+    }
+
     /// What waits to be read, as it counts.
     pub(crate) fn unread_cost(&self) -> usize {
         self.unread_cost
