@@ -27,9 +27,11 @@ export async function setup({ tests = true, fuzz = tests } = {}) {
   if (tests) await needBrowsers();
   await needRust();
   await needCargoTool('wasm-bindgen', 'wasm-bindgen-cli', WASM_BINDGEN);
-  if (tests) await needCargoTool('wasm-pack', 'wasm-pack', WASM_PACK);
-  // A driver has nothing to do that would take time.
-  if (tests) await needCargoTool('geckodriver', 'geckodriver', GECKODRIVER, { optimised: false });
+  if (tests) {
+    // These only start others and pass on what they are told, so there is no time to be saved.
+    await needCargoTool('wasm-pack', 'wasm-pack', WASM_PACK, { optimised: false });
+    await needCargoTool('geckodriver', 'geckodriver', GECKODRIVER, { optimised: false });
+  }
   await needNpmPackages();
   console.log(`  ${green('✓')} ready ${dim(duration(Date.now() - began))}`);
 }
