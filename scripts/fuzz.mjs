@@ -17,7 +17,7 @@ const MANIFEST = join(FUZZ, 'Cargo.toml');
 export const FUZZ_TARGET = join(TARGET, 'fuzz');
 
 /** Runs of the short form, by target: about five seconds each. */
-const SHORT_RUNS = { batch: 5_000, cache: 150_000, frame: 400_000, session: 5_000 };
+const SHORT_RUNS = { batch: 5_000, cache: 150_000, frame: 400_000, membership: 100_000, session: 5_000 };
 
 /** What makes two runs the same: the operands of comparisons, which libFuzzer would use, depend on addresses. */
 const SAME_RUNS = ['-seed=1', '-use_cmp=0', '-verbosity=0'];

@@ -6,7 +6,8 @@
 //!
 //! The rooms, from the bottom: [`id`] and [`time`] are plain values; [`causality`] says which event removes which; [`cache`]
 //! is a bounded map that knows nothing of the rest; [`store`] keeps the live entries; [`wire`] is every byte that crosses
-//! between peers; [`sync`] is a session; [`replica`] joins them into the engine; [`disk`] is every byte that is kept.
+//! between peers; [`sync`] is a session; [`replica`] joins them into the engine; [`disk`] is every byte that is kept. Beside them
+//! [`membership`] says who may take part.
 //!
 //! [`mutation`] holds deliberate bugs for the tests; every room may ask for them.
 //!
@@ -23,6 +24,7 @@ pub mod cache;
 pub mod causality;
 pub mod disk;
 pub mod id;
+pub mod membership;
 pub mod mutation;
 pub mod replica;
 #[cfg(feature = "sim")]

@@ -5,12 +5,15 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use data_encoding::BASE64URL_NOPAD;
 use gossipstore_core::{
     id::{Dot, Peer, StoreId},
+    membership::{Invitation, NONCE_BYTES, Secret},
     replica::{Config, Context, Input, Key},
 };
 use gossipstore_fuzz::{
     host::{Host, key},
+    membership::with_sum,
     session::step,
     tape::write_bytes,
 };
@@ -24,6 +27,7 @@ fn main() {
     sessions(&mut seeds);
     batches(&mut seeds);
     caches(&mut seeds);
+    memberships(&mut seeds);
     for ((target, name), bytes) in seeds {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
         fs::create_dir_all(&folder).expect("the corpus is writable");
@@ -46,6 +50,30 @@ fn vectors() -> BTreeMap<String, Vec<u8>> {
         .iter()
         .map(|(name, hex)| (name.replace(' ', "-"), bytes(hex)))
         .collect()
+}
+
+fn memberships(seeds: &mut Seeds) {
+    let invitation = Invitation {
+        name: "fuzz".into(),
+        secret: Secret::new([7; 32]),
+        relays: ["/ip4/127.0.0.1/tcp/4001/ws".into(), "/dns4/relay.example.org".into()].into(),
+        expires: Some(1 << 40),
+    };
+    let text = invitation.encode().expect("it can be invited to");
+    let whole = BASE64URL_NOPAD.decode(text.as_bytes()).expect("it is base64url");
+    // Without version, length and sum.
+    let content = whole[2..whole.len() - 4].to_vec();
+    assert_eq!(with_sum(&content), text, "the length has one byte");
+    let sealed = Secret::new([8; 32])
+        .sealer()
+        .seal([1; NONCE_BYTES], b"sealed by another");
+    for (name, bytes) in [
+        ("invitation", text.into_bytes()),
+        ("content", content),
+        ("sealed", sealed),
+    ] {
+        seeds.insert(("membership", name.into()), bytes);
+    }
 }
 
 fn frames(seeds: &mut Seeds) {

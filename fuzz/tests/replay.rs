@@ -44,6 +44,11 @@ fn frame() {
 }
 
 #[test]
+fn membership() {
+    replay("membership");
+}
+
+#[test]
 fn session() {
     replay("session");
 }
