@@ -16,10 +16,7 @@ use std::{
 };
 
 use gossipstore_core::time::Timestamp;
-use libp2p::{
-    PeerId,
-    rendezvous::{Cookie, ErrorCode},
-};
+use libp2p::{PeerId, rendezvous::ErrorCode};
 use rand::{rngs::SmallRng, seq::IteratorRandom as _};
 
 use crate::retry::{Backoff, jitter};
@@ -69,8 +66,8 @@ const FAILURES_MAX: u32 = 6;
 pub(crate) enum DiscoveryAction {
     /// Register at a relay, for so many seconds or for as long as it likes.
     Register { relay: PeerId, seconds: Option<u64> },
-    /// Ask a relay who is there, apart from those that the cookie says we know.
-    Discover { relay: PeerId, cookie: Option<Cookie> },
+    /// Ask a relay who is there.
+    Discover { relay: PeerId },
     /// Dial a member through these relays or members.
     Dial { member: PeerId, through: Vec<PeerId> },
     /// Close the connections to a member: there are others enough.
@@ -93,7 +90,6 @@ struct Place {
     /// `None` also until it holds a place for us.
     register_at: Option<Timestamp>,
     discover_at: Option<Timestamp>,
-    cookie: Option<Cookie>,
     seconds: Option<u64>,
     registered: bool,
 }
@@ -139,7 +135,6 @@ impl Discovery {
         let place = Place {
             register_at: None,
             discover_at: Some(now),
-            cookie: None,
             seconds: Some(REGISTERED_FOR_SECONDS),
             registered: false,
         };
@@ -215,14 +210,12 @@ impl Discovery {
         &mut self,
         relay: &PeerId,
         members: impl Iterator<Item = (PeerId, u64)>,
-        cookie: Cookie,
         now: Timestamp,
         random: &mut SmallRng,
     ) {
         let Some(place) = self.relays.get_mut(relay) else {
             return;
         };
-        place.cookie = Some(cookie);
         // Of two requests under way, the answer to one does not put off what that to the other has planned.
         let again = now + jitter(DISCOVER_EVERY, JITTER, random);
         place.discover_at = Some(place.discover_at.map_or(again, |planned| planned.min(again)));
@@ -232,11 +225,9 @@ impl Discovery {
         }
     }
 
-    /// A relay did not tell who is there.
-    pub(crate) fn discover_failed(&mut self, relay: &PeerId, error: ErrorCode, now: Timestamp, random: &mut SmallRng) {
+    /// A relay did not tell who is there, perhaps because we asked with a cookie that it has forgotten.
+    pub(crate) fn discover_failed(&mut self, relay: &PeerId, stale: bool, now: Timestamp, random: &mut SmallRng) {
         if let Some(place) = self.relays.get_mut(relay) {
-            let stale = error == ErrorCode::InvalidCookie && place.cookie.is_some();
-            place.cookie = None;
             place.discover_at = Some(if stale {
                 now
             } else {
@@ -319,10 +310,7 @@ impl Discovery {
                 });
             }
             if place.discover_at.take_if(|at| *at <= now).is_some() {
-                actions.push(DiscoveryAction::Discover {
-                    relay,
-                    cookie: place.cookie.clone(),
-                });
+                actions.push(DiscoveryAction::Discover { relay });
             }
         }
         self.members.retain(|_, member| {
@@ -453,7 +441,6 @@ impl Member {
 
 #[cfg(test)]
 mod tests {
-    use libp2p::rendezvous::Namespace;
     use rand::SeedableRng as _;
 
     use super::*;
@@ -508,19 +495,14 @@ mod tests {
             bench
         }
 
-        fn tell(&mut self, members: &[PeerId]) -> Cookie {
-            let cookie = Cookie::for_namespace(Namespace::from_static("store"));
+        fn tell(&mut self, members: &[PeerId]) {
             let members = members.iter().map(|member| (*member, REGISTERED_FOR_SECONDS));
             self.discovery
-                .discovered(&self.relay, members, cookie.clone(), self.now, &mut self.random);
-            cookie
+                .discovered(&self.relay, members, self.now, &mut self.random);
         }
 
-        fn discover(&self, cookie: Option<Cookie>) -> DiscoveryAction {
-            DiscoveryAction::Discover {
-                relay: self.relay,
-                cookie,
-            }
+        fn discover(&self) -> DiscoveryAction {
+            DiscoveryAction::Discover { relay: self.relay }
         }
 
         fn register(&self, seconds: Option<u64>) -> DiscoveryAction {
@@ -547,14 +529,14 @@ mod tests {
         bench
             .discovery
             .registered(&bench.relay, REGISTERED_FOR_SECONDS, bench.now, &mut bench.random);
-        assert_eq!(bench.tick(), [bench.discover(None)]);
-        let cookie = bench.tell(&[]);
+        assert_eq!(bench.tick(), [bench.discover()]);
+        bench.tell(&[]);
         let (waited, due) = bench.wait();
         assert!(
             waited.abs_diff(DISCOVER_EVERY) <= DISCOVER_EVERY.mul_f64(JITTER),
             "{waited:?}"
         );
-        assert_eq!(due, [bench.discover(Some(cookie))]);
+        assert_eq!(due, [bench.discover()]);
         // Asking has no answer yet, so the next thing due is to register anew, well before the registration ends.
         let (waited, due) = bench.wait();
         assert!(waited < Duration::from_secs(REGISTERED_FOR_SECONDS * 2 / 3));
@@ -568,8 +550,8 @@ mod tests {
         bench
             .discovery
             .registered(&bench.relay, REGISTERED_FOR_SECONDS, bench.now, &mut bench.random);
-        let cookie = bench.tell(&[]);
-        assert_eq!(bench.tick(), [bench.discover(Some(cookie))]);
+        bench.tell(&[]);
+        assert_eq!(bench.tick(), [bench.discover()]);
     }
 
     #[test]
@@ -591,17 +573,15 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_that_the_relay_forgot_is_dropped() {
+    fn a_relay_that_forgot_what_it_told_is_asked_again_at_once() {
         let mut bench = Bench::told_of(&[]);
         bench.wait();
-        bench
-            .discovery
-            .discover_failed(&bench.relay, ErrorCode::InvalidCookie, bench.now, &mut bench.random);
-        assert_eq!(bench.tick(), [bench.discover(None)]);
-        bench
-            .discovery
-            .discover_failed(&bench.relay, ErrorCode::InvalidCookie, bench.now, &mut bench.random);
-        assert_eq!(bench.tick(), [], "not for ever at once");
+        let discovery = &mut bench.discovery;
+        discovery.discover_failed(&bench.relay, true, bench.now, &mut bench.random);
+        assert_eq!(bench.tick(), [bench.discover()]);
+        let discovery = &mut bench.discovery;
+        discovery.discover_failed(&bench.relay, false, bench.now, &mut bench.random);
+        assert_eq!(bench.tick(), [], "what failed otherwise has to wait");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! one. Circuits through members, which carry no data, are not shown at all, nor are relays: each would be asked for four
 //! versions of a protocol that it does not speak, just when a newcomer has better questions.
 //!
-//! Messages are anonymous and named by their hash: what matters is the transaction in them, which carries its own
+//! Messages are anonymous, sealed for members and named by their hash: what matters is the transaction in them, which carries its own
 //! author.
 
 use std::{
@@ -17,7 +17,7 @@ use std::{
 };
 
 use either::Either;
-use gossipstore_core::id::StoreId;
+use gossipstore_core::membership::{NONCE_BYTES, Sealer};
 use libp2p::{
     Multiaddr, PeerId,
     core::{ConnectedPoint, Endpoint, transport::PortUse},
@@ -30,6 +30,8 @@ use libp2p::{
         THandlerOutEvent, ToSwarm, behaviour::ConnectionEstablished, dummy,
     },
 };
+
+use rand::{Rng as _, rngs::StdRng};
 
 use crate::transport;
 
@@ -64,6 +66,8 @@ type Inner = gossipsub::Behaviour<IdentityTransform, WhitelistSubscriptionFilter
 pub(crate) struct Gossip {
     inner: Inner,
     topic: TopicHash,
+    sealer: Sealer,
+    random: StdRng,
     relays: HashSet<PeerId>,
     /// The connection that gossipsub sees, of each peer.
     shown: HashMap<PeerId, (ConnectionId, ConnectedPoint)>,
@@ -71,8 +75,8 @@ pub(crate) struct Gossip {
 
 impl Gossip {
     /// Subscribed to the store's topic, which does not concern the relays.
-    pub(crate) fn new(store: StoreId, relays: HashSet<PeerId>) -> Self {
-        let topic = IdentTopic::new(topic_name(store));
+    pub(crate) fn new(topic: String, relays: HashSet<PeerId>, sealer: Sealer, random: StdRng) -> Self {
+        let topic = IdentTopic::new(topic);
         let hash = topic.hash();
         let config = ConfigBuilder::default()
             .validation_mode(ValidationMode::Anonymous)
@@ -99,6 +103,8 @@ impl Gossip {
         Self {
             inner,
             topic: hash,
+            sealer,
+            random,
             relays,
             shown: HashMap::new(),
         }
@@ -106,8 +112,11 @@ impl Gossip {
 
     /// Hands a message to all members. Those that it does not reach learn of it by a session, so nothing that goes
     /// wrong here is an error.
-    pub(crate) fn publish(&mut self, message: Vec<u8>) {
-        match self.inner.publish(self.topic.clone(), message) {
+    pub(crate) fn publish(&mut self, message: &[u8]) {
+        let mut nonce = [0; NONCE_BYTES];
+        self.random.fill_bytes(&mut nonce);
+        let sealed = self.sealer.seal(nonce, message);
+        match self.inner.publish(self.topic.clone(), sealed) {
             Ok(_) | Err(PublishError::NoPeersSubscribedToTopic | PublishError::Duplicate) => {}
             Err(error) => tracing::debug!(%error, "a message was not gossiped"),
         }
@@ -151,17 +160,6 @@ impl Gossip {
     fn is_shown(&self, peer: &PeerId, connection: ConnectionId) -> bool {
         self.shown.get(peer).is_some_and(|(shown, _)| *shown == connection)
     }
-}
-
-/// The name under which members meet and gossip. It does not tell the store's name (one that is guessed can be checked).
-/// But it is no secret: whoever can reach a relay can ask it for all names that are registered there, and whoever
-/// subscribes to one and speaks the sync protocol reads and writes the store as any member does. Invitations and
-/// encryption, which come later, will keep others out; until then the relay is what keeps a store private.
-pub(crate) fn topic_name(store: StoreId) -> String {
-    let hash = blake3::derive_key("gossipstore 1 topic", &store.0);
-    hash[..16]
-        .iter()
-        .fold(String::from("gossipstore/1/"), |name, byte| format!("{name}{byte:02x}"))
 }
 
 impl NetworkBehaviour for Gossip {
@@ -256,10 +254,13 @@ impl NetworkBehaviour for Gossip {
                     propagation_source: from,
                     message_id: id,
                     message,
-                } => GossipEvent::Message {
-                    from,
-                    id,
-                    message: message.data,
+                } => match self.sealer.unseal(&message.data) {
+                    Ok(message) => GossipEvent::Message { from, id, message },
+                    Err(error) => {
+                        tracing::debug!(member = %from, %error, "a message is dropped");
+                        self.judge(&id, &from, false);
+                        continue;
+                    }
                 },
                 gossipsub::Event::Subscribed { peer_id: member, .. }
                 | gossipsub::Event::Unsubscribed { peer_id: member, .. } => GossipEvent::SubscriptionChanged { member },
@@ -275,23 +276,16 @@ impl NetworkBehaviour for Gossip {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use gossipstore_core::membership::Secret;
+    use rand::SeedableRng as _;
 
-    #[test]
-    fn the_topic_is_the_stores_own_and_does_not_show_its_id() {
-        let store = StoreId::from_name("shopping");
-        let name = topic_name(store);
-        assert_eq!(name, topic_name(store));
-        assert_ne!(name, topic_name(StoreId::from_name("shopping ")));
-        assert_eq!(name.len(), "gossipstore/1/".len() + 32);
-        let hex = store.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        assert!(!name.contains(&hex[..8]));
-    }
+    use super::*;
 
     #[test]
     fn concerns_members_on_connections_that_carry_data() {
         let [relay, member, other] = [(); 3].map(|()| PeerId::random());
-        let gossip = Gossip::new(StoreId::from_name("shopping"), HashSet::from([relay]));
+        let sealer = Secret::public("shopping").sealer();
+        let gossip = Gossip::new("topic".into(), HashSet::from([relay]), sealer, StdRng::seed_from_u64(5));
         let socket = "/ip4/127.0.0.1/tcp/9091/ws".parse::<Multiaddr>().unwrap();
         let through = |relay: PeerId| {
             format!("{socket}/p2p/{relay}/p2p-circuit")

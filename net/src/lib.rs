@@ -7,10 +7,10 @@
 //! The way of a write: [`Handle::transact`] feeds the command into the `engine` then and there, so that the next read
 //! sees it; what the replica wants sent is queued for the node, which gossips it to every member it is linked with.
 //!
-//! The way to a member: a relay is dialled and asked for a reservation (`relays`), the store's namespace is
+//! The way to a member: a relay is dialled and asked for a reservation (`relays`), the store's name of the day is
 //! registered there and others are found (`discovery`), one of them is dialled through the relay's circuit, both open
-//! a `/gossipstore/sync/1` stream (`links`) and subscribe to the store's topic (`gossip`). When both stand, the
-//! replica is told `PeerUp` (`joining`); from then on gossip carries what is new and a session what is old. Meanwhile two browsers
+//! a `/gossipstore/sync/1` stream (`links`) and prove on it that they are members (`handshake`). Only then do they hear more of each
+//! other (`admission`): both subscribe to the store's topic (`gossip`), and the replica is told `PeerUp` (`joining`); from then on gossip carries what is new and a session what is old. Meanwhile two browsers
 //! connect directly (`upgrades`); the direct connection becomes the link, and the circuit is closed. Each then holds a place with the
 //! other (`places`), which tells those that it is linked with whom they can reach through it (`introductions`).
 //!
@@ -25,6 +25,7 @@
 //! Architecture invariant: being offline is no error. Nothing but `OpenError` keeps a replica from working.
 
 mod address;
+mod admission;
 mod behaviour;
 mod breath;
 mod cause;
@@ -39,6 +40,7 @@ mod events;
 mod framing;
 mod gossip;
 mod handle;
+mod handshake;
 mod introductions;
 mod joining;
 mod keeper;
@@ -49,6 +51,7 @@ mod loading;
 #[cfg(test)]
 mod memory;
 mod merging;
+mod names;
 mod node;
 mod numbers;
 mod opening;

@@ -1,5 +1,5 @@
 //! One connection's part in `/gossipstore/sync/1`: the stream we opened for our frames and the stream the other side
-//! opened for theirs.
+//! opened for theirs, both of which begin with a [`handshake`](crate::handshake).
 //!
 //! A link lives as long as its connection: when either stream ends, however it ends, the link has failed for good.
 //! Frames are then known to be missing, and only a new session over a new connection makes up for that.
@@ -19,7 +19,10 @@ use libp2p::{
     },
 };
 
-use crate::framing::{ReadError, Reader, Writer};
+use crate::{
+    framing::{ReadError, Reader, Writer},
+    handshake::{Handshake, Step},
+};
 
 /// The protocol's name.
 pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/gossipstore/sync/1");
@@ -37,7 +40,7 @@ pub(crate) enum ToLink {
 /// What a link tells.
 #[derive(Debug)]
 pub(crate) enum FromLink {
-    /// Our stream stands: frames can be sent.
+    /// Our stream stands, and the other side is a member: frames can be sent.
     Opened,
     /// One whole frame.
     Received(Vec<u8>),
@@ -52,6 +55,8 @@ pub(crate) enum FromLink {
 pub(crate) enum LinkError {
     /// The other side does not speak the protocol: it is no member of any store.
     NotSpoken,
+    /// The other side has another secret, or none: it is no member of this store.
+    NoMember,
     /// The other side's stream gives no further frame.
     Reading(ReadError),
     /// The other side opened a second stream.
@@ -64,6 +69,7 @@ impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSpoken => write!(f, "it does not speak {PROTOCOL}"),
+            Self::NoMember => write!(f, "it did not prove to be a member of the store"),
             Self::Reading(error) => write!(f, "its {PROTOCOL} stream ended: {error}"),
             Self::SecondStream => write!(f, "it opened a second {PROTOCOL} stream on one connection"),
             Self::Io(error) => write!(f, "our {PROTOCOL} stream broke: {error}"),
@@ -74,6 +80,10 @@ impl fmt::Display for LinkError {
 /// The handler of one connection.
 #[derive(Debug)]
 pub(crate) struct Handler {
+    /// Until the other side has proven to be a member.
+    handshake: Option<Handshake>,
+    /// Frames of the handshake that have not left yet, which are before all others.
+    own: usize,
     outgoing: Outgoing,
     incoming: Option<Reader<Stream>>,
     reading: bool,
@@ -89,17 +99,25 @@ enum Outgoing {
     Wanted,
     Requested,
     /// How many frames wait is bounded by the replica, which hands out no more than a burst before it hears that all have left.
-    Standing {
-        writer: Writer<Stream>,
-        told: bool,
-    },
+    Standing(Writer<Stream>),
 }
 
 impl Handler {
-    /// A handler that opens a stream at once if `opens`.
-    pub(crate) fn new(opens: bool) -> Self {
+    /// A handler that opens a stream at once, and begins it with this handshake.
+    pub(crate) fn new(handshake: Handshake) -> Self {
         Self {
-            outgoing: if opens { Outgoing::Wanted } else { Outgoing::Never },
+            handshake: Some(handshake),
+            outgoing: Outgoing::Wanted,
+            ..Self::idle()
+        }
+    }
+
+    /// A handler that opens no stream.
+    pub(crate) fn idle() -> Self {
+        Self {
+            handshake: None,
+            own: 0,
+            outgoing: Outgoing::Never,
             incoming: None,
             reading: false,
             failure: None,
@@ -117,13 +135,11 @@ impl Handler {
     }
 
     fn poll_link(&mut self, cx: &mut Context<'_>) -> Poll<Result<FromLink, LinkError>> {
-        if let Outgoing::Standing { writer, told } = &mut self.outgoing {
-            if !std::mem::replace(told, true) {
-                return Poll::Ready(Ok(FromLink::Opened));
-            }
-            if let Poll::Ready(written) = writer.poll(cx) {
-                return Poll::Ready(written.map(FromLink::Written).map_err(LinkError::Io));
-            }
+        if self.handshake.is_some() {
+            return self.poll_handshake(cx);
+        }
+        if let Poll::Ready(written) = self.poll_written(cx) {
+            return Poll::Ready(written.map(FromLink::Written));
         }
         if let (Some(reader), true) = (&mut self.incoming, self.reading) {
             return Poll::Ready(
@@ -133,6 +149,46 @@ impl Handler {
             );
         }
         Poll::Pending
+    }
+
+    /// How many frames that we were told to send have left.
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, LinkError>> {
+        let Outgoing::Standing(writer) = &mut self.outgoing else {
+            return Poll::Pending;
+        };
+        loop {
+            let written = ready!(writer.poll(cx)).map_err(LinkError::Io)?;
+            let own = written.min(self.own);
+            self.own -= own;
+            if written > own {
+                return Poll::Ready(Ok(written - own));
+            }
+        }
+    }
+
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<FromLink, LinkError>> {
+        loop {
+            if let Poll::Ready(written) = self.poll_written(cx) {
+                written?;
+            }
+            // The other side's challenge waits in its stream until ours stands to answer it.
+            let (Some(handshake), Outgoing::Standing(writer), Some(reader)) =
+                (&mut self.handshake, &mut self.outgoing, &mut self.incoming)
+            else {
+                return Poll::Pending;
+            };
+            let frame = ready!(reader.poll(cx)).map_err(LinkError::Reading)?;
+            match handshake.receive(&frame).map_err(|_| LinkError::NoMember)? {
+                Step::Prove(proof) => {
+                    writer.push(&proof);
+                    self.own += 1;
+                }
+                Step::Proven => {
+                    self.handshake = None;
+                    return Poll::Ready(Ok(FromLink::Opened));
+                }
+            }
+        }
     }
 }
 
@@ -177,7 +233,7 @@ impl ConnectionHandler for Handler {
         match event {
             ToLink::Send(frame) => {
                 // After a failure there is nobody to send to any more, and the behaviour is about to hear of it.
-                if let Outgoing::Standing { writer, .. } = &mut self.outgoing {
+                if let Outgoing::Standing(writer) = &mut self.outgoing {
                     writer.push(&frame);
                 }
             }
@@ -188,11 +244,11 @@ impl ConnectionHandler for Handler {
     fn on_connection_event(&mut self, event: ConnectionEvent<Self::InboundProtocol, Self::OutboundProtocol>) {
         match event {
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol, .. }) => {
-                if matches!(self.outgoing, Outgoing::Requested) {
-                    self.outgoing = Outgoing::Standing {
-                        writer: Writer::new(protocol),
-                        told: false,
-                    };
+                if let (Outgoing::Requested, Some(handshake)) = (&self.outgoing, &self.handshake) {
+                    let mut writer = Writer::new(protocol);
+                    writer.push(handshake.challenge());
+                    self.own = 1;
+                    self.outgoing = Outgoing::Standing(writer);
                 }
             }
             ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol, .. }) => {

@@ -16,6 +16,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use gossipstore_core::membership::Prover;
 use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
@@ -24,8 +25,10 @@ use libp2p::{
         THandler, THandlerInEvent, THandlerOutEvent, ToSwarm, behaviour::ConnectionEstablished,
     },
 };
+use rand::{Rng as _, rngs::StdRng};
 
 use crate::{
+    handshake::{Challenge, Handshake},
     link::{FromLink, Handler, LinkError, ToLink},
     status::Path,
     transport,
@@ -38,7 +41,7 @@ pub(crate) const LINKS_MAX: usize = 32;
 /// What happened to a link.
 #[derive(Debug)]
 pub(crate) enum LinkEvent {
-    /// The connection is the one that counts, and our stream on it stands.
+    /// The connection is the one that counts, our stream on it stands, and the other side is a member.
     Opened {
         connection: ConnectionId,
         member: PeerId,
@@ -75,6 +78,8 @@ struct Connection {
 #[derive(Debug)]
 pub(crate) struct Links {
     local: PeerId,
+    prover: Prover,
+    random: StdRng,
     /// Peers that are no members: nothing is synced with them.
     relays: HashSet<PeerId>,
     /// The connection that counts, of each member.
@@ -107,9 +112,11 @@ impl std::error::Error for NotLetIn {}
 
 impl Links {
     /// Nobody is linked yet. Peers in `relays` never will be.
-    pub(crate) fn new(local: PeerId, relays: HashSet<PeerId>) -> Self {
+    pub(crate) fn new(local: PeerId, relays: HashSet<PeerId>, prover: Prover, random: StdRng) -> Self {
         Self {
             local,
+            prover,
+            random,
             relays,
             connections: HashMap::new(),
             members: HashMap::new(),
@@ -158,9 +165,9 @@ impl Links {
         }
     }
 
-    fn let_in(&self, peer: &PeerId, path: Option<Path>, dialled: bool) -> Result<Handler, ConnectionDenied> {
+    fn let_in(&mut self, peer: &PeerId, path: Option<Path>, dialled: bool) -> Result<Handler, ConnectionDenied> {
         if self.relays.contains(peer) {
-            return Ok(Handler::new(false));
+            return Ok(Handler::idle());
         }
         let standing = self.connections.get(peer);
         let Some(path) = path else {
@@ -169,7 +176,7 @@ impl Links {
                 None if self.connections.len() + self.meetings.len() >= LINKS_MAX => {
                     Err(ConnectionDenied::new(NotLetIn::Full))
                 }
-                None => Ok(Handler::new(false)),
+                None => Ok(Handler::idle()),
             };
         };
         match standing {
@@ -179,7 +186,12 @@ impl Links {
                 Err(ConnectionDenied::new(NotLetIn::Surplus))
             }
             None if self.connections.len() >= LINKS_MAX => Err(ConnectionDenied::new(NotLetIn::Full)),
-            _ => Ok(Handler::new(true)),
+            _ => {
+                let mut challenge = Challenge::default();
+                self.random.fill_bytes(&mut challenge);
+                let handshake = Handshake::new(self.prover.clone(), &self.local, peer, challenge);
+                Ok(Handler::new(handshake))
+            }
         }
     }
 
@@ -313,11 +325,13 @@ fn close(connection: ConnectionId, peer_id: PeerId) -> ToSwarm<LinkEvent, ToLink
 #[cfg(test)]
 mod tests {
     use futures::{StreamExt as _, future::select};
-    use gossipstore_core::id::StoreId;
+    use gossipstore_core::membership::Secret;
     use libp2p::{Swarm, swarm::SwarmEvent};
+    use rand::SeedableRng as _;
 
     use super::*;
     use crate::{
+        admission::Admission,
         gossip::{Gossip, GossipEvent},
         memory,
     };
@@ -327,7 +341,16 @@ mod tests {
     #[behaviour(prelude = "libp2p::swarm::derive_prelude")]
     struct Behaviour {
         links: Links,
-        gossip: Gossip,
+        gossip: Admission<Gossip>,
+    }
+
+    fn random(of: &PeerId) -> StdRng {
+        StdRng::from_seed(*blake3::hash(&of.to_bytes()).as_bytes())
+    }
+
+    /// Of a member of the store that has this name.
+    fn links(store: &str, local: PeerId) -> Links {
+        Links::new(local, HashSet::new(), Secret::public(store).prover(), random(&local))
     }
 
     struct Side {
@@ -335,20 +358,30 @@ mod tests {
         address: Multiaddr,
         connected: HashSet<ConnectionId>,
         opened: Option<ConnectionId>,
+        failed: Vec<LinkError>,
         heard: Vec<Vec<u8>>,
     }
 
     impl Side {
         fn new() -> Self {
-            let (swarm, address) = memory::swarm(|peer| Behaviour {
-                links: Links::new(peer, HashSet::new()),
-                gossip: Gossip::new(StoreId::from_name("links"), HashSet::new()),
+            Self::of("links")
+        }
+
+        fn of(store: &str) -> Self {
+            let (swarm, address) = memory::swarm(|peer| {
+                let sealer = Secret::public(store).sealer();
+                Behaviour {
+                    links: links(store, peer),
+                    // The same for all, so that only the proof tells those of one store from those of another.
+                    gossip: Admission::new(Gossip::new("topic".into(), HashSet::new(), sealer, random(&peer))),
+                }
             });
             Self {
                 swarm,
                 address,
                 connected: HashSet::new(),
                 opened: None,
+                failed: Vec::new(),
                 heard: Vec::new(),
             }
         }
@@ -363,13 +396,15 @@ mod tests {
                 }
                 SwarmEvent::Behaviour(BehaviourEvent::Links(LinkEvent::Opened { connection, .. })) => {
                     self.opened = Some(connection);
+                    self.swarm.behaviour_mut().gossip.admit(connection);
                 }
-                SwarmEvent::Behaviour(BehaviourEvent::Links(LinkEvent::Lost { connection, .. })) => {
+                SwarmEvent::Behaviour(BehaviourEvent::Links(LinkEvent::Lost { connection, error, .. })) => {
                     self.opened = self.opened.filter(|opened| *opened != connection);
+                    self.failed.extend(error);
                 }
                 SwarmEvent::Behaviour(BehaviourEvent::Gossip(GossipEvent::Message { from, id, message })) => {
                     self.heard.push(message);
-                    self.swarm.behaviour_mut().gossip.judge(&id, &from, true);
+                    self.swarm.behaviour_mut().gossip.inner.judge(&id, &from, true);
                 }
                 _ => {}
             }
@@ -379,7 +414,7 @@ mod tests {
         fn stands(&self, other: &Self) -> bool {
             self.connected.len() == 1
                 && self.opened.is_some_and(|opened| self.connected.contains(&opened))
-                && self.swarm.behaviour().gossip.is_subscribed(other.swarm.local_peer_id())
+                && self.swarm.behaviour().gossip.inner.is_subscribed(other.swarm.local_peer_id())
         }
     }
 
@@ -410,7 +445,7 @@ mod tests {
             })
             .await;
             for (at, side) in sides.iter_mut().enumerate() {
-                side.swarm.behaviour_mut().gossip.publish(vec![at as u8]);
+                side.swarm.behaviour_mut().gossip.inner.publish(&[at as u8]);
             }
             until(&mut sides, "both messages", |[one, other]| {
                 one.heard == [[1]] && other.heard == [[0]]
@@ -434,13 +469,34 @@ mod tests {
             one.opened != first && one.stands(other) && other.stands(one)
         })
         .await;
-        sides[1].swarm.behaviour_mut().gossip.publish(b"still here".to_vec());
+        sides[1].swarm.behaviour_mut().gossip.inner.publish(b"still here");
         until(&mut sides, "the message", |[one, _]| one.heard == [b"still here"]).await;
     }
 
     #[tokio::test]
+    async fn members_of_another_store_are_told_nothing() {
+        let mut sides = [Side::of("ours"), Side::of("theirs")];
+        let address = sides[1].address.clone();
+        sides[0].swarm.dial(address).unwrap();
+        let has_failed = |side: &Side| matches!(side.failed[..], [LinkError::NoMember]);
+        until(&mut sides, "one that does not believe the other", |[one, other]| {
+            has_failed(one) || has_failed(other)
+        })
+        .await;
+        until(&mut sides, "the connection to be closed", |sides| {
+            sides.iter().all(|side| side.connected.is_empty())
+        })
+        .await;
+        for side in &sides {
+            assert!(side.opened.is_none());
+            let gossip = &side.swarm.behaviour().gossip.inner;
+            assert!(sides.iter().all(|other| !gossip.is_subscribed(other.swarm.local_peer_id())));
+        }
+    }
+
+    #[tokio::test]
     async fn no_more_are_let_in_than_there_is_room_for() {
-        let mut full = Links::new(PeerId::random(), HashSet::new());
+        let mut full = links("links", PeerId::random());
         let filler = |at| Connection {
             id: ConnectionId::new_unchecked(at),
             rank: full.rank(&full.local, Path::Relayed, true),
@@ -466,7 +522,7 @@ mod tests {
     #[test]
     fn both_sides_rank_a_connection_alike_and_direct_is_best() {
         let (one, other) = (PeerId::random(), PeerId::random());
-        let (mine, theirs) = (Links::new(one, HashSet::new()), Links::new(other, HashSet::new()));
+        let (mine, theirs) = (links("links", one), links("links", other));
         for path in [Path::Relayed, Path::Direct] {
             for dialled in [true, false] {
                 assert_eq!(mine.rank(&other, path, dialled), theirs.rank(&one, path, !dialled));

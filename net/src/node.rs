@@ -10,13 +10,16 @@ use gossipstore_core::{
 };
 use libp2p::{
     PeerId, Swarm, relay,
-    rendezvous::{self, Namespace},
+    rendezvous,
     swarm::{
         SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
     },
 };
-use rand::{SeedableRng as _, rngs::SmallRng};
+use rand::{
+    SeedableRng as _,
+    rngs::{SmallRng, StdRng},
+};
 
 use crate::{
     address,
@@ -29,13 +32,14 @@ use crate::{
     drowsy::Drowsy,
     engine::{Engine, Kept, Linked, Outgoing, Taken},
     error::OpenError,
-    gossip::{self, GossipEvent},
+    gossip::GossipEvent,
     handle::Handle,
     introductions::Introduced,
     joining::{Joining, Ready},
     keeper::{Keeper, Written},
     links::LinkEvent,
     liveness::{Liveness, LivenessAction},
+    names::Names,
     numbers::Numbers,
     opening::{Checked, refused},
     pings::{Answer, PingEvent},
@@ -75,17 +79,18 @@ pub(crate) fn start(
     kept: Option<(Keeper, Kept)>,
 ) -> Result<(Node, Handle), OpenError> {
     let shown_relays = options.shown_relays();
-    let (store, addresses) = (options.store, options.relays);
-    let mut own_seed = [0; 8];
-    getrandom::fill(&mut own_seed).map_err(|error| refused(&error))?;
+    let (secret, addresses) = (options.secret, options.relays);
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| refused(&error))?;
+    let mut random = StdRng::from_seed(seed);
     let relay_ids = addresses.iter().map(|address| address.peer).collect::<HashSet<_>>();
-    let mut swarm = swarm::build(store, relay_ids, options.ice).map_err(|error| refused(&error))?;
+    let mut swarm = swarm::build(&secret, &mut random, relay_ids, options.ice).map_err(|error| refused(&error))?;
     let unable = direct::listen(&mut swarm).err();
     let (keeper, kept) = kept.unzip();
     let engine = Arc::new(Engine::new(replica, clock, kept, shown_relays));
     let now = engine.now();
     let node = Node {
-        namespace: Namespace::new(gossip::topic_name(store)).expect("the name is shorter than a namespace may be"),
+        names: Names::new(secret.topics()),
         discovery: Discovery::new(*swarm.local_peer_id()),
         upgrades: Upgrades::new(*swarm.local_peer_id(), unable),
         places: Places::default(),
@@ -97,7 +102,7 @@ pub(crate) fn start(
         swarm: Drowsy::new(swarm),
         joining: Joining::default(),
         numbers: Numbers::default(),
-        random: SmallRng::seed_from_u64(u64::from_le_bytes(own_seed)),
+        random: SmallRng::from_rng(&mut random),
         timer: Timer::default(),
         breath: Breath::default(),
         attend: true,
@@ -110,7 +115,7 @@ pub(crate) fn start(
 pub struct Node {
     engine: Arc<Engine>,
     swarm: Drowsy<Swarm<Behaviour>>,
-    namespace: Namespace,
+    names: Names,
     relays: Relays,
     discovery: Discovery,
     upgrades: Upgrades,
@@ -322,7 +327,7 @@ impl Node {
                 }
                 Outgoing::Broadcast { message } => {
                     self.engine.note_published(message.len());
-                    self.swarm.behaviour_mut().gossip.publish(message);
+                    self.swarm.behaviour_mut().gossip.inner.publish(&message);
                     broadcasts += 1;
                     if broadcasts == BROADCASTS_PER_TURN {
                         self.breath.draw();
@@ -361,7 +366,10 @@ impl Node {
             }
             RelayAction::Reached(peer) => self.discovery.relay_reached(peer, now),
             RelayAction::Ready(peer) => self.discovery.relay_ready(peer, now),
-            RelayAction::Gone(peer) => self.discovery.relay_gone(&peer),
+            RelayAction::Gone(peer) => {
+                self.names.forget(&peer);
+                self.discovery.relay_gone(&peer);
+            }
         }
     }
 
@@ -369,7 +377,8 @@ impl Node {
         let registrar = &mut self.swarm.behaviour_mut().registrar.inner;
         match action {
             DiscoveryAction::Register { relay, seconds } => {
-                if let Err(error) = registrar.register(self.namespace.clone(), relay, seconds) {
+                let [today, _] = self.names.around(now);
+                if let Err(error) = registrar.register(today, relay, seconds) {
                     // Without a circuit address there is nothing to register: the relay told none with the reservation.
                     let unavailable = rendezvous::ErrorCode::Unavailable;
                     self.discovery
@@ -378,8 +387,10 @@ impl Node {
                         .note(&relay, Some(format!("members cannot be told how to reach us: {error}")));
                 }
             }
-            DiscoveryAction::Discover { relay, cookie } => {
-                registrar.discover(Some(self.namespace.clone()), cookie, Some(MEMBERS_ASKED), relay);
+            DiscoveryAction::Discover { relay } => {
+                for (name, cookie) in self.names.to_ask(relay, now) {
+                    registrar.discover(Some(name), cookie, Some(MEMBERS_ASKED), relay);
+                }
             }
             DiscoveryAction::Part { member } => {
                 // Not being connected any more is what was wanted.
@@ -553,7 +564,7 @@ impl Node {
                 }
                 // A member may hand on in good faith what it should not; only frames are its own words.
                 let taken = self.engine.feed(Input::Gossiped { peer, message });
-                self.swarm.behaviour_mut().gossip.judge(&id, &from, taken == Taken::Yes);
+                self.swarm.behaviour_mut().gossip.inner.judge(&id, &from, taken == Taken::Yes);
             }
             BehaviourEvent::Gossip(GossipEvent::SubscriptionChanged { member }) => self.on_subscription(&member),
             BehaviourEvent::Pings(PingEvent { connection, answer }) => match answer {
@@ -575,7 +586,7 @@ impl Node {
                 self.on_rendezvous(event, now);
             }
             BehaviourEvent::Direct(event) => {
-                let introductions = &mut self.swarm.behaviour_mut().introductions;
+                let introductions = &mut self.swarm.behaviour_mut().introductions.inner;
                 match direct::guest(event) {
                     Some(Guest::Came(member)) => introductions.add(member),
                     Some(Guest::Left(member)) => introductions.remove(member),
@@ -617,13 +628,15 @@ impl Node {
             } => {
                 let members = registrations.iter().map(|member| (member.record.peer_id(), member.ttl));
                 self.discovery
-                    .discovered(&rendezvous_node, members, cookie, now, &mut self.random);
+                    .discovered(&rendezvous_node, members, now, &mut self.random);
+                self.names.told(rendezvous_node, cookie);
             }
             Event::DiscoverFailed {
                 rendezvous_node, error, ..
             } => {
+                let stale = self.names.forget(&rendezvous_node) && error == rendezvous::ErrorCode::InvalidCookie;
                 self.discovery
-                    .discover_failed(&rendezvous_node, error, now, &mut self.random);
+                    .discover_failed(&rendezvous_node, stale, now, &mut self.random);
             }
             Event::Expired { .. } => {}
         }
@@ -636,6 +649,7 @@ impl Node {
                 member,
                 path,
             } => {
+                self.swarm.behaviour_mut().admit(connection);
                 if self.joining.opened(connection, path) {
                     self.on_subscription(&member);
                 }
@@ -678,7 +692,7 @@ impl Node {
     /// before is in the session that `PeerUp` opens, what is written after is gossiped to it, and nothing falls
     /// between.
     fn on_subscription(&mut self, member: &PeerId) {
-        let subscribed = self.swarm.behaviour().gossip.is_subscribed(member);
+        let subscribed = self.swarm.behaviour().gossip.inner.is_subscribed(member);
         if let Some(peer) = self.joining.peer_of(member) {
             // It has left the store but not the network.
             if !subscribed && let Some(connection) = self.joining.connection_of(peer) {
@@ -718,12 +732,12 @@ impl Node {
             return;
         }
         self.carry();
+        let names = self.names.around(self.engine.now());
+        let registrar = &mut self.swarm.behaviour_mut().registrar.inner;
         for relay in self.discovery.registered_at() {
-            self.swarm
-                .behaviour_mut()
-                .registrar
-                .inner
-                .unregister(self.namespace.clone(), relay);
+            for name in &names {
+                registrar.unregister(name.clone(), relay);
+            }
         }
         self.run_on(FAREWELL, |_| false).await;
         for peer in self.swarm.connected_peers().copied().collect::<Vec<_>>() {

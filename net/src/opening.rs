@@ -6,6 +6,7 @@ use gossipstore_core::{
     cache::Limits,
     disk::{Disk, Reading, Sizes},
     id::{Dot, StoreId},
+    membership::Secret,
     replica::{Config, Opened, Opening as Records, Replica},
 };
 
@@ -143,6 +144,7 @@ impl Opening {
 /// Options in which nothing can be wrong any more, and what the system had to give for them.
 pub(crate) struct Checked {
     pub(crate) store: StoreId,
+    pub(crate) secret: Secret,
     pub(crate) relays: Vec<RelayAddress>,
     pub(crate) ice: Vec<IceServer>,
     cache: Limits,
@@ -159,6 +161,7 @@ impl Checked {
         getrandom::fill(&mut seed).map_err(|error| refused(&error))?;
         Ok(Self {
             store: StoreId::from_name(&options.name),
+            secret: options.secret.unwrap_or_else(|| Secret::public(&options.name)),
             relays,
             ice: options.ice,
             cache: options.cache,

@@ -1,13 +1,15 @@
 //! What a store is opened with.
 
-use gossipstore_core::{cache::Limits, id::Dot};
+use gossipstore_core::{cache::Limits, id::Dot, membership::Secret};
 use serde::Deserialize;
 
 /// The settings of one opening.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The store's name: whoever opens the same name at the same relays shares the store. At least one character.
+    /// The store's name. At least one character.
     pub name: String,
+    /// What makes members of those who have it. Without one, the store is anybody's who opens the same name at the same relays.
+    pub secret: Option<Secret>,
     /// The multiaddresses of the relays, each ending in `/p2p/<peer id>`. None at all makes a store that stays on this
     /// device.
     pub relays: Vec<String>,
@@ -41,12 +43,19 @@ impl Options {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            secret: None,
             relays: Vec::new(),
             ice: Vec::new(),
             goes_on_from: None,
             takes_over: false,
             cache: Limits::default(),
         }
+    }
+
+    /// Share the store with those who have this secret.
+    pub fn secret(mut self, secret: Secret) -> Self {
+        self.secret = Some(secret);
+        self
     }
 
     /// Meet other members through these relays.

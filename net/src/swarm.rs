@@ -2,8 +2,9 @@
 
 use std::{collections::HashSet, io, time::Duration};
 
-use gossipstore_core::id::StoreId;
+use gossipstore_core::membership::Secret;
 use libp2p::{PeerId, Swarm, identity::Keypair, relay, swarm::Config};
+use rand::rngs::StdRng;
 
 use crate::{behaviour::Behaviour, direct, options::IceServer, transport};
 
@@ -12,14 +13,19 @@ use crate::{behaviour::Behaviour, direct, options::IceServer, transport};
 const IDLE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A node's swarm, which has neither dialled nor listened yet.
-pub(crate) fn build(store: StoreId, relays: HashSet<PeerId>, ice: Vec<IceServer>) -> io::Result<Swarm<Behaviour>> {
+pub(crate) fn build(
+    secret: &Secret,
+    random: &mut StdRng,
+    relays: HashSet<PeerId>,
+    ice: Vec<IceServer>,
+) -> io::Result<Swarm<Behaviour>> {
     // A fresh identity for each opening: nobody can follow a person from one to the next, and a cloned profile is no
     // twin.
     let keypair = Keypair::generate_ed25519();
     let peer = keypair.public().to_peer_id();
     let (circuits, relay) = relay::client::new(peer);
     let (transport, direct) = direct::beside(transport::build(&keypair, circuits)?, peer, ice);
-    let behaviour = Behaviour::new(&keypair, store, relays, relay, direct);
+    let behaviour = Behaviour::new(&keypair, secret, random, relays, relay, direct);
     #[cfg(target_arch = "wasm32")]
     let config = Config::with_wasm_executor();
     #[cfg(not(target_arch = "wasm32"))]

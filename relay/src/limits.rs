@@ -68,8 +68,8 @@ pub(crate) const REGISTRATIONS_PER_PEER: usize = 16;
 pub(crate) const RECORD_BYTES_MAX: usize = 4 * 1024;
 
 /// How often one member may register or ask who is there, in a minute. For each store it does the one every few minutes
-/// and the other twice a minute, and three times more when it connects: 16 stores make about 90.
-pub(crate) const REQUESTS_PER_MINUTE: u32 = 128;
+/// and the other twice a minute, and twice more when it connects, each time under the names of two days: 16 stores make about 150.
+pub(crate) const REQUESTS_PER_MINUTE: u32 = 192;
 
 /// Requests that may be under way on one connection: for each store one to register and one to ask, when both are due at
 /// once. Each costs 8 KiB until it is read, and [`DISCOVERED_BYTES_MAX`] until the answer is read.

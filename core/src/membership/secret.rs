@@ -28,6 +28,11 @@ impl Secret {
         Self(bytes)
     }
 
+    /// The secret of a store that anybody may join who knows its name, or guesses it.
+    pub fn public(name: &str) -> Self {
+        Self(derive(name.as_bytes(), b"gossipstore 1 public"))
+    }
+
     /// The bytes, for an invitation or to be kept.
     pub const fn bytes(&self) -> &[u8; SECRET_BYTES] {
         &self.0
@@ -49,7 +54,7 @@ impl Secret {
     }
 
     fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(derive(&self.0, format!("gossipstore 1 {purpose}").as_bytes()))
+        Zeroizing::new(derive(&self.0[..], format!("gossipstore 1 {purpose}").as_bytes()))
     }
 }
 
@@ -77,8 +82,13 @@ impl Topics {
         DAY - now % DAY
     }
 
+    /// The name under which they gossip. It lasts, as it is told to members only.
+    pub fn gossip(&self) -> String {
+        self.on(u64::MAX)
+    }
+
     fn on(&self, day: u64) -> String {
-        let name: [u8; 16] = derive(&self.0, &day.to_be_bytes());
+        let name: [u8; 16] = derive(&self.0[..], &day.to_be_bytes());
         name.iter()
             .fold(String::from("gossipstore/1/"), |name, byte| format!("{name}{byte:02x}"))
     }
@@ -90,7 +100,7 @@ impl fmt::Debug for Topics {
     }
 }
 
-fn derive<const N: usize>(key: &[u8; 32], info: &[u8]) -> [u8; N] {
+fn derive<const N: usize>(key: &[u8], info: &[u8]) -> [u8; N] {
     let mut derived = [0; N];
     Hkdf::<Sha256>::new(None, key)
         .expand(info, &mut derived)

@@ -1,10 +1,14 @@
 //! Peers that mean harm: what they send breaks nothing, they are hung up on, and members go on with each other.
 //!
-//! The hostile peer is a plain libp2p swarm that dials a member through the relay, subscribes to the store's topic if
-//! it wants to pass for a member, opens the sync protocol and writes bytes of its choice.
+//! The hostile peer is a plain libp2p swarm that dials a member through the relay, subscribes to the store's topic, opens the sync
+//! protocol and writes bytes of its choice. As a stranger it does not have the store's secret, as a member it does.
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
-use gossipstore_core::{id::StoreId, sync::SessionError, wire::FRAME_BYTES_MAX};
+use gossipstore_core::{
+    membership::{CHALLENGE_BYTES, NONCE_BYTES, Secret, Side},
+    sync::SessionError,
+    wire::FRAME_BYTES_MAX,
+};
 use gossipstore_net::NodeEvent;
 use libp2p::{
     Multiaddr, PeerId, Swarm, Transport as _,
@@ -38,28 +42,39 @@ enum Seen {
 }
 
 struct Hostile {
+    secret: Secret,
+    local: PeerId,
     victim: PeerId,
+    /// The first frame of the victim's stream.
+    challenges: mpsc::UnboundedReceiver<[u8; CHALLENGE_BYTES]>,
     control: libp2p_stream::Control,
     seen: mpsc::UnboundedReceiver<Seen>,
     gossip: mpsc::UnboundedSender<Vec<u8>>,
 }
 
 impl Hostile {
-    /// Connects to the only peer that `friend` has.
-    async fn attack(store: &str, relay: &RunningRelay, friend: &Member, pass_for_a_member: bool) -> Self {
+    /// Connects to the only peer that `friend` has. `store` is the one whose secret it has.
+    async fn attack(store: &str, relay: &RunningRelay, friend: &Member) -> Self {
         friend.until_in_sync_with(1).await;
         let victim = friend.handle.status().peers[0].id.parse::<PeerId>().unwrap();
         let mut swarm = swarm();
-        let topic = IdentTopic::new(topic_name(store));
-        if pass_for_a_member {
-            swarm.behaviour_mut().gossip.subscribe(&topic).unwrap();
-        }
+        let secret = Secret::public(store);
+        let topic = IdentTopic::new(secret.topics().gossip());
+        swarm.behaviour_mut().gossip.subscribe(&topic).unwrap();
+        let local = *swarm.local_peer_id();
         let mut control = swarm.behaviour().stream.new_control();
         let mut theirs = control.accept(SYNC).unwrap();
+        let (challenged, challenges) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             // Reads what the victim sends, as a member would.
             while let Some((_, mut stream)) = theirs.next().await {
+                let challenged = challenged.clone();
                 tokio::spawn(async move {
+                    let mut first = [0; 1 + CHALLENGE_BYTES];
+                    if let Ok([length, challenge @ ..]) = stream.read_exact(&mut first).await.map(|()| first) {
+                        assert_eq!(usize::from(length), CHALLENGE_BYTES);
+                        let _ = challenged.send(challenge);
+                    }
                     let mut buffer = [0; 1024];
                     while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
                 });
@@ -97,7 +112,10 @@ impl Hostile {
             }
         });
         let mut hostile = Self {
+            secret,
+            local,
             victim,
+            challenges,
             control,
             seen,
             gossip,
@@ -115,6 +133,28 @@ impl Hostile {
 
     async fn open_stream(&mut self) -> libp2p::Stream {
         self.control.open_stream(self.victim, SYNC).await.unwrap()
+    }
+
+    /// A stream on which it has said what a member says first.
+    async fn open_stream_as_member(&mut self) -> libp2p::Stream {
+        let mut stream = self.open_stream().await;
+        let ours = [7; CHALLENGE_BYTES];
+        stream.write_all(&frame(32, &ours)).await.unwrap();
+        stream.flush().await.unwrap();
+        let theirs = tokio::time::timeout(PATIENCE, self.challenges.recv()).await.unwrap().unwrap();
+        let (us, them) = (self.local.to_bytes(), self.victim.to_bytes());
+        let us = Side { peer: &us, challenge: &ours };
+        let them = Side { peer: &them, challenge: &theirs };
+        let proof = self.secret.prover().prove(us, them);
+        stream.write_all(&frame(32, &proof)).await.unwrap();
+        stream.flush().await.unwrap();
+        stream
+    }
+
+    /// Gossips what it seals as a member.
+    fn gossip_as_member(&self, nonce: u8, message: &[u8]) {
+        let sealed = self.secret.sealer().seal([nonce; NONCE_BYTES], message);
+        self.gossip.send(sealed).unwrap();
     }
 }
 
@@ -140,13 +180,6 @@ fn swarm() -> Swarm<Behaviour> {
     };
     let config = Config::with_tokio_executor().with_idle_connection_timeout(PATIENCE);
     Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config)
-}
-
-/// Written out here as well, so that a change that would part old members from new ones is noticed.
-fn topic_name(store: &str) -> String {
-    let hash = blake3::derive_key("gossipstore 1 topic", &StoreId::from_name(store).0);
-    let hex = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    format!("gossipstore/1/{hex}")
 }
 
 fn frame(length: u32, bytes: &[u8]) -> Vec<u8> {
@@ -184,8 +217,8 @@ async fn a_frame_of_an_impossible_length_ends_the_connection() {
     for length in [FRAME_BYTES_MAX as u32 + 1, u32::MAX] {
         let store = &format!("length {length}");
         let (relay, friend, victim) = two_members(store).await;
-        let mut hostile = Hostile::attack(store, &relay, &friend, true).await;
-        let mut stream = hostile.open_stream().await;
+        let mut hostile = Hostile::attack(store, &relay, &friend).await;
+        let mut stream = hostile.open_stream_as_member().await;
         stream.write_all(&frame(length, &[])).await.unwrap();
         stream.flush().await.unwrap();
         hostile.until(Seen::HungUpOn).await;
@@ -196,10 +229,8 @@ async fn a_frame_of_an_impossible_length_ends_the_connection() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_stream_ends_the_connection_though_the_first_is_not_read() {
     let (relay, friend, victim) = two_members("second stream").await;
-    let mut hostile = Hostile::attack("second stream", &relay, &friend, false).await;
-    let mut first = hostile.open_stream().await;
-    first.write_all(&frame(4, b"junk")).await.unwrap();
-    first.flush().await.unwrap();
+    let mut hostile = Hostile::attack("second stream", &relay, &friend).await;
+    let _first = hostile.open_stream_as_member().await;
     // Whether this one still stands when we get to know of it does not matter.
     let _second = hostile.control.open_stream(hostile.victim, SYNC).await;
     hostile.until(Seen::HungUpOn).await;
@@ -209,8 +240,8 @@ async fn a_second_stream_ends_the_connection_though_the_first_is_not_read() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_cut_within_a_frame_ends_the_connection() {
     let (relay, friend, victim) = two_members("cut").await;
-    let mut hostile = Hostile::attack("cut", &relay, &friend, true).await;
-    let mut stream = hostile.open_stream().await;
+    let mut hostile = Hostile::attack("cut", &relay, &friend).await;
+    let mut stream = hostile.open_stream_as_member().await;
     stream.write_all(&frame(1_000, b"only the beginning")).await.unwrap();
     stream.close().await.unwrap();
     hostile.until(Seen::HungUpOn).await;
@@ -221,8 +252,8 @@ async fn a_stream_cut_within_a_frame_ends_the_connection() {
 async fn garbage_is_reported_and_a_peer_that_keeps_sending_it_is_hung_up_on() {
     let (relay, friend, victim) = two_members("garbage").await;
     let mut events = victim.handle.events();
-    let mut hostile = Hostile::attack("garbage", &relay, &friend, true).await;
-    let mut stream = hostile.open_stream().await;
+    let mut hostile = Hostile::attack("garbage", &relay, &friend).await;
+    let mut stream = hostile.open_stream_as_member().await;
     for length in 0..200_u32 {
         // Kinds that do not exist, and some that do, with nonsense in them.
         let bytes = (0..length).map(|at| (at * 37 + length * 11) as u8).collect::<Vec<_>>();
@@ -252,14 +283,15 @@ async fn gossiped_garbage_is_not_handed_on() {
     let (relay, friend, victim) = two_members("gossip").await;
     let mut heard_by_victim = victim.handle.events();
     let friend_before = friend.handle.status().peers[0].bytes_in;
-    let mut hostile = Hostile::attack("gossip", &relay, &friend, true).await;
-    let _stream = hostile.open_stream().await;
+    let mut hostile = Hostile::attack("gossip", &relay, &friend).await;
+    let _stream = hostile.open_stream_as_member().await;
     hostile.until(Seen::Subscribed).await;
     victim
         .until_status("the hostile peer", |status| status.peers.len() == 2)
         .await;
     for at in 0..100_u8 {
-        hostile.gossip.send(vec![at; 10_000]).unwrap();
+        hostile.gossip_as_member(at, &vec![at; 10_000]);
+        hostile.gossip.send(vec![100 + at; 10_000]).unwrap();
     }
     let mut failed = 0;
     let heard = async {
@@ -282,7 +314,22 @@ async fn gossiped_garbage_is_not_handed_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_connects_and_does_nothing_does_not_keep_its_place() {
     let (relay, friend, victim) = two_members("idle").await;
-    let mut hostile = Hostile::attack("idle", &relay, &friend, false).await;
+    let mut hostile = Hostile::attack("idle", &relay, &friend).await;
     hostile.until(Seen::HungUpOn).await;
+    nothing_is_broken(&friend, &victim).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_without_the_secret_is_told_nothing_and_hung_up_on() {
+    let (relay, friend, victim) = two_members("members only").await;
+    let mut stranger = Hostile::attack("the secret of another store", &relay, &friend).await;
+    let stream = stranger.open_stream_as_member().await;
+    while let Some(seen) = tokio::time::timeout(PATIENCE, stranger.seen.recv()).await.expect("it is hung up on") {
+        assert_ne!(seen, Seen::Subscribed, "it learns the topic");
+        if seen == Seen::HungUpOn {
+            break;
+        }
+    }
+    drop(stream);
     nothing_is_broken(&friend, &victim).await;
 }
