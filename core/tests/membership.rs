@@ -15,8 +15,14 @@ fn made() -> BTreeMap<String, String> {
     let mut bytes = [0; 32];
     (0..).zip(&mut bytes).for_each(|(n, byte)| *byte = n);
     let secret = Secret::new(bytes);
-    let ann = Side { peer: b"ann", challenge: &[1; 32] };
-    let ben = Side { peer: b"ben", challenge: &[2; 32] };
+    let ann = Side {
+        peer: b"ann",
+        challenge: &[1; 32],
+    };
+    let ben = Side {
+        peer: b"ben",
+        challenge: &[2; 32],
+    };
     let invitation = Invitation {
         name: "shopping list".into(),
         secret: secret.clone(),

@@ -44,14 +44,15 @@ impl<B: NetworkBehaviour> Admission<B> {
         let Some(Waiting { peer, endpoint, early }) = self.waiting.remove(&connection) else {
             return;
         };
-        self.inner.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
-            peer_id: peer,
-            connection_id: connection,
-            endpoint: &endpoint,
-            failed_addresses: &[],
-            // Only one counts at a time, and `links` shows which.
-            other_established: 0,
-        }));
+        self.inner
+            .on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+                peer_id: peer,
+                connection_id: connection,
+                endpoint: &endpoint,
+                failed_addresses: &[],
+                // Only one counts at a time, and `links` shows which.
+                other_established: 0,
+            }));
         for event in early {
             self.inner.on_connection_handler_event(peer, connection, event);
         }

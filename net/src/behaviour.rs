@@ -3,7 +3,12 @@
 use std::collections::HashSet;
 
 use gossipstore_core::membership::Secret;
-use libp2p::{PeerId, identify, identity::Keypair, relay, rendezvous, swarm::{ConnectionId, NetworkBehaviour}};
+use libp2p::{
+    PeerId, identify,
+    identity::Keypair,
+    relay, rendezvous,
+    swarm::{ConnectionId, NetworkBehaviour},
+};
 
 use rand::{SeedableRng as _, rngs::StdRng};
 

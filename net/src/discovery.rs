@@ -466,7 +466,7 @@ mod tests {
                 now,
                 random: SmallRng::seed_from_u64(11),
             };
-            assert_eq!(bench.tick(), [bench.discover(None)]);
+            assert_eq!(bench.tick(), [bench.discover()]);
             bench.discovery.relay_ready(relay, now);
             bench
         }
@@ -656,7 +656,7 @@ mod tests {
             member,
             through: vec![bench.relay],
         };
-        assert_eq!(bench.tick(), [bench.discover(None), expected]);
+        assert_eq!(bench.tick(), [bench.discover(), expected]);
     }
 
     #[test]

@@ -414,7 +414,12 @@ mod tests {
         fn stands(&self, other: &Self) -> bool {
             self.connected.len() == 1
                 && self.opened.is_some_and(|opened| self.connected.contains(&opened))
-                && self.swarm.behaviour().gossip.inner.is_subscribed(other.swarm.local_peer_id())
+                && self
+                    .swarm
+                    .behaviour()
+                    .gossip
+                    .inner
+                    .is_subscribed(other.swarm.local_peer_id())
         }
     }
 
@@ -490,7 +495,11 @@ mod tests {
         for side in &sides {
             assert!(side.opened.is_none());
             let gossip = &side.swarm.behaviour().gossip.inner;
-            assert!(sides.iter().all(|other| !gossip.is_subscribed(other.swarm.local_peer_id())));
+            assert!(
+                sides
+                    .iter()
+                    .all(|other| !gossip.is_subscribed(other.swarm.local_peer_id()))
+            );
         }
     }
 

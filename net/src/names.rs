@@ -86,7 +86,12 @@ mod tests {
         );
         assert!(names.to_ask(other, NOON).iter().all(|(_, cookie)| cookie.is_none()));
         let later = Timestamp(NOON.0 + 2 * DAY);
-        assert!(names.to_ask(relay, later).iter().all(|(name, cookie)| cookie.is_none() && *name != today));
+        assert!(
+            names
+                .to_ask(relay, later)
+                .iter()
+                .all(|(name, cookie)| cookie.is_none() && *name != today)
+        );
         assert!(names.cookies.is_empty(), "names of the past are forgotten");
     }
 

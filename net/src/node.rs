@@ -9,8 +9,7 @@ use gossipstore_core::{
     time::Timestamp,
 };
 use libp2p::{
-    PeerId, Swarm, relay,
-    rendezvous,
+    PeerId, Swarm, relay, rendezvous,
     swarm::{
         SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
@@ -564,7 +563,11 @@ impl Node {
                 }
                 // A member may hand on in good faith what it should not; only frames are its own words.
                 let taken = self.engine.feed(Input::Gossiped { peer, message });
-                self.swarm.behaviour_mut().gossip.inner.judge(&id, &from, taken == Taken::Yes);
+                self.swarm
+                    .behaviour_mut()
+                    .gossip
+                    .inner
+                    .judge(&id, &from, taken == Taken::Yes);
             }
             BehaviourEvent::Gossip(GossipEvent::SubscriptionChanged { member }) => self.on_subscription(&member),
             BehaviourEvent::Pings(PingEvent { connection, answer }) => match answer {

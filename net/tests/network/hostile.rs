@@ -141,10 +141,19 @@ impl Hostile {
         let ours = [7; CHALLENGE_BYTES];
         stream.write_all(&frame(32, &ours)).await.unwrap();
         stream.flush().await.unwrap();
-        let theirs = tokio::time::timeout(PATIENCE, self.challenges.recv()).await.unwrap().unwrap();
+        let theirs = tokio::time::timeout(PATIENCE, self.challenges.recv())
+            .await
+            .unwrap()
+            .unwrap();
         let (us, them) = (self.local.to_bytes(), self.victim.to_bytes());
-        let us = Side { peer: &us, challenge: &ours };
-        let them = Side { peer: &them, challenge: &theirs };
+        let us = Side {
+            peer: &us,
+            challenge: &ours,
+        };
+        let them = Side {
+            peer: &them,
+            challenge: &theirs,
+        };
         let proof = self.secret.prover().prove(us, them);
         stream.write_all(&frame(32, &proof)).await.unwrap();
         stream.flush().await.unwrap();
@@ -324,7 +333,10 @@ async fn one_without_the_secret_is_told_nothing_and_hung_up_on() {
     let (relay, friend, victim) = two_members("members only").await;
     let mut stranger = Hostile::attack("the secret of another store", &relay, &friend).await;
     let stream = stranger.open_stream_as_member().await;
-    while let Some(seen) = tokio::time::timeout(PATIENCE, stranger.seen.recv()).await.expect("it is hung up on") {
+    while let Some(seen) = tokio::time::timeout(PATIENCE, stranger.seen.recv())
+        .await
+        .expect("it is hung up on")
+    {
         assert_ne!(seen, Seen::Subscribed, "it learns the topic");
         if seen == Seen::HungUpOn {
             break;
