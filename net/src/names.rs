@@ -30,8 +30,8 @@ impl Names {
         names.map(|name| Namespace::new(name).expect("the name is shorter than a namespace may be"))
     }
 
-    /// What to ask a relay for: who is there, apart from those that the cookie says we know.
-    pub(crate) fn to_ask(&mut self, relay: PeerId, now: Timestamp) -> [(Namespace, Option<Cookie>); 2] {
+    /// What to ask a relay: who is there, apart from those that the cookie says we know.
+    pub(crate) fn questions(&mut self, relay: PeerId, now: Timestamp) -> [(Namespace, Option<Cookie>); 2] {
         let names = self.around(now);
         self.cookies.retain(|(_, name), _| names.contains(name));
         names.map(|name| {
@@ -81,14 +81,14 @@ mod tests {
         let cookie = Cookie::for_namespace(today.clone());
         names.told(relay, cookie.clone());
         assert_eq!(
-            names.to_ask(relay, NOON),
+            names.questions(relay, NOON),
             [(today.clone(), Some(cookie)), (yesterday, None)]
         );
-        assert!(names.to_ask(other, NOON).iter().all(|(_, cookie)| cookie.is_none()));
+        assert!(names.questions(other, NOON).iter().all(|(_, cookie)| cookie.is_none()));
         let later = Timestamp(NOON.0 + 2 * DAY);
         assert!(
             names
-                .to_ask(relay, later)
+                .questions(relay, later)
                 .iter()
                 .all(|(name, cookie)| cookie.is_none() && *name != today)
         );

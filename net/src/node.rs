@@ -387,7 +387,7 @@ impl Node {
                 }
             }
             DiscoveryAction::Discover { relay } => {
-                for (name, cookie) in self.names.to_ask(relay, now) {
+                for (name, cookie) in self.names.questions(relay, now) {
                     registrar.discover(Some(name), cookie, Some(MEMBERS_ASKED), relay);
                 }
             }
