@@ -10,7 +10,7 @@ const ROUNDS = Number(process.env.GOSSIPSTORE_TAKEOVERS ?? 8);
 /** How many writes each tab has under way, beside its counting. */
 const LANES = 3;
 
-/** How many keys a lane writes to in turn, so that a round that takes long does not fill the store. */
+/** How many keys a lane writes to in turn while tabs take over from each other, so that a round that takes long does not fill the store. */
 const KEYS = 64;
 
 /** How many acknowledged writes of each tab a round waits for, before the misfortune and after it. */
@@ -47,8 +47,11 @@ declare global {
   }
 }
 
-/** Has a tab write without end, greater and greater numbers under keys of its own, and count up a counter of its own. */
-async function write(page: Page, name: string): Promise<void> {
+/**
+ * Has a tab write without end, greater and greater numbers under keys of its own, and count up a counter of its own.
+ * @param keys how many keys it writes to in turn; without it, each is written once
+ */
+async function write(page: Page, name: string, keys = Number.POSITIVE_INFINITY): Promise<void> {
   const start = ({ name, lanes, keys }: { name: string; lanes: number; keys: number }) => {
     const store = window.gossipstore?.store as GossipStore;
     const heard = new BroadcastChannel('acknowledged');
@@ -102,7 +105,7 @@ async function write(page: Page, name: string): Promise<void> {
     };
     const all = Promise.all([count(), ...Array.from({ length: lanes }, (_, n) => lane(n))]);
   };
-  await page.evaluate(start, { name, lanes: LANES, keys: KEYS });
+  await page.evaluate(start, { name, lanes: LANES, keys });
 }
 
 /** Until a tab has had so many writes acknowledged, counted from now. */
@@ -255,7 +258,7 @@ test('whatever becomes of the tab that leads, nothing acknowledged is lost and n
     const name = (tab: string) => `${round} ${tab}`;
     // A tab that a busy machine held up while others were opened may take itself to be the only one; what it writes then fails.
     await leaderOf(tabs);
-    for (const [tab, page] of tabs) await write(page, name(tab));
+    for (const [tab, page] of tabs) await write(page, name(tab), KEYS);
     for (const page of tabs.values()) await moreWrites(page);
 
     const leader = await leaderOf(tabs);
