@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GossipStore, Status } from '@gossipstore/core';
 import { type Browser, type BrowserContext, test as base, expect, type Locator, type Page } from '@playwright/test';
+import { invitation, newSecret } from '../scripts/invitation.mjs';
 import { DEMO_DIST, relayBinary } from '../scripts/paths.mjs';
 import { freePort, startRelay } from '../scripts/relay.mjs';
 import { serve } from '../scripts/serve.mjs';
@@ -206,18 +207,22 @@ function exactly(text: string): RegExp {
 }
 
 export interface JoinOptions {
-  /** Instead of the link's. */
+  /** Instead of the invitation to the test's list. */
   fragment?: string;
   expectedErrors?: RegExp[];
   /** Runs in the page before anything else does. */
   before?: () => void;
+  /** Is done before the page, of this origin, is opened. */
+  arrange?: (page: Page, origin: string) => Promise<void>;
   /** Instead of one that others sit at, too. */
   browser?: Browser;
 }
 
 export interface Arrangement {
-  /** Opens the list as someone new. By default they find each other at the relay; `fragment` replaces the link's. */
+  /** Opens the test's list as someone new. They find each other at the relay. */
   join: (name: string, options?: JoinOptions) => Promise<Person>;
+  /** The fragment that leads to the test's list, by way of these relays. */
+  invite: (...relays: string[]) => string;
   relay: Relay;
 }
 
@@ -268,10 +273,16 @@ export const test = base.extend<Arrangement, Settings & Standing>({
     rmSync(folder, { recursive: true, force: true });
   },
 
-  join: async ({ browsers, launched, origin, relay }, use) => {
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's needs from its pattern.
+  invite: async ({}, use) => {
+    const secret = newSecret();
+    await use((...relays) => `#join=${invitation({ name: 'shopping', secret, relays })}`);
+  },
+
+  join: async ({ browsers, invite, launched, origin, relay }, use) => {
     const people: Person[] = [];
     const contexts: BrowserContext[] = [];
-    await use(async (name, { fragment, expectedErrors = [], before, browser } = {}) => {
+    await use(async (name, { fragment, expectedErrors = [], before, arrange, browser } = {}) => {
       const kind = browsers[people.length % browsers.length] as BrowserName;
       const context = await (browser ?? (launched.get(kind) as Browser)).newContext({ permissions: PERMISSIONS[kind] });
       contexts.push(context);
@@ -281,7 +292,8 @@ export const test = base.extend<Arrangement, Settings & Standing>({
       const person = new Person(name, await context.newPage(), line);
       person.expectedErrors.push(...expectedErrors);
       people.push(person);
-      await person.page.goto(`${origin}/${fragment ?? `#list=shopping&relay=${relay.address(line.port)}`}`);
+      await arrange?.(person.page, origin);
+      await person.page.goto(`${origin}/${fragment ?? invite(relay.address(line.port))}`);
       await person.page.waitForFunction(() => window.gossipstore !== undefined);
       return person;
     });

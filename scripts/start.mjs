@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './build.mjs';
 import { bold, dim, Failure, handleInterruption, heading, isMain, main } from './console.mjs';
+import { invitation, secretIn } from './invitation.mjs';
 import { DEMO_DIST, relayBinary, STATE } from './paths.mjs';
 import { freePort, portIsFree, startRelay } from './relay.mjs';
 import { serve } from './serve.mjs';
@@ -44,9 +45,10 @@ if (isMain(import.meta.url)) {
     const page = await serve(DEMO_DIST, pagePort);
 
     console.log(dim('  relay and demo are running; Ctrl-C ends both'));
-    console.log(
-      `\n  Open this in two browsers, or a private window beside a usual one:\n\n  ${bold(`${page.origin}/#list=shopping&relay=${relay.address}`)}\n`,
-    );
+    // Kept, so that the list of yesterday is today's.
+    const secret = secretIn(join(STATE, 'list.key'));
+    const link = `${page.origin}/#join=${invitation({ name: 'shopping', secret, relays: [relay.address] })}`;
+    console.log(`\n  Open this in two browsers, or a private window beside a usual one:\n\n  ${bold(link)}\n`);
 
     let stopping = false;
     return new Promise((resolve) => {

@@ -1,26 +1,27 @@
 /** What the benches of direct connections stand on: the package as it ships, the relay as it ships, tabs in contexts of their own. */
 
+import { createHash } from 'node:crypto';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from '@playwright/test';
 import { CHROMIUM_FLAGS } from '../../scripts/chromium.mjs';
 import { Failure } from '../../scripts/console.mjs';
+import { invitation } from '../../scripts/invitation.mjs';
 import { findChromium, PACKAGE_DIST, relayBinary } from '../../scripts/paths.mjs';
 import { freePort, startRelay } from '../../scripts/relay.mjs';
 import { serve } from '../../scripts/serve.mjs';
 
-/** The page of every tab: opens the store that its fragment names, and notes when what was reached, in ms since the navigation. */
+/** The page of every tab: joins the store that its fragment invites to, and notes when what was reached, in ms since the navigation. */
 const PAGE = `<!doctype html><title>bench</title><script type="module">
 import { GossipStore } from '/index.js';
-const { name, relays } = JSON.parse(decodeURIComponent(location.hash.slice(1)));
 window.reached = {};
 window.longTasks = [];
 new PerformanceObserver((list) => {
   for (const { duration } of list.getEntries()) window.longTasks.push(duration);
 }).observe({ type: 'longtask' });
 const note = (what) => { window.reached[what] ??= performance.now(); };
-const store = await GossipStore.open(name, { relays });
+const store = await GossipStore.join(location.hash);
 note('open');
 const look = () => {
   const { relays, peers } = store.status;
@@ -68,8 +69,8 @@ export class World {
     const page = await context.newPage();
     const errors = [];
     page.on('pageerror', (error) => errors.push(error));
-    const fragment = encodeURIComponent(JSON.stringify({ name, relays: this.relays }));
-    await page.goto(`${this.origin}/tab.html#${fragment}`);
+    const secret = createHash('sha256').update(name).digest();
+    await page.goto(`${this.origin}/tab.html#${invitation({ name, secret, relays: this.relays })}`);
     await page.waitForFunction(() => window.store !== undefined);
     return Object.assign(page, { errors });
   }

@@ -67,14 +67,20 @@ impl fmt::Debug for Dot {
     }
 }
 
-/// Which store a replica is a copy of. Peers compare it before anything else is said.
+/// Which store a replica is a copy of, or which a disk is: members compare it before anything is said of what is in it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoreId(pub [u8; 16]);
 
 impl StoreId {
-    /// The id of the store that everybody who opens `name` shares.
+    /// The id that a name gives.
     pub fn from_name(name: &str) -> Self {
         Self(half(blake3::derive_key("gossipstore 1 store id", name.as_bytes())))
+    }
+}
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
     }
 }
 

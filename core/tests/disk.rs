@@ -6,24 +6,20 @@
 
 mod support;
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    path::{Path, PathBuf},
-};
-
 use gossipstore_core::{
     disk::{
-        BackupError, Disk, DiskError, FORMAT, FORMAT_FIRST, Glimpse, Glimpsed, INLINE_BYTES_MAX, Reading, Sizes,
-        Transaction, export, import,
+        BackupError, Disk, DiskError, FORMAT, FORMAT_FIRST, Glimpse, Glimpsed, INLINE_BYTES_MAX, Membership, Reading,
+        Sizes, Transaction, export, import,
     },
     id::StoreId,
+    membership::Secret,
     replica::{Body, Command, Key, Opened, Opening, OpeningError, Replica, Scan, Value, Write},
     store::Totals,
     wire::VALUE_BYTES_MAX,
 };
 use support::{
     Driver, config,
+    golden::{Vectors, hex, recorded},
     kept::{Kept, Records, SMALL, call, delete, put, store},
 };
 
@@ -352,40 +348,36 @@ fn every_kind() -> Kept {
     kept.transact([put("list/00", vec![1, 2, 3]), put("new", vec![])]);
     kept.call(3, [delete("list/05")]);
     kept.flush(false);
+    let membership = Membership {
+        secret: Secret::new([1; 32]),
+        relays: ["/dns4/relay.example.org/tcp/443/wss".into()].into(),
+    };
+    assert!(membership.keep().carry_out(&mut kept.records));
     kept
 }
 
-fn vectors(format: u8) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/vectors/disk-{format}.json"))
+fn vectors(format: u8) -> String {
+    format!("disk-{format}")
 }
 
 /// The records of the golden vectors of a format.
 fn golden(format: u8) -> Records {
-    let json = fs::read_to_string(vectors(format)).expect("the file is there");
-    let golden: BTreeMap<String, String> = serde_json::from_str(&json).expect("it is JSON");
     let bytes = |hex: &String| -> Vec<u8> {
         let digits = (0..hex.len()).step_by(2).map(|at| &hex[at..at + 2]);
         digits
             .map(|digits| u8::from_str_radix(digits, 16).expect("it is hex"))
             .collect()
     };
+    let golden = recorded(&vectors(format), None);
     golden.iter().map(|(key, record)| (bytes(key), bytes(record))).collect()
 }
 
 #[test]
 fn the_records_are_those_of_the_golden_vectors() {
     let kept = every_kind();
-    if env::var_os("GOSSIPSTORE_WRITE_VECTORS").is_some() {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let written: BTreeMap<String, String> = kept
-            .records
-            .iter()
-            .map(|(key, record)| (hex(key), hex(record)))
-            .collect();
-        let json = serde_json::to_string_pretty(&written).expect("text");
-        fs::write(vectors(FORMAT), json + "\n").expect("the folder is there");
-    }
-    assert_eq!(kept.records, golden(FORMAT));
+    let records = kept.records.iter().map(|(key, record)| (hex(key), hex(record)));
+    let records: Vectors = records.collect();
+    assert_eq!(records, recorded(&vectors(FORMAT), Some(&records)));
 }
 
 #[test]

@@ -2,16 +2,14 @@
 //!
 //! After a deliberate change: `GOSSIPSTORE_WRITE_VECTORS=1 cargo test -p gossipstore-core --test membership`.
 
-use std::{collections::BTreeMap, env, fs, path::Path};
+#[path = "support/golden.rs"]
+mod golden;
 
+use golden::{Vectors, hex, recorded};
 use gossipstore_core::membership::{Invitation, NONCE_BYTES, Secret, Side};
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// All that is made of one secret, each made from constants that are written out here.
-fn made() -> BTreeMap<String, String> {
+fn made() -> Vectors {
     let mut bytes = [0; 32];
     (0..).zip(&mut bytes).for_each(|(n, byte)| *byte = n);
     let secret = Secret::new(bytes);
@@ -31,7 +29,8 @@ fn made() -> BTreeMap<String, String> {
     };
     let [today, yesterday] = secret.topics().around(1_750_000_000);
     let made = [
-        ("secret of a public store", hex(Secret::public("shopping list").bytes())),
+        ("secret of an open store", hex(Secret::of_name("shopping list").bytes())),
+        ("store", hex(&secret.store().0)),
         ("name of 2025-06-15", today),
         ("name of 2025-06-14", yesterday),
         ("name of the gossip", secret.topics().gossip()),
@@ -44,13 +43,6 @@ fn made() -> BTreeMap<String, String> {
 
 #[test]
 fn what_is_made_of_a_secret_is_golden() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/membership.json");
     let made = made();
-    if env::var_os("GOSSIPSTORE_WRITE_VECTORS").is_some() {
-        let text = serde_json::to_string_pretty(&made).expect("strings are JSON");
-        fs::write(&path, text + "\n").expect("the folder of vectors is writable");
-    }
-    let golden = fs::read_to_string(&path).expect("the vectors are in the repository");
-    let golden: BTreeMap<String, String> = serde_json::from_str(&golden).expect("the vectors are JSON");
-    assert_eq!(made, golden);
+    assert_eq!(made, recorded("membership", Some(&made)));
 }

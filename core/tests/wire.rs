@@ -4,8 +4,12 @@
 //! After a deliberate change of the format (with PROTOCOL.md and the version), write the vectors anew with
 //! `GOSSIPSTORE_WRITE_VECTORS=1 cargo test -p gossipstore-core --test wire`.
 
-use std::{collections::BTreeMap, env, fs, path::Path};
+#[path = "support/golden.rs"]
+mod golden;
 
+use std::collections::BTreeMap;
+
+use golden::{Vectors, hex, recorded};
 use gossipstore_core::{
     causality::{Body, Event, Key, Kind, Op, Txn, Value, VersionVector, counter},
     id::{AuthorId, ContentHash, Dot, StoreId},
@@ -394,24 +398,13 @@ fn frames() -> BTreeMap<&'static str, Vec<u8>> {
     ])
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[test]
 fn frames_are_the_golden_ones() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/wire.json");
-    let frames: BTreeMap<_, _> = frames()
+    let frames: Vectors = frames()
         .into_iter()
         .map(|(name, bytes)| (name.to_owned(), hex(&bytes)))
         .collect();
-    if env::var_os("GOSSIPSTORE_WRITE_VECTORS").is_some() {
-        let text = serde_json::to_string_pretty(&frames).expect("strings are JSON");
-        fs::write(&path, text + "\n").expect("the folder of vectors is writable");
-    }
-    let golden = fs::read_to_string(&path).expect("the vectors are in the repository");
-    let golden: BTreeMap<String, String> = serde_json::from_str(&golden).expect("the vectors are JSON");
-    assert_eq!(frames, golden);
+    assert_eq!(frames, recorded("wire", Some(&frames)));
 }
 
 #[test]

@@ -4,9 +4,12 @@ import { expect, RELAY_NOT_REACHED, test } from '../world.ts';
 
 const SOMEBODY = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
 
-test('a malformed relay address: the page says what is wrong, and the list works on this device', async ({ join }) => {
+test('a malformed relay address: the page says what is wrong, and the list works on this device', async ({
+  invite,
+  join,
+}) => {
   for (const address of ['nonsense', '/ip4/127.0.0.1/tcp/99999/ws', '/ip4/127.0.0.1/tcp/9091/ws/p2p/abc']) {
-    const ada = await join('Ada', { fragment: `#list=shopping&relay=${address}` });
+    const ada = await join('Ada', { fragment: invite(address) });
     await expect(ada.page.locator('#notice')).toContainText(address);
     await expect(ada.badge).toHaveText('Only on this device');
     await ada.add('milk');
@@ -14,10 +17,10 @@ test('a malformed relay address: the page says what is wrong, and the list works
   }
 });
 
-test('a relay that is not there: the details say why, and the page works', async ({ join }) => {
+test('a relay that is not there: the details say why, and the page works', async ({ invite, join }) => {
   const port = await freePort();
   const ada = await join('Ada', {
-    fragment: `#list=shopping&relay=/ip4/127.0.0.1/tcp/${port}/ws/p2p/${SOMEBODY}`,
+    fragment: invite(`/ip4/127.0.0.1/tcp/${port}/ws/p2p/${SOMEBODY}`),
     expectedErrors: [RELAY_NOT_REACHED],
   });
   await expect(ada.badge).toHaveAttribute('data-network', 'offline');
@@ -33,9 +36,9 @@ test('a relay that is not there: the details say why, and the page works', async
   await ada.delete('oat milk');
 });
 
-test('a relay that is another one than its address says is not trusted', async ({ join, relay }) => {
+test('a relay that is another one than its address says is not trusted', async ({ invite, join, relay }) => {
   const ada = await join('Ada', {
-    fragment: `#list=shopping&relay=${relay.address().replace(/[^/]+$/, SOMEBODY)}`,
+    fragment: invite(relay.address().replace(/[^/]+$/, SOMEBODY)),
     expectedErrors: [RELAY_NOT_REACHED],
   });
   await expect(ada.badge).toHaveAttribute('data-network', 'offline');
@@ -43,10 +46,10 @@ test('a relay that is another one than its address says is not trusted', async (
   await expect(ada.page.locator('.relay .problem')).not.toBeEmpty();
 });
 
-test('a second relay carries on when the first is not there', async ({ join, relay }) => {
+test('a second relay carries on when the first is not there', async ({ invite, join, relay }) => {
   const dead = `/ip4/127.0.0.1/tcp/${await freePort()}/ws/p2p/${SOMEBODY}`;
   const options = {
-    fragment: `#list=shopping&relay=${dead}&relay=${relay.address()}`,
+    fragment: invite(dead, relay.address()),
     expectedErrors: [RELAY_NOT_REACHED],
   };
   const [ada, ben] = [await join('Ada', options), await join('Ben', options)];
@@ -55,9 +58,9 @@ test('a second relay carries on when the first is not there', async ({ join, rel
   await expect(ben.row('milk')).toBeVisible();
 });
 
-test('people in another list are not met', async ({ join, relay }) => {
+test('who was not invited is not met, whatever they call their list', async ({ join, relay }) => {
   const [ada, ben] = [await join('Ada'), await join('Ben')];
-  const eve = await join('Eve', { fragment: `#list=other&relay=${relay.address()}` });
+  const eve = await join('Eve', { fragment: `#list=shopping&relay=${relay.address()}` });
   await expect(eve.badge).toHaveText('Online · nobody else here');
   await ada.inSyncWith(1);
   await ada.add('milk');

@@ -178,13 +178,14 @@ test('after one visit the page starts without a network, also in a browser that 
 });
 
 test('a browser started anew without a network has its list, takes edits, and ends with what others did meanwhile', async ({
+  invite,
   join,
   profile,
   relay,
   site,
 }) => {
   const line = await Line.open(relay.port);
-  const link = `#list=shopping&relay=${relay.address(line.port)}`;
+  const link = invite(relay.address(line.port));
   const ben = await join('Ben', { expectedErrors: [RELAY_NOT_REACHED] });
   const before = await visit(profile, link);
   await add(before, 'milk');

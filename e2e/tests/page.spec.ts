@@ -80,12 +80,15 @@ test('what peers write is shown as text, and what is no entry is counted, not sh
   await expect(ben.page).toHaveTitle('shopping · GossipStore');
 });
 
-test('the link can be shared', async ({ join }) => {
-  const ada = await join('Ada');
+test('the link can be shared, and whoever opens it shares the list', async ({ join, relay }) => {
+  const ada = await join('Ada', { fragment: `#list=shopping&relay=${relay.address()}` });
+  await ada.add('milk');
   await ada.page.getByRole('button', { name: 'Share' }).click();
   await expect(ada.page.getByText('Link copied')).toBeVisible();
   const link = await ada.page.evaluate(() => navigator.clipboard.readText());
-  expect(link).toBe(ada.page.url());
+  const ben = await join('Ben', { fragment: new URL(link).hash });
+  await expect(ben.row('milk')).toBeVisible();
+  await expect(ben.page).toHaveTitle('shopping · GossipStore');
 });
 
 test('everything can be done with the keyboard', async ({ join }) => {

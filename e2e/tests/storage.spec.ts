@@ -118,8 +118,7 @@ function chromiumOnly(browsers: readonly string[]): void {
 }
 
 /** How much the page's origin may store; `undefined`: what the browser finds right. */
-async function limit(cdp: CDPSession, page: Page, quotaSize: number | undefined): Promise<void> {
-  const { origin } = new URL(page.url());
+async function limit(cdp: CDPSession, origin: string, quotaSize: number | undefined): Promise<void> {
   await cdp.send('Storage.overrideQuotaForOrigin', { origin, ...(quotaSize !== undefined && { quotaSize }) });
 }
 
@@ -128,11 +127,17 @@ test('a full disk: what does not fit is refused with the numbers, whole; when th
   join,
 }) => {
   chromiumOnly(browsers);
-  const ada = await join('Ada', ALONE);
+  let unlimit = async () => {};
+  const ada = await join('Ada', {
+    ...ALONE,
+    // Before the browser has looked for the first time how much room there is: for a while it goes by what it saw.
+    arrange: async (page, origin) => {
+      const cdp = await page.context().newCDPSession(page);
+      await limit(cdp, origin, QUOTA);
+      unlimit = () => limit(cdp, origin, undefined);
+    },
+  });
   const { page } = ada;
-  // Before the browser has looked for the first time how much room there is: for a while it goes by what it saw.
-  const cdp = await page.context().newCDPSession(page);
-  await limit(cdp, page, QUOTA);
   expect(await set(page, 'before', 'kept')).toMatchObject({ code: 'stored' });
   await listen(page);
 
@@ -162,7 +167,7 @@ test('a full disk: what does not fit is refused with the numbers, whole; when th
   // What may make room is carried out. It need not at once: what the browser gave up still takes room for a while.
   expect(await deleteMany(page, ['large/0'])).toMatchObject({ code: 'QuotaExceeded' });
   expect(await keys(page, 'large/')).toHaveLength(19);
-  await limit(cdp, page, undefined);
+  await unlimit();
   await expect.poll(async () => (await storageOf(ada)).problem, { timeout: RECOVERY_MS }).toBeUndefined();
   expect(await set(page, 'later', 'changed')).toMatchObject({ code: 'stored' });
   await expect.poll(async () => (await ada.status).pending).toBe(0);

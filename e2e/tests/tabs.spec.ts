@@ -297,7 +297,9 @@ test('whatever becomes of the tab that leads, nothing acknowledged is lost and n
       born += 1;
       tabs.set(tab, await anotherTab(cat));
     }
-    console.log(`  round ${round + 1}: ${misfortune}, longest time without an acknowledgement ${Math.round(Math.max(...gap))} ms`);
+    console.log(
+      `  round ${round + 1}: ${misfortune}, longest time without an acknowledgement ${Math.round(Math.max(...gap))} ms`,
+    );
   }
   // Nothing that was there after its round is gone, or counted again, after all others.
   for (const page of tabs.values()) {

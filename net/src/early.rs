@@ -2,6 +2,7 @@
 
 use gossipstore_core::{
     disk::{Glimpse, Glimpsed},
+    id::StoreId,
     replica::Value,
     store::Totals,
 };
@@ -17,6 +18,7 @@ use crate::{
 /// nobody has written since.
 #[derive(Debug)]
 pub struct Early {
+    pub(crate) store: StoreId,
     pub(crate) glimpse: Glimpse,
     pub(crate) totals: Totals,
     pub(crate) reader: Box<dyn StorageReader>,
@@ -44,6 +46,11 @@ impl Early {
 
     async fn last(&self, upto: &[u8]) -> Result<Option<Record>, OpenError> {
         self.reader.last(upto).await.map_err(|error| unreadable(&error))
+    }
+
+    /// As [`Handle::store`](crate::Handle::store).
+    pub fn store(&self) -> StoreId {
+        self.store
     }
 
     /// How much there is.

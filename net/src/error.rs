@@ -34,6 +34,13 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Another store is kept under the name already. It is left as it is.
+    OtherStore {
+        /// The name.
+        name: String,
+    },
+    /// The storage does not keep even what makes this device a member.
+    Unkeepable(StorageError),
     /// The system would not give what the node needs: random bytes, or a socket.
     System {
         /// The system's own words.
@@ -58,6 +65,11 @@ impl fmt::Display for OpenError {
                 f,
                 "what is stored of this store cannot be read: {reason}; delete it to begin with what other members have"
             ),
+            Self::OtherStore { name } => write!(
+                f,
+                "a store named `{name}` is on this device already, and it is not the one that is to be joined; give this one another name"
+            ),
+            Self::Unkeepable(error) => write!(f, "the store cannot be kept: {error}"),
             Self::System { reason } => write!(f, "the system refused what the node needs to start: {reason}"),
         }
     }

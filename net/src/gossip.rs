@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn concerns_members_on_connections_that_carry_data() {
         let [relay, member, other] = [(); 3].map(|()| PeerId::random());
-        let sealer = Secret::public("shopping").sealer();
+        let sealer = Secret::of_name("shopping").sealer();
         let gossip = Gossip::new("topic".into(), HashSet::from([relay]), sealer, StdRng::seed_from_u64(5));
         let socket = "/ip4/127.0.0.1/tcp/9091/ws".parse::<Multiaddr>().unwrap();
         let through = |relay: PeerId| {

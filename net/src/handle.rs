@@ -5,7 +5,8 @@ use std::{future::Future, sync::Arc};
 use futures::Stream;
 use gossipstore_core::{
     disk::export,
-    id::Dot,
+    id::{Dot, StoreId},
+    membership::{Invitation, InvitationError},
     replica::{Absent, Call, Command, Key, Replica, Value, Write},
 };
 
@@ -26,11 +27,31 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Handle {
     engine: Arc<Engine>,
+    invitation: Arc<Invitation>,
 }
 
 impl Handle {
-    pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Self { engine }
+    /// `invitation` is what others are invited by.
+    pub(crate) fn new(engine: Arc<Engine>, invitation: Invitation) -> Self {
+        let invitation = Arc::new(invitation);
+        Self { engine, invitation }
+    }
+
+    /// What the store is called among its members, whatever its name is on each device.
+    pub fn store(&self) -> StoreId {
+        self.invitation.secret.store()
+    }
+
+    /// What to send to somebody who is to share the store: text for the fragment of a link, with the store's name, its secret and the
+    /// relays that it was opened with. Whoever reads it is a member; see [`Options::join`](crate::Options::join).
+    ///
+    /// `expires`, in seconds since 1970, is when it should not be followed any more. It takes nothing from who has read it before.
+    ///
+    /// # Errors
+    /// When the name is too long for one.
+    pub fn invite(&self, expires: Option<u64>) -> Result<String, InvitationError> {
+        let invitation = Invitation::clone(&self.invitation);
+        Invitation { expires, ..invitation }.encode()
     }
 
     /// Makes all the writes one transaction: seen whole or not at all, here and on every replica.

@@ -48,6 +48,7 @@ mod link;
 mod links;
 mod liveness;
 mod loading;
+mod membership;
 #[cfg(test)]
 mod memory;
 mod merging;
@@ -74,6 +75,7 @@ mod websocket;
 pub use early::Early;
 pub use error::{ImportError, OpenError, StoreError};
 pub use events::NodeEvent;
+pub use gossipstore_core::membership::{Invitation, InvitationError, Secret};
 pub use handle::Handle;
 pub use node::Node;
 pub use opening::{Opening, open, open_stored};

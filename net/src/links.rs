@@ -350,7 +350,7 @@ mod tests {
 
     /// Of a member of the store that has this name.
     fn links(store: &str, local: PeerId) -> Links {
-        Links::new(local, HashSet::new(), Secret::public(store).prover(), random(&local))
+        Links::new(local, HashSet::new(), Secret::of_name(store).prover(), random(&local))
     }
 
     struct Side {
@@ -369,7 +369,7 @@ mod tests {
 
         fn of(store: &str) -> Self {
             let (swarm, address) = memory::swarm(|peer| {
-                let sealer = Secret::public(store).sealer();
+                let sealer = Secret::of_name(store).sealer();
                 Behaviour {
                     links: links(store, peer),
                     // The same for all, so that only the proof tells those of one store from those of another.

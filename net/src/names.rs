@@ -65,7 +65,7 @@ mod tests {
     const DAY: u64 = 24 * 60 * 60 * 1_000;
 
     fn names() -> Names {
-        Names::new(Secret::public("names").topics())
+        Names::new(Secret::of_name("names").topics())
     }
 
     #[test]

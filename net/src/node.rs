@@ -78,12 +78,13 @@ pub(crate) fn start(
     kept: Option<(Keeper, Kept)>,
 ) -> Result<(Node, Handle), OpenError> {
     let shown_relays = options.shown_relays();
-    let (secret, addresses) = (options.secret, options.relays);
+    let (invitation, addresses) = (options.invitation, options.relays);
+    let secret = &invitation.secret;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| refused(&error))?;
     let mut random = StdRng::from_seed(seed);
     let relay_ids = addresses.iter().map(|address| address.peer).collect::<HashSet<_>>();
-    let mut swarm = swarm::build(&secret, &mut random, relay_ids, options.ice).map_err(|error| refused(&error))?;
+    let mut swarm = swarm::build(secret, &mut random, relay_ids, options.ice).map_err(|error| refused(&error))?;
     let unable = direct::listen(&mut swarm).err();
     let (keeper, kept) = kept.unzip();
     let engine = Arc::new(Engine::new(replica, clock, kept, shown_relays));
@@ -106,7 +107,7 @@ pub(crate) fn start(
         breath: Breath::default(),
         attend: true,
     };
-    Ok((node, Handle::new(engine)))
+    Ok((node, Handle::new(engine, invitation)))
 }
 
 /// The future that carries a store's data to others and brings theirs. Dropping it leaves the network without a word

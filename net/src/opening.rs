@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use gossipstore_core::{
     cache::Limits,
-    disk::{Disk, Reading, Sizes},
+    disk::{Disk, Membership, Reading, Sizes},
     id::{Dot, StoreId},
-    membership::Secret,
+    membership::Invitation,
     replica::{Config, Opened, Opening as Records, Replica},
 };
 
@@ -19,6 +19,7 @@ use crate::{
     handle::Handle,
     keeper::Keeper,
     loading::Loading,
+    membership,
     node::{Node, start},
     options::{IceServer, Options},
     status::{RelayState, RelayStatus, StorageKind},
@@ -37,7 +38,8 @@ use crate::{
 /// When an option cannot be used, or the system gives no random bytes. Relays that cannot be reached are no error: the
 /// status says so, and they are tried for ever.
 pub fn open(options: Options) -> Result<(Node, Handle), OpenError> {
-    let checked = Checked::new(options)?;
+    let membership = membership::unkept(&options)?;
+    let checked = Checked::new(options, membership)?;
     let mut clock = Clock::new();
     let replica = Replica::new(checked.config(), clock.now());
     start(checked, replica, clock, None)
@@ -77,17 +79,18 @@ impl Opening {
     /// As [`open_stored`].
     pub async fn begin(options: Options, storage: impl Storage) -> Result<Self, OpenError> {
         let (goes_on_from, takes_over) = (options.goes_on_from, options.takes_over);
-        let checked = Checked::new(options)?;
         let kind = storage.kind();
         let mut keeper = Keeper::new(Box::new(storage));
+        let membership = membership::kept(&options, keeper.storage()).await?;
+        let checked = Checked::new(options, membership)?;
         let mut clock = Clock::new();
         if takes_over {
-            keeper.take_over(checked.store).await?;
+            keeper.take_over(checked.disk).await?;
         }
         let records = Records::new(
             checked.config(),
             clock.now(),
-            Reading::new(checked.store, Sizes::within(&checked.cache)),
+            Reading::new(checked.disk, Sizes::within(&checked.cache)),
         );
         let loading = Loading::begin(keeper.storage(), records).await?;
         Ok(Self {
@@ -105,6 +108,7 @@ impl Opening {
     pub fn early(&mut self) -> Option<Early> {
         let (glimpse, totals) = self.loading.opening().glimpse()?;
         Some(Early {
+            store: self.checked.invitation.secret.store(),
             glimpse,
             totals,
             reader: self.keeper.storage().reader(),
@@ -128,7 +132,7 @@ impl Opening {
             None => {
                 let replica = Replica::new(self.checked.config(), self.clock.now());
                 let sizes = Sizes::within(&self.checked.cache);
-                (replica, Disk::new(self.checked.store, sizes))
+                (replica, Disk::new(self.checked.disk, sizes))
             }
         };
         let kept = Kept {
@@ -143,25 +147,29 @@ impl Opening {
 
 /// Options in which nothing can be wrong any more, and what the system had to give for them.
 pub(crate) struct Checked {
-    pub(crate) store: StoreId,
-    pub(crate) secret: Secret,
+    /// What others are invited by.
+    pub(crate) invitation: Invitation,
     pub(crate) relays: Vec<RelayAddress>,
     pub(crate) ice: Vec<IceServer>,
+    /// What its disk bears, so that it is not mistaken for another's.
+    disk: StoreId,
     cache: Limits,
     seed: [u8; 32],
 }
 
 impl Checked {
-    fn new(options: Options) -> Result<Self, OpenError> {
-        if options.name.is_empty() {
-            return Err(OpenError::EmptyName);
-        }
-        let relays = address::parse(&options.relays)?;
+    fn new(options: Options, membership: Membership) -> Result<Self, OpenError> {
+        let relays = address::parse(&membership.relays)?;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| refused(&error))?;
         Ok(Self {
-            store: StoreId::from_name(&options.name),
-            secret: options.secret.unwrap_or_else(|| Secret::public(&options.name)),
+            disk: StoreId::from_name(&options.name),
+            invitation: Invitation {
+                name: options.name,
+                secret: membership.secret,
+                relays: membership.relays,
+                expires: None,
+            },
             relays,
             ice: options.ice,
             cache: options.cache,
@@ -172,7 +180,7 @@ impl Checked {
     fn config(&self) -> Config {
         Config {
             values: self.cache,
-            ..Config::new(self.store, self.seed)
+            ..Config::new(self.invitation.secret.store(), self.seed)
         }
     }
 

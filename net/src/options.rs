@@ -1,6 +1,10 @@
 //! What a store is opened with.
 
-use gossipstore_core::{cache::Limits, id::Dot, membership::Secret};
+use gossipstore_core::{
+    cache::Limits,
+    id::Dot,
+    membership::{Invitation, Secret},
+};
 use serde::Deserialize;
 
 /// The settings of one opening.
@@ -8,11 +12,12 @@ use serde::Deserialize;
 pub struct Options {
     /// The store's name. At least one character.
     pub name: String,
-    /// What makes members of those who have it. Without one, the store is anybody's who opens the same name at the same relays.
+    /// What makes members of those who have it. Without one, it is that of the store that is kept under the name or, where none is, a new
+    /// one: a store that nobody else has, until somebody is invited ([`Handle::invite`](crate::Handle::invite)).
     pub secret: Option<Secret>,
-    /// The multiaddresses of the relays, each ending in `/p2p/<peer id>`. None at all makes a store that stays on this
-    /// device.
-    pub relays: Vec<String>,
+    /// The multiaddresses of the relays, each ending in `/p2p/<peer id>`; an empty list makes a store that stays on this device. Without
+    /// one, they are those that the store was opened with last.
+    pub relays: Option<Vec<String>>,
     /// Who helps a browser to find a direct path to another behind routers. None by default: then paths within a local network
     /// and between hosts that can be reached are found, and the relay's circuit carries the rest.
     pub ice: Vec<IceServer>,
@@ -44,12 +49,19 @@ impl Options {
         Self {
             name: name.into(),
             secret: None,
-            relays: Vec::new(),
+            relays: None,
             ice: Vec::new(),
             goes_on_from: None,
             takes_over: false,
             cache: Limits::default(),
         }
+    }
+
+    /// The store that an invitation leads to, under its name there.
+    pub fn join(invitation: Invitation) -> Self {
+        Self::new(invitation.name)
+            .secret(invitation.secret)
+            .relays(invitation.relays)
     }
 
     /// Share the store with those who have this secret.
@@ -60,7 +72,7 @@ impl Options {
 
     /// Meet other members through these relays.
     pub fn relays(mut self, relays: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.relays = relays.into_iter().map(Into::into).collect();
+        self.relays = Some(relays.into_iter().map(Into::into).collect());
         self
     }
 

@@ -18,7 +18,7 @@ use gossipstore_core::{
     store::Caller,
 };
 use gossipstore_net::{
-    Handle, ImportError, NodeEvent, OpenError, Options, StorageKind, StoreError, open_stored,
+    Handle, ImportError, Invitation, NodeEvent, OpenError, Options, StorageKind, StoreError, open_stored,
     storage::{MemoryStorage, Pending, Record, RedbStorage, Storage, StorageError, StorageReader, contract},
 };
 use tokio::{sync::Notify, task::JoinHandle, time::timeout};
@@ -68,6 +68,9 @@ fn put(key: &str, value: &[u8]) -> Write {
         context: None,
     }
 }
+
+/// How many transactions the first opening writes before it is open: what makes it a member.
+const MEMBERSHIP: usize = 1;
 
 /// A storage whose writes fail when so many were carried out, with this error.
 #[derive(Clone, Debug)]
@@ -179,7 +182,7 @@ async fn a_storage_that_fails_at_any_point_loses_nothing_that_was_acknowledged()
             used: Some(7),
             quota: Some(8),
         };
-        let failing = Failing::after(allowed, inner.clone(), full);
+        let failing = Failing::after(MEMBERSHIP + allowed, inner.clone(), full);
         let store = Open::new(failing).await.expect("it opens");
         let mut acknowledged = Vec::new();
         for n in 0..20_u8 {
@@ -215,6 +218,42 @@ async fn a_storage_that_fails_at_any_point_loses_nothing_that_was_acknowledged()
         }
         assert_eq!(again.handle.read(|replica| replica.len()), acknowledged.len());
     }
+}
+
+#[tokio::test]
+async fn a_storage_that_has_no_room_from_the_beginning_is_not_opened() {
+    let full = StorageError::Full {
+        used: Some(7),
+        quota: Some(8),
+    };
+    let inner = MemoryStorage::default();
+    let refused = Open::new(Failing::after(0, inner.clone(), full.clone())).await;
+    assert_eq!(refused.map(|_| ()).unwrap_err(), OpenError::Unkeepable(full));
+    assert!(Open::new(inner).await.is_ok(), "nothing is left behind");
+}
+
+#[tokio::test]
+async fn a_store_that_was_joined_is_the_same_when_it_is_opened_by_its_name() {
+    let ann = Open::new(MemoryStorage::default()).await.expect("it opens");
+    let text = ann.handle.invite(None).expect("it has a short name");
+    let invitation = Invitation::decode(&text, 0).expect("it has just been made");
+    let storage = MemoryStorage::default();
+    let ben = Open::with(Options::join(invitation.clone()), storage.clone())
+        .await
+        .expect("it opens");
+    assert_eq!(ben.handle.store(), ann.handle.store());
+    ben.close().await;
+    let again = Open::new(storage.clone()).await.expect("it opens");
+    assert_eq!(again.handle.store(), ann.handle.store());
+    again.close().await;
+
+    let other = Open::new(MemoryStorage::default()).await.expect("it opens");
+    assert_ne!(other.handle.store(), ann.handle.store());
+    let text = other.handle.invite(None).expect("it has a short name");
+    let invitation = Invitation::decode(&text, 0).expect("it has just been made");
+    let refused = Open::with(Options::join(invitation), storage).await;
+    let name = "kept".to_owned();
+    assert_eq!(refused.map(|_| ()).unwrap_err(), OpenError::OtherStore { name });
 }
 
 #[tokio::test]
@@ -304,7 +343,7 @@ async fn what_was_not_stored_for_lack_of_room_is_stored_when_there_is_room() {
         used: Some(7),
         quota: Some(8),
     };
-    let failing = Failing::after(0, inner.clone(), full);
+    let failing = Failing::after(MEMBERSHIP, inner.clone(), full);
     let left = Arc::clone(&failing.left);
     let store = Open::new(failing).await.expect("it opens");
     let mut events = store.handle.events();
@@ -405,9 +444,8 @@ async fn a_storage_that_is_taken_away_while_nobody_writes_is_noticed() {
 #[tokio::test]
 async fn a_store_whose_storage_was_taken_away_goes_on_in_memory_and_says_so() {
     let gone = StorageError::Gone { reason: "wiped".into() };
-    let store = Open::new(Failing::after(1, MemoryStorage::default(), gone))
-        .await
-        .expect("it opens");
+    let failing = Failing::after(MEMBERSHIP + 1, MemoryStorage::default(), gone);
+    let store = Open::new(failing).await.expect("it opens");
     assert_eq!(store.set("a", b"1").await, Ok(()));
     let written = store.set("b", b"2").await;
     assert!(

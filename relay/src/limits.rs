@@ -71,8 +71,8 @@ pub(crate) const RECORD_BYTES_MAX: usize = 4 * 1024;
 /// and the other twice a minute, and twice more when it connects, each time under the names of two days: 16 stores make about 150.
 pub(crate) const REQUESTS_PER_MINUTE: u32 = 192;
 
-/// Requests that may be under way on one connection: for each store one to register and one to ask, when both are due at
-/// once. Each costs 8 KiB until it is read, and [`DISCOVERED_BYTES_MAX`] until the answer is read.
+/// Requests that may be under way on one connection. A member has three when all are due at once, to register and to ask under the
+/// names of two days: ten stores of one process have room, and a tab has one. Each costs 8 KiB until it is read, and [`DISCOVERED_BYTES_MAX`] until the answer is read.
 pub(crate) const REQUESTS_AT_ONCE: usize = 2 * REGISTRATIONS_PER_PEER;
 
 /// How many members one answer names: as many as members ask for, and far more than the few that they will connect to.

@@ -8,11 +8,12 @@ use std::{
 use futures::StreamExt;
 use gossipstore_core::{
     cache,
-    replica::{Call, Command, Key, Replica, Scan, Siblings, Value},
+    membership::SECRET_BYTES,
+    replica::{Call, Command, Key, Replica, Siblings, Value},
     store::Caller,
     wire,
 };
-use gossipstore_net::{Early, Handle, IceServer, Node, Options, Read, StoreError, Values};
+use gossipstore_net::{Early, Handle, IceServer, Node, Options, Read, Secret, StoreError, Values};
 use js_sys::{Array, Function, Promise, Uint8Array};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -22,17 +23,19 @@ use crate::{
     convert,
     error::Failure,
     event,
-    page::{self, Wanted},
+    page::{Page, ScanOptions},
 };
 
 /// What a store is opened with.
 #[derive(Deserialize, Debug)]
 #[serde(rename_all = "camelCase")]
 struct OpenOptions {
-    /// Everybody who opens the same name shares the store.
+    /// What the store is called on this device.
     name: String,
-    /// Multiaddresses of relays; none for a store that stays on this device.
-    relays: Vec<String>,
+    /// What makes a member; without it, that of what is kept under the name, or a new one.
+    secret: Option<[u8; SECRET_BYTES]>,
+    /// Multiaddresses of relays; an empty list for a store that stays on this device. Without it, those that it was opened with last.
+    relays: Option<Vec<String>>,
     /// Servers that help browsers to find a direct path.
     #[serde(default)]
     ice: Vec<IceServer>,
@@ -54,6 +57,7 @@ impl OpenOptions {
     fn read(options: JsValue) -> Result<Options, Failure> {
         let Self {
             name,
+            secret,
             relays,
             ice,
             goes_on_from,
@@ -66,56 +70,12 @@ impl OpenOptions {
             limits.max_memory_bytes.map(|max| max as u64),
         );
         let cache = cache.map_err(Failure::internal)?;
-        let options = Options::new(name).relays(relays).ice(ice);
-        Ok(options.goes_on_from(last).cache(cache))
-    }
-}
-
-/// A range of keys and what of it should cross.
-#[derive(Deserialize, Debug)]
-#[serde(rename_all = "camelCase")]
-struct ScanOptions {
-    prefix: Option<String>,
-    gte: Option<String>,
-    gt: Option<String>,
-    lte: Option<String>,
-    lt: Option<String>,
-    #[serde(default)]
-    reverse: bool,
-    limit: Option<u32>,
-    /// Whether values cross as well as keys.
-    values: bool,
-    /// Only keys that hold concurrent values.
-    #[serde(default)]
-    conflicts: bool,
-}
-
-/// What of a range crosses in one call.
-struct Page {
-    keys: Vec<Key>,
-    values: Vec<Option<Value>>,
-    /// The key after which the range goes on.
-    next: Option<Key>,
-}
-
-impl ScanOptions {
-    fn page(&self, replica: &Replica, values: &mut Values, wanted: Wanted) -> Page {
-        let scan = Scan {
-            prefix: self.prefix.as_deref().unwrap_or_default(),
-            gte: self.gte.as_deref(),
-            gt: self.gt.as_deref(),
-            lte: self.lte.as_deref(),
-            lt: self.lt.as_deref(),
-            reverse: self.reverse,
+        let options = Options {
+            secret: secret.map(Secret::new),
+            relays,
+            ..Options::new(name)
         };
-        let (items, next) = page::cut(replica.scan(&scan), wanted);
-        let next = next.map(Key::from);
-        let read = items.iter().filter(|_| wanted.values);
-        Page {
-            keys: items.iter().map(|item| item.key.clone()).collect(),
-            values: read.map(|item| values.of(item.dot, item.key, item.body)).collect(),
-            next,
-        }
+        Ok(options.ice(ice).goes_on_from(last).cache(cache))
     }
 }
 
@@ -324,14 +284,9 @@ impl Engine {
     /// [`Engine::get`].
     pub fn scan(&self, options: JsValue) -> Result<JsValue, Failure> {
         let options: ScanOptions = serde_wasm_bindgen::from_value(options)?;
-        let wanted = Wanted {
-            limit: options.limit.map_or(usize::MAX, |limit| limit as usize),
-            values: options.values,
-            conflicts: options.conflicts,
-        };
         let read = self
             .handle()?
-            .read_values(move |replica, values| options.page(replica, values, wanted));
+            .read_values(move |replica, values| options.page(replica, values));
         Ok(answer(read, |Page { keys, values, next }| {
             let keys: Array = keys.iter().map(|key| JsValue::from_str(key)).collect();
             let values: Array = values
@@ -370,6 +325,21 @@ impl Engine {
             (Some(handle), _) => handle.read(Replica::len),
             (None, early) => early.map_or(0, |early| early.totals().keys),
         }
+    }
+
+    /// What the store is called among its members, in hexadecimal.
+    #[wasm_bindgen(getter)]
+    pub fn store(&self) -> Result<String, Failure> {
+        Ok(match self.early() {
+            Some(early) => early.store(),
+            None => self.handle()?.store(),
+        }
+        .to_string())
+    }
+
+    /// An invitation, which expires at a time in seconds since 1970, if at all.
+    pub fn invite(&self, expires: Option<f64>) -> Result<String, Failure> {
+        Ok(self.handle()?.invite(expires.map(|at| at as u64))?)
     }
 
     /// Where the data is, who is connected, and why not.

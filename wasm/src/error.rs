@@ -5,7 +5,10 @@
 
 use std::fmt;
 
-use gossipstore_core::replica::{CommandError, StorageFailure};
+use gossipstore_core::{
+    membership::InvitationError,
+    replica::{CommandError, StorageFailure},
+};
 use gossipstore_net::{ImportError, OpenError, StoreError, storage::StorageError};
 use wasm_bindgen::JsValue;
 
@@ -102,6 +105,19 @@ impl From<ImportError> for Failure {
     }
 }
 
+impl From<InvitationError> for Failure {
+    fn from(error: InvitationError) -> Self {
+        let code = match error {
+            InvitationError::Expired(_) => "InvitationExpired",
+            _ => "InvalidInvitation",
+        };
+        Self {
+            code,
+            message: error.to_string(),
+        }
+    }
+}
+
 impl From<StorageError> for Failure {
     /// The storage cannot be opened.
     fn from(error: StorageError) -> Self {
@@ -118,6 +134,9 @@ impl From<OpenError> for Failure {
             OpenError::EmptyName | OpenError::TooManyRelays { .. } => "InvalidOptions",
             OpenError::InvalidRelayAddress { .. } => "InvalidRelayAddress",
             OpenError::Unreadable { .. } => "StorageUnreadable",
+            OpenError::OtherStore { .. } => "OtherStore",
+            OpenError::Unkeepable(StorageError::Full { .. }) => "QuotaExceeded",
+            OpenError::Unkeepable(_) => "StorageRefused",
             OpenError::System { .. } => "SystemRefused",
             _ => return Self::internal(error),
         };

@@ -17,6 +17,7 @@ pub mod error;
 mod event;
 #[cfg(target_arch = "wasm32")]
 pub mod indexed_db;
+pub mod invitation;
 mod page;
 mod panic;
 

@@ -3,7 +3,9 @@
 //! An application iterates over a range of any size; the facade fetches it page by page. A page is bounded in three ways, so
 //! that no single call holds the tab's thread for long or copies much more than is looked at.
 
-use gossipstore_core::replica::Item;
+use gossipstore_core::replica::{Item, Key, Replica, Scan, Value};
+use gossipstore_net::Values;
+use serde::Deserialize;
 
 /// Keys in one page. Crossing costs about half a microsecond a key, so a page costs some 0.1 ms: short beside a frame of the
 /// screen, long beside the fixed cost of a call.
@@ -16,19 +18,73 @@ const PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Keys looked at for one page when most are passed over, as in a search for conflicts.
 const PAGE_VISITS_MAX: usize = 16 * 1024;
 
+/// A range of keys and what of it should cross.
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ScanOptions {
+    prefix: Option<String>,
+    gte: Option<String>,
+    gt: Option<String>,
+    lte: Option<String>,
+    lt: Option<String>,
+    #[serde(default)]
+    reverse: bool,
+    limit: Option<u32>,
+    /// Whether values cross as well as keys.
+    values: bool,
+    /// Only keys that hold concurrent values.
+    #[serde(default)]
+    conflicts: bool,
+}
+
+/// What of a range crosses in one call.
+pub(crate) struct Page {
+    pub(crate) keys: Vec<Key>,
+    pub(crate) values: Vec<Option<Value>>,
+    /// The key after which the range goes on.
+    pub(crate) next: Option<Key>,
+}
+
+impl ScanOptions {
+    /// The first page of the range.
+    pub(crate) fn page(&self, replica: &Replica, values: &mut Values) -> Page {
+        let scan = Scan {
+            prefix: self.prefix.as_deref().unwrap_or_default(),
+            gte: self.gte.as_deref(),
+            gt: self.gt.as_deref(),
+            lte: self.lte.as_deref(),
+            lt: self.lt.as_deref(),
+            reverse: self.reverse,
+        };
+        let wanted = Wanted {
+            limit: self.limit.map_or(usize::MAX, |limit| limit as usize),
+            values: self.values,
+            conflicts: self.conflicts,
+        };
+        let (items, next) = cut(replica.scan(&scan), wanted);
+        let next = next.map(Key::from);
+        let read = items.iter().filter(|_| wanted.values);
+        Page {
+            keys: items.iter().map(|item| item.key.clone()).collect(),
+            values: read.map(|item| values.of(item.dot, item.key, item.body)).collect(),
+            next,
+        }
+    }
+}
+
 /// What of the range the caller wants.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
+struct Wanted {
     /// At most so many keys.
-    pub(crate) limit: usize,
+    limit: usize,
     /// Whether the values' bytes count, because they cross too.
-    pub(crate) values: bool,
+    values: bool,
     /// Only keys with more than one sibling.
-    pub(crate) conflicts: bool,
+    conflicts: bool,
 }
 
 /// The first page of `items`: what it holds, and the key after which the next one begins, unless this was the last.
-pub(crate) fn cut<'a>(items: impl Iterator<Item = Item<'a>>, wanted: Wanted) -> (Vec<Item<'a>>, Option<&'a str>) {
+fn cut<'a>(items: impl Iterator<Item = Item<'a>>, wanted: Wanted) -> (Vec<Item<'a>>, Option<&'a str>) {
     let mut page = Vec::new();
     let (mut visits, mut bytes) = (0, 0);
     let keys_max = wanted.limit.min(PAGE_KEYS_MAX);

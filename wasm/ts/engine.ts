@@ -8,7 +8,7 @@ import * as bindings from './gossipstore.js';
 import type { Failure } from './host.js';
 import { findWasm, wasmNotFound } from './wasm-source.js';
 
-export type Bindings = Pick<typeof bindings, 'Engine' | 'limits'>;
+export type Bindings = Pick<typeof bindings, 'Engine' | 'limits' | 'readInvitation' | 'storeOf'>;
 
 let starting: Promise<Bindings> | undefined;
 /** Why the engine may not be called any more. */

@@ -3,6 +3,7 @@
  * crosses, and so that the facade type-checks before the wasm is built.
  */
 import type { Calls, Context, Found, HostEvent, Limits, Page, ScanRequest, Status } from './host.js';
+import type { Invited } from './invitation.js';
 
 /** Starts the engine. `Promise<Response>` is compiled while it arrives. */
 export default function init(options: {
@@ -13,6 +14,12 @@ export default function init(options: {
 export function onPanic(listener: (message: string) => void): void;
 
 export function limits(): Limits;
+
+/** What an invitation says, to who reads it at a time in seconds since 1970. */
+export function readInvitation(invitation: string, now: number): Invited;
+
+/** What the store of a secret is called among its members. */
+export function storeOf(secret: Uint8Array): string;
 
 /** What an engine tells: as its host does, but of the status only that it may have changed. */
 export type EngineEvent = Exclude<HostEvent, { event: 'status' }> | { readonly event: 'statusChanged' };
@@ -26,11 +33,13 @@ export class Engine {
     takesOver: boolean,
     listener: (event: EngineEvent) => void,
   ): Promise<Engine>;
-  /** Until it resolves, nothing may be called but `size`, `status`, `watch`, `glimpse`, `supersede` and `free`. `undefined`: everything may. */
+  /** Until it resolves, nothing may be called but `size`, `store`, `status`, `watch`, `glimpse`, `supersede` and `free`. `undefined`: everything may. */
   readonly loaded: Promise<undefined> | undefined;
   /** What a key reads, as long as nothing was written. */
   glimpse(key: string): Promise<Uint8Array | undefined>;
   readonly size: number;
+  /** What the store is called among its members. */
+  readonly store: string;
   status(): Status;
   watch(prefixes: readonly string[]): void;
   transact(
@@ -54,6 +63,7 @@ export class Engine {
   getMany(keys: readonly string[]): Calls['get']['reply'] | Promise<Calls['get']['reply']>;
   siblings(key: string): Calls['siblings']['reply'] | Promise<Calls['siblings']['reply']>;
   scan(range: ScanRequest): Page | Promise<Page>;
+  invite(expires: number | undefined): string;
   exportFile(): Promise<Uint8Array<ArrayBuffer>>;
   importFile(file: Uint8Array): Promise<undefined>;
   lastEvent(): string | undefined;

@@ -122,7 +122,11 @@ export interface Calls {
   open: {
     request: {
       name: string;
-      relays: readonly string[];
+      /** What makes a member, and what the store is called among members then: of one that is not here yet, or must be this one. */
+      secret?: Uint8Array | undefined;
+      store?: string | undefined;
+      /** `undefined`: those that it was opened with last. */
+      relays?: readonly string[] | undefined;
       ice: readonly CheckedIceServer[];
       storage: 'memory' | 'indexeddb';
       /** How much of the values is in memory, where they are stored as well. */
@@ -134,7 +138,8 @@ export interface Calls {
       /** Why it is in memory where that was not asked for. */
       problem?: string | undefined;
     };
-    reply: { limits: Limits; status: Status; size: number };
+    /** `store`: what it is called among its members. */
+    reply: { store: string; limits: Limits; status: Status; size: number };
   };
   /** One transaction; replied to when durable. Reads that are asked for later see it, even before the reply. */
   transact: { request: Writes & { readonly carried?: CarriedCall | undefined }; reply: undefined };
@@ -145,6 +150,8 @@ export interface Calls {
   /** The winner first. */
   siblings: { request: { key: string }; reply: { values: readonly EncodedSibling[]; context: Context } };
   scan: { request: ScanRequest; reply: Page };
+  /** An invitation, which expires at a time in seconds since 1970, if at all. */
+  invite: { request: { expires?: number | undefined }; reply: string };
   /** All that the store holds, as the bytes of a file. */
   export: { request: object; reply: Uint8Array<ArrayBuffer> };
   /** Takes in what a file holds, as if a peer had brought it. Replied to when it is durable. */

@@ -1,6 +1,6 @@
 /** The engine in this thread, behind the message interface. */
-import { type Bindings, loadEngine, onDefect, reportDefect } from './engine.js';
-import type { ErrorCode } from './errors.js';
+import { type Bindings, loadEngine, onDefect } from './engine.js';
+import { asFailure } from './failure.js';
 import type { Engine, EngineEvent } from './gossipstore.js';
 import type { Calls, EngineHost, Failure, Found, HostEvent, Limits, Reply, Request, Status } from './host.js';
 import { leftStatus } from './left-status.js';
@@ -30,6 +30,7 @@ export class LocalHost implements EngineHost {
   #gone: Failure = { code: 'Closed', message: 'the store is not open; open it first' };
   #forgetDefects: () => void = () => {};
   #size = 0;
+  #store = '';
   #limits: Limits | undefined;
   #room: Room | undefined;
   /** Why the store is in memory, where it was not asked for. */
@@ -103,6 +104,8 @@ export class LocalHost implements EngineHost {
         return this.#write(engine.importFile(request.file));
       case 'watch':
         return engine.watch(request.prefixes);
+      case 'invite':
+        return engine.invite(request.expires);
       case 'close':
         return this.#close(engine);
     }
@@ -118,6 +121,7 @@ export class LocalHost implements EngineHost {
     this.#engine = engine;
     surroundings.addEventListener?.('online', this.#online);
     this.#size = engine.size;
+    this.#store = engine.store;
     this.#forgetDefects = onDefect((failure) => this.#fail(failure));
     this.#limits = limits();
     this.#problem = request.problem;
@@ -167,7 +171,7 @@ export class LocalHost implements EngineHost {
   opened(): Calls['open']['reply'] {
     if (!this.#engine || !this.#limits) throw this.#gone;
     this.#status = this.#readStatus(this.#engine);
-    return { limits: this.#limits, status: this.#status, size: this.#size };
+    return { store: this.#store, limits: this.#limits, status: this.#status, size: this.#size };
   }
 
   /** Another tab has the store: nothing leaves this one any more, and what waits fails with `Superseded`. */
@@ -289,19 +293,4 @@ function isEarly(request: Request, waiting: number): boolean {
     default:
       return false;
   }
-}
-
-/** What the engine threw, as a plain value. */
-function asFailure(error: unknown): Failure {
-  // A trap, or the stack that ran out within wasm: what was under way stopped half done.
-  if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) return reportDefect(error.message);
-  if (isFailure(error)) {
-    const { code, message, cause } = error;
-    return cause === undefined ? { code, message } : { code, message, cause };
-  }
-  return { code: 'Internal', message: `a defect in GossipStore, please report it: ${error}`, cause: error };
-}
-
-function isFailure(error: unknown): error is Failure {
-  return typeof error === 'object' && error !== null && typeof (error as { code?: ErrorCode }).code === 'string';
 }

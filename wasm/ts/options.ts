@@ -13,7 +13,7 @@ export interface CacheOptions {
 export interface OpenOptions {
   /**
    * Multiaddresses of relays, through which the members of the store meet, each ending in `/p2p/` and the relay's id. Several
-   * are normal; without any the store stays on this device.
+   * are normal; with an empty list the store stays on this device. By default those that it was opened with last.
    */
   relays?: readonly string[] | undefined;
   /**
@@ -22,6 +22,11 @@ export interface OpenOptions {
    * the data passes the relay.
    */
   ice?: readonly IceServer[] | undefined;
+  /**
+   * What makes a member, for applications that have a way of their own to agree on it: 32 random bytes. By default a store that is new makes
+   * its own, and others become members by `invite` and `join`; it is stored with the store and need not be given again.
+   */
+  secret?: Uint8Array | undefined;
   /**
    * Where the store is kept on this device. `indexeddb`, the default in a browser: it is there again when the page is, and all tabs of the
    * browser share it. `memory`: it ends with this tab, which shares it with others over the network only.
@@ -36,6 +41,9 @@ export interface OpenOptions {
   cache?: CacheOptions | undefined;
 }
 
+/** How long a secret is. */
+const SECRET_BYTES = 32;
+
 export interface IceServer {
   /** Such as `stun:stun.example.org:3478`; of `turn:` addresses, several ways to the same server. */
   urls: string | readonly string[];
@@ -47,7 +55,8 @@ export interface IceServer {
 
 export interface CheckedOptions {
   readonly name: string;
-  readonly relays: readonly string[];
+  readonly secret: Uint8Array | undefined;
+  readonly relays: readonly string[] | undefined;
   readonly ice: readonly CheckedIceServer[];
   readonly storage: 'memory' | 'indexeddb';
   readonly cache: CacheOptions;
@@ -62,22 +71,35 @@ export interface CheckedIceServer {
 /** Types and spelling; what an address must look like is judged by the engine. */
 export function checkOpen(name: unknown, options: OpenOptions | undefined): CheckedOptions {
   const checked = checkText('open', 'name', name);
-  if (!checked) throw invalidOptions('open', 'the store has no name; pass one that all its members use');
+  if (!checked) throw invalidOptions('open', 'the store has no name; pass one');
   const {
-    relays = [],
+    secret,
+    relays,
     ice = [],
     storage = 'indexeddb',
     cache,
-  } = checkOptions('open', options, ['relays', 'ice', 'storage', 'cache']);
+  } = checkOptions('open', options, ['secret', 'relays', 'ice', 'storage', 'cache']);
   if (storage !== 'indexeddb' && storage !== 'memory') {
     throw invalidOptions('open', '`storage` is neither `indexeddb` nor `memory`');
   }
-  if (!Array.isArray(relays)) throw invalidOptions('open', '`relays` is not an array of multiaddresses');
-  for (const relay of relays) {
+  if (secret !== undefined && !(secret instanceof Uint8Array && secret.length === SECRET_BYTES)) {
+    throw invalidOptions('open', `\`secret\` is not a Uint8Array of ${SECRET_BYTES} bytes`);
+  }
+  if (relays !== undefined && !Array.isArray(relays)) {
+    throw invalidOptions('open', '`relays` is not an array of multiaddresses');
+  }
+  for (const relay of relays ?? []) {
     if (typeof relay !== 'string') throw invalidOptions('open', '`relays` holds something that is not a string');
   }
   if (!Array.isArray(ice)) throw invalidOptions('open', '`ice` is not an array of servers');
-  return { name: checked, storage, relays: [...relays], ice: ice.map(checkIce), cache: checkCache(cache) };
+  return {
+    name: checked,
+    secret: secret?.slice(),
+    relays: relays && [...relays],
+    storage,
+    ice: ice.map(checkIce),
+    cache: checkCache(cache),
+  };
 }
 
 /** What a browser takes; one that it refuses would otherwise be noticed when the first peer is met. */

@@ -299,6 +299,13 @@ export class SharedHost implements EngineHost {
   }
 
   #joined(role: Following, opened: Calls['open']['reply']): void {
+    const { name, store = opened.store } = this.#request ?? {};
+    if (store !== opened.store) {
+      const remedy = 'give this one another name';
+      const message = `a store named \`${name}\` is open in another tab, and it is not the one that is to be joined; ${remedy}`;
+      this.#end({ code: 'OtherStore', message });
+      return;
+    }
     const { leader, term } = role;
     const tab = this.#tab;
     const dialogue = new Dialogue<FollowerSays>((said) => this.#mailbox?.send(leader, { ...said, tab, term }));

@@ -15,8 +15,10 @@ import {
   checkText,
 } from './check.js';
 import { Counter } from './counter.js';
+import { loadEngine } from './engine.js';
 import { GossipStoreError } from './errors.js';
 import { ConflictEvent, StatusEvent, StoreErrorEvent, type StoreEventMap, SyncProgressEvent } from './events.js';
+import { toError } from './failure.js';
 import type {
   Calls,
   Context,
@@ -30,6 +32,15 @@ import type {
   Status,
   Writes,
 } from './host.js';
+import {
+  checkExpiry,
+  checkInvitation,
+  checkJoin,
+  type Invitation,
+  type InviteOptions,
+  type JoinOptions,
+  readInvitation,
+} from './invitation.js';
 import { LocalHost } from './local-host.js';
 import { claim } from './open-stores.js';
 import { type CheckedOptions, checkOpen, type OpenOptions } from './options.js';
@@ -88,12 +99,16 @@ export class GossipStore<V = unknown> extends EventTarget {
   #isClosed = false;
   #closing: Promise<void> | undefined;
 
-  /** The store's name: whoever opens the same name at the same relays shares it. */
+  /** What the store is called in this browser. */
   readonly name: string;
+
+  /** What the store is called among its members, in hexadecimal: the same on all their devices, whatever its name is there. */
+  readonly id: string;
 
   private constructor(name: string, host: EngineHost, opened: Calls['open']['reply'], release: () => void) {
     super();
     this.name = name;
+    this.id = opened.store;
     this.#host = host;
     this.#limits = opened.limits;
     this.#status = opened.status;
@@ -102,12 +117,35 @@ export class GossipStore<V = unknown> extends EventTarget {
     host.subscribe((event) => this.#hear(event));
   }
 
-  /** Opens a store; the first call in a page fetches and starts the engine. */
+  /**
+   * Opens the store of this name in this browser, or makes one, which others become members of by `invite` and `join`. The first call in a
+   * page fetches and starts the engine.
+   */
   static async open<V = unknown>(name: string, options?: OpenOptions): Promise<GossipStore<V>> {
-    const checked = checkOpen(name, options);
+    return GossipStore.#open(checkOpen(name, options));
+  }
+
+  /**
+   * Opens the store that an invitation leads to, which `invite` has made, and remembers it: from then on `open` with its name does, too.
+   * Following an invitation again does no harm.
+   */
+  static async join<V = unknown>(invitation: string, options?: JoinOptions): Promise<GossipStore<V>> {
+    const { name, ...others } = checkJoin(options);
+    const invited = await readInvitation(checkInvitation('join', invitation));
+    const relays = others.relays ?? invited.relays;
+    return GossipStore.#open(checkOpen(name ?? invited.name, { ...others, relays, secret: invited.secret }));
+  }
+
+  /** What an invitation says, for a page that asks before it joins. Rejects with what is wrong with it. */
+  static async readInvitation(invitation: string): Promise<Invitation> {
+    const { name, relays, expires } = await readInvitation(checkInvitation('readInvitation', invitation));
+    return { name, relays, ...(expires !== undefined && { expires: new Date(expires * 1_000) }) };
+  }
+
+  static async #open<V>(checked: CheckedOptions): Promise<GossipStore<V>> {
     const release = claim(checked.name);
     try {
-      const { host, request } = hostFor(checked);
+      const { host, request } = await hostFor(checked);
       const opened = await ask(host, request);
       return new GossipStore<V>(checked.name, host, opened, release);
     } catch (error) {
@@ -144,6 +182,14 @@ export class GossipStore<V = unknown> extends EventTarget {
   /** Where the data is, who is connected, and why not: a new object after each `status` event, at most some 0.1 s old. */
   get status(): Status {
     return this.#status;
+  }
+
+  /**
+   * What to send to somebody who is to share the store, for the fragment of a link: 200 characters or a few more. Whoever reads it is a
+   * member, who can read, write and invite others.
+   */
+  async invite(options?: InviteOptions): Promise<string> {
+    return this.#ask({ call: 'invite', expires: checkExpiry(options) });
   }
 
   /** Resolves when the value is durable on this device; peers are told meanwhile. */
@@ -435,8 +481,11 @@ export class GossipStore<V = unknown> extends EventTarget {
 }
 
 /** Who has the store open: one for all tabs, where they can find each other and share what is kept. */
-function hostFor(options: CheckedOptions): { host: EngineHost; request: Extract<Request, { call: 'open' }> } {
-  const request = { call: 'open' as const, ...options };
+async function hostFor(
+  options: CheckedOptions,
+): Promise<{ host: EngineHost; request: Extract<Request, { call: 'open' }> }> {
+  const { secret } = options;
+  const request = { call: 'open' as const, ...options, store: secret && (await loadEngine()).storeOf(secret) };
   if (options.storage === 'memory') return { host: new LocalHost(), request };
   const missing = SharedHost.missing();
   if (missing === undefined) return { host: new SharedHost(), request };
@@ -450,14 +499,6 @@ async function ask<R extends Request>(host: EngineHost, request: R): Promise<Rep
   } catch (failure) {
     throw toError(failure as Failure);
   }
-}
-
-function toError({ code, message, cause }: Failure): GossipStoreError {
-  return new GossipStoreError(
-    code === 'StorageRefused' ? 'Internal' : code,
-    message,
-    cause === undefined ? undefined : { cause },
-  );
 }
 
 function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {

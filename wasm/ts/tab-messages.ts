@@ -3,7 +3,7 @@ import type { Numbered, Standing } from './dialogue.js';
 import type { Calls, Failure, HostEvent, Request } from './host.js';
 
 /** Tabs that speak differently do not work together: of an application that was updated, old tabs have to be reloaded. */
-export const TABS_VERSION = 3;
+export const TABS_VERSION = 4;
 
 /** A tab, by a number drawn at random; its calls bear it. */
 export type TabId = number;

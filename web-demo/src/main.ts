@@ -6,10 +6,11 @@ import { byId, element, setText } from './dom.js';
 import { keepDraft } from './draft.js';
 import { Drawing } from './drawing.js';
 import { cleanText, type Item, newKey, PREFIX, parseItem } from './item.js';
-import { formatLink, type Link, OWN_LIST, parseLink } from './link.js';
+import { formatInvitation, OWN_LIST, parseLink } from './link.js';
 import { List } from './list.js';
 import { details, type Progress, showBadge } from './network.js';
 import { describeOffline, holdVersion, keepOffline, type Offline, pageVersion } from './offline.js';
+import { openList } from './opening.js';
 import { showError, showInfo } from './toast.js';
 import { Update } from './update.js';
 
@@ -22,7 +23,6 @@ declare global {
 
 holdVersion();
 
-const link = parseLink(location.hash);
 const input = byId('new-text', HTMLInputElement);
 
 /** How many calls that a person's doing led to are not answered yet. */
@@ -44,18 +44,6 @@ const update = new Update({
   reload: () => location.reload(),
 });
 
-/** Opens the list; when a relay's address in the link is wrong, the list is opened without relays and the page says why. */
-async function open({ name, relays }: Link): Promise<GossipStore> {
-  try {
-    return await GossipStore.open(name, { relays });
-  } catch (error) {
-    if (!(error instanceof GossipStoreError) || error.code !== 'InvalidRelayAddress') throw error;
-    showNotice(`This list is on this device only: ${error.message}`, true);
-    showAlone();
-    return GossipStore.open(name, { relays: [] });
-  }
-}
-
 function showNotice(text: string, problem = false): void {
   const notice = byId('notice', HTMLElement);
   notice.hidden = false;
@@ -64,8 +52,12 @@ function showNotice(text: string, problem = false): void {
 }
 
 /** Promises nothing that a list without relays cannot keep. */
-function showAlone(): void {
+function showAlone(problem: string | undefined): void {
   setText(byId('empty-text', HTMLElement), 'Add the first entry above. It stays on this device.');
+  const why =
+    problem ??
+    'This list is on this device only, since the page was opened without a relay. Open a shared link to meet others.';
+  showNotice(why, problem !== undefined);
 }
 
 function run(store: GossipStore): void {
@@ -262,43 +254,56 @@ function closedIsFine(error: unknown, what = 'An entry could not be read'): void
   showError(what, error);
 }
 
-byId('share', HTMLButtonElement).addEventListener('click', async () => {
-  const address = new URL(formatLink(link), location.href).href;
-  try {
-    await navigator.clipboard.writeText(address);
-    showInfo(
-      link.relays.length > 0
-        ? 'Link copied. Whoever opens it shares this list.'
-        : 'Link copied, but it names no relay: whoever opens it starts an empty list.',
-    );
-  } catch {
-    // No permission, or no secure page: the link can still be selected.
-    const field = element('input', { type: 'text', readonly: true, class: 'link', 'aria-label': 'Link to this list' });
-    field.value = address;
-    byId('notice', HTMLElement).replaceChildren('Copy this link: ', field);
-    byId('notice', HTMLElement).hidden = false;
-    field.select();
-  }
-});
+/** Offers a link that makes a member of whoever opens it. */
+async function offerLink(store: GossipStore): Promise<void> {
+  // Made before somebody asks: a browser lets a page copy for a moment only after a click.
+  const address = new URL(formatInvitation(await store.invite()), location.href).href;
+  const button = byId('share', HTMLButtonElement);
+  button.addEventListener('click', async () => {
+    try {
+      await navigator.clipboard.writeText(address);
+      showInfo(
+        store.status.relays.length > 0
+          ? 'Link copied. Whoever opens it shares this list.'
+          : 'Link copied, but it names no relay: whoever opens it meets nobody.',
+      );
+    } catch {
+      // No permission, or no secure page: the link can still be selected.
+      const field = element('input', {
+        type: 'text',
+        readonly: true,
+        class: 'link',
+        'aria-label': 'Link to this list',
+      });
+      field.value = address;
+      byId('notice', HTMLElement).replaceChildren('Copy this link: ', field);
+      byId('notice', HTMLElement).hidden = false;
+      field.select();
+    }
+  });
+  button.disabled = false;
+}
 
 // Another link in the same tab is another list.
 window.addEventListener('hashchange', () => location.reload());
 
-const title = link.name === OWN_LIST ? 'My list' : link.name;
-setText(byId('title', HTMLElement), title);
-document.title = `${title} · GossipStore`;
-if (link.relays.length === 0) {
-  showAlone();
-  showNotice(
-    'This list is on this device only, since the page was opened without a relay. Open a shared link to meet others.',
-  );
+function showName(name: string): void {
+  const title = name === OWN_LIST ? 'My list' : name;
+  setText(byId('title', HTMLElement), title);
+  document.title = `${title} · GossipStore`;
 }
 
-keepDraft(formatLink(link), input);
+const link = parseLink(location.hash);
+if ('name' in link) showName(link.name);
+keepDraft(location.hash, input);
 
 try {
-  run(await open(link));
+  const { store, problem } = await openList(link);
+  showName(store.name);
+  if (store.status.relays.length === 0) showAlone(problem);
+  run(store);
   input.focus();
+  await offerLink(store);
 } catch (error) {
   setText(byId('badge-text', HTMLElement), 'Could not start');
   showNotice(`The list could not be opened: ${error instanceof Error ? error.message : error}`, true);

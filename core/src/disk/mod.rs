@@ -5,11 +5,12 @@
 //!
 //! ```text
 //! key                    record
-//! 0                      state     what is known of everything: store, vector, frontier, where the journal begins
-//! 1, number (8 bytes)    commit    one or more batches, as they were made
-//! 2, number (8 bytes)    ring      what events that died lately had removed
-//! 3, text                page      the live entries of all keys from this text on, up to the next page's
-//! 4, author, n (8 bytes) body      a value that is too large to stand in a commit or page
+//! 0                      state       what is known of everything: name, vector, frontier, where the journal begins
+//! 0, 0                   membership  what makes this device a member, and the relays where it meets others
+//! 1, number (8 bytes)    commit      one or more batches, as they were made
+//! 2, number (8 bytes)    ring        what events that died lately had removed
+//! 3, text                page        the live entries of all keys from this text on, up to the next page's
+//! 4, author, n (8 bytes) body        a value that is too large to stand in a commit or page
 //! ```
 //!
 //! A write is one commit, appended to the journal; this is what it waits for. When the journal has become long, or nothing else is to
@@ -36,6 +37,7 @@ mod backup;
 mod commit;
 mod error;
 mod glimpse;
+mod membership;
 mod page;
 mod place;
 mod reading;
@@ -47,6 +49,7 @@ mod writing;
 pub use backup::{BackupError, Record, export, import};
 pub use error::DiskError;
 pub use glimpse::{Glimpse, Glimpsed};
+pub use membership::{Membership, Standing};
 pub use place::values;
 pub use reading::{Kept, Lying, Reading};
 pub use record::Transaction;
@@ -102,9 +105,9 @@ impl Default for Sizes {
 
 /// The version of the format. A newer one is refused by name, before anything else is read; older ones are read, and the first
 /// transaction says that this one has written since.
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
 
-/// The oldest version that is read. It did not tell totals, and knew no voids.
+/// The oldest version that is read. It did not tell totals, and knew no voids. Format 2 knew no membership.
 pub const FORMAT_FIRST: u8 = 1;
 
 /// A longer value is a record of its own: it is written once, and not again with every page that its neighbours change.

@@ -106,12 +106,15 @@ impl Reading {
         let parsed = RecordKey::parse(key)?;
         let payload = unseal(key, record, parsed.what())?;
         let damaged = |error| parsed.damaged(error);
-        if parsed != RecordKey::State && self.state.is_none() {
+        let is_first = matches!(parsed, RecordKey::State | RecordKey::Membership);
+        if !is_first && self.state.is_none() {
             return Err(DiskError::StateMissing);
         }
-        self.past_commits = !matches!(parsed, RecordKey::State | RecordKey::Commit(_));
+        self.past_commits = !is_first && !matches!(parsed, RecordKey::Commit(_));
         match parsed {
             RecordKey::State => self.state(payload)?,
+            // Whoever opens the store has read it before this began.
+            RecordKey::Membership => {}
             RecordKey::Commit(number) => self.commit(number, payload)?,
             RecordKey::Ring(number) => {
                 self.found.segments.push(number);
@@ -205,12 +208,13 @@ impl Reading {
             return Err(DiskError::CommitMissing(next_commit));
         }
         self.found.next_commit = next_commit;
-        if state.is_outdated() {
+        if state.is_outdated {
             self.found.renewed = Some(State {
                 known: next_commit,
                 vector: self.vector.clone(),
                 frontier: self.frontier.clone(),
                 calls: self.found.calls.clone(),
+                is_outdated: false,
                 ..state
             });
         }

@@ -64,6 +64,7 @@ impl Transaction {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Key<'a> {
     State,
+    Membership,
     Commit(u64),
     Ring(u64),
     Page(&'a str),
@@ -75,6 +76,7 @@ impl<'a> Key<'a> {
         let mut bytes = Vec::from([self.kind()]);
         match self {
             Key::State => {}
+            Key::Membership => bytes.push(0),
             Key::Commit(number) | Key::Ring(number) => bytes.extend(number.to_be_bytes()),
             Key::Page(first) => bytes.extend(first.as_bytes()),
             Key::Body(dot) => {
@@ -90,6 +92,7 @@ impl<'a> Key<'a> {
         let number = || <[u8; 8]>::try_from(rest).map(u64::from_be_bytes);
         let key = match kind {
             0 if rest.is_empty() => Some(Key::State),
+            0 if *rest == [0] => Some(Key::Membership),
             1 => number().ok().map(Key::Commit),
             2 => number().ok().map(Key::Ring),
             3 => core::str::from_utf8(rest).ok().map(Key::Page),
@@ -104,7 +107,7 @@ impl<'a> Key<'a> {
 
     fn kind(self) -> u8 {
         match self {
-            Key::State => 0,
+            Key::State | Key::Membership => 0,
             Key::Commit(_) => 1,
             Key::Ring(_) => 2,
             Key::Page(_) => 3,
@@ -115,6 +118,7 @@ impl<'a> Key<'a> {
     pub(super) fn what(self) -> &'static str {
         match self {
             Key::State => "state",
+            Key::Membership => "membership",
             Key::Commit(_) => "commit",
             Key::Ring(_) => "ring",
             Key::Page(_) => "page",
@@ -168,6 +172,7 @@ mod tests {
         let dot = |author, n| Dot::new(AuthorId([author; 16]), n);
         let keys = [
             Key::State,
+            Key::Membership,
             Key::Commit(1),
             Key::Commit(255),
             Key::Commit(256),
@@ -189,7 +194,8 @@ mod tests {
         }
         for bad in [
             &[][..],
-            &[0, 0],
+            &[0, 1],
+            &[0, 0, 0],
             &[1, 0],
             &[2, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             &[3, 0xff],

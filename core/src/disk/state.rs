@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) calls: Calls,
     /// `None` when format 1 has written it.
     pub(super) totals: Option<Totals>,
+    /// Whether an older version has written it.
+    pub(super) is_outdated: bool,
 }
 
 impl State {
@@ -48,12 +50,8 @@ impl State {
             frontier: Frontier::default(),
             calls: Calls::default(),
             totals: Some(Totals::default()),
+            is_outdated: false,
         }
-    }
-
-    /// Whether an older version has written it.
-    pub(super) fn is_outdated(&self) -> bool {
-        self.totals.is_none()
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -76,14 +74,18 @@ impl State {
         out
     }
 
-    pub(super) fn decode(payload: &[u8]) -> Result<Self, DiskError> {
+    /// The version that has written a state, if it is one that is known here, and the rest of it.
+    pub(super) fn format(payload: &[u8]) -> Result<(u8, &[u8]), DiskError> {
         match payload.split_first() {
-            Some((&format @ FORMAT_FIRST..=FORMAT, rest)) => {
-                Self::read(&mut Reader::new(rest), format).map_err(|error| Key::State.damaged(error))
-            }
+            Some((&format @ FORMAT_FIRST..=FORMAT, rest)) => Ok((format, rest)),
             Some((&other, _)) => Err(DiskError::Format(other)),
             None => Err(Key::State.damaged(WireError::Truncated)),
         }
+    }
+
+    pub(super) fn decode(payload: &[u8]) -> Result<Self, DiskError> {
+        let (format, rest) = Self::format(payload)?;
+        Self::read(&mut Reader::new(rest), format).map_err(|error| Key::State.damaged(error))
     }
 
     fn read(from: &mut Reader<'_>, format: u8) -> Result<Self, WireError> {
@@ -113,6 +115,7 @@ impl State {
             frontier,
             calls,
             totals,
+            is_outdated: format < FORMAT,
         })
     }
 }

@@ -379,6 +379,7 @@ impl Disk {
             frontier: store.frontier().clone(),
             calls: self.calls.clone(),
             totals: Some(store.totals()),
+            is_outdated: false,
         };
         self.renewed = None;
         transaction.put(RecordKey::State, state.encode());

@@ -10,7 +10,7 @@
 //! The sum finds what got lost on the way; it protects against nobody. Whoever reads an invitation is a member.
 
 use alloc::{string::String, vec::Vec};
-use core::{fmt, str};
+use core::fmt;
 
 use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest as _, Sha256};
@@ -129,10 +129,10 @@ impl Invitation {
         check(&self.name, &self.relays)?;
         let mut content = Vec::from(*self.secret.bytes());
         content.varint(self.expires.unwrap_or(0));
-        write_text(&self.name, &mut content);
+        content.text(&self.name);
         content.varint(self.relays.len() as u64);
         for relay in &self.relays {
-            write_text(relay, &mut content);
+            content.text(relay);
         }
         let mut whole = Vec::from([VERSION]);
         whole.varint(content.len() as u64);
@@ -184,11 +184,11 @@ impl Invitation {
         let from = &mut Reader::new(content);
         let secret = Secret::new(from.array()?);
         let expires = from.varint()?;
-        let name = read_text(from, NAME_BYTES_MAX)?;
+        let name = from.text(NAME_BYTES_MAX)?.into();
         let count = from.length("relays", RELAYS_MAX)?;
         let relays = (0..count)
-            .map(|_| read_text(from, RELAY_BYTES_MAX))
-            .collect::<Result<_, _>>()?;
+            .map(|_| Ok(from.text(RELAY_BYTES_MAX)?.into()))
+            .collect::<Result<_, WireError>>()?;
         from.clone().finish()?;
         Ok(Self {
             name,
@@ -244,20 +244,10 @@ fn sum(bytes: &[u8]) -> [u8; SUM_BYTES] {
     *Sha256::digest(bytes).first_chunk().expect("a hash is longer")
 }
 
-fn write_text(text: &str, out: &mut Vec<u8>) {
-    out.varint(text.len() as u64);
-    out.put(text.as_bytes());
-}
-
-fn read_text(from: &mut Reader<'_>, bytes_max: usize) -> Result<String, WireError> {
-    let length = from.length("text", bytes_max)?;
-    let text = str::from_utf8(from.take(length)?).map_err(|_| WireError::OutOfRange("text"))?;
-    Ok(text.into())
-}
-
 #[cfg(test)]
 mod tests {
     use alloc::{format, string::ToString as _};
+    use core::str;
 
     use proptest::prelude::*;
 

@@ -3,7 +3,7 @@
 //! Values and computations only. Randomness and the time are handed in, as everywhere in this crate; the primitives are
 //! RustCrypto's, and nothing is put together that is not in a standard.
 //!
-//! Import arrow: `membership` uses the primitives of `wire` and knows none of the other rooms.
+//! Import arrow: `membership` uses `id` and the primitives of `wire`, and knows none of the other rooms.
 
 mod invitation;
 mod proof;

@@ -11,6 +11,7 @@ use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{Prover, Sealer};
+use crate::id::StoreId;
 
 /// How long a secret is: as long as the strength of all that comes of it.
 pub const SECRET_BYTES: usize = 32;
@@ -29,13 +30,18 @@ impl Secret {
     }
 
     /// The secret of a store that anybody may join who knows its name, or guesses it.
-    pub fn public(name: &str) -> Self {
+    pub fn of_name(name: &str) -> Self {
         Self(derive(name.as_bytes(), b"gossipstore 1 public"))
     }
 
     /// The bytes, for an invitation or to be kept.
     pub const fn bytes(&self) -> &[u8; SECRET_BYTES] {
         &self.0
+    }
+
+    /// What members call the store among themselves, whatever its name is on each device.
+    pub fn store(&self) -> StoreId {
+        StoreId(derive(&self.0[..], b"gossipstore 1 store"))
     }
 
     /// What seals gossip.

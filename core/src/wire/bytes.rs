@@ -69,6 +69,12 @@ impl<'a> Reader<'a> {
         Err(WireError::OutOfRange("varint"))
     }
 
+    /// A text, behind its length in bytes.
+    pub(crate) fn text(&mut self, bytes_max: usize) -> Result<&'a str, WireError> {
+        let length = self.length("text", bytes_max)?;
+        core::str::from_utf8(self.take(length)?).map_err(|_| WireError::OutOfRange("text"))
+    }
+
     /// A varint that counts bytes or things, with its bound.
     pub(crate) fn length(&mut self, what: &'static str, max: usize) -> Result<usize, WireError> {
         let length = self.varint()?;
@@ -104,6 +110,11 @@ pub(crate) trait Writer {
             value >>= 7;
         }
         self.byte(value as u8);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.varint(text.len() as u64);
+        self.put(text.as_bytes());
     }
 }
 

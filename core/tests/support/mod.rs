@@ -2,6 +2,7 @@
 //! delivers it.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of it")]
 
+pub mod golden;
 pub mod kept;
 
 use std::{collections::VecDeque, time::Duration};

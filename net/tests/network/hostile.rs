@@ -58,7 +58,7 @@ impl Hostile {
         friend.until_in_sync_with(1).await;
         let victim = friend.handle.status().peers[0].id.parse::<PeerId>().unwrap();
         let mut swarm = swarm();
-        let secret = Secret::public(store);
+        let secret = Secret::of_name(store);
         let topic = IdentTopic::new(secret.topics().gossip());
         swarm.behaviour_mut().gossip.subscribe(&topic).unwrap();
         let local = *swarm.local_peer_id();

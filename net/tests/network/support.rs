@@ -8,7 +8,7 @@ use gossipstore_core::{
     id::Digest,
     replica::{Change, Write},
 };
-use gossipstore_net::{Handle, NodeEvent, Options, RelayState, Status, open};
+use gossipstore_net::{Handle, NodeEvent, Options, RelayState, Secret, Status, open};
 use gossipstore_relay::{Identity, Limits, Relay};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -157,7 +157,7 @@ impl Member {
 
     fn listening_at(store: &str, relays: Vec<String>) -> (Self, impl Stream<Item = NodeEvent> + Unpin + use<>) {
         log();
-        let (node, handle) = open(Options::new(store).relays(relays)).unwrap();
+        let (node, handle) = open(Options::new(store).secret(Secret::of_name(store)).relays(relays)).unwrap();
         let events = handle.events();
         let task = tokio::spawn(node.run());
         (Self { handle, task }, events)
