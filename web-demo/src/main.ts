@@ -296,6 +296,8 @@ function showName(name: string): void {
 const link = parseLink(location.hash);
 if ('name' in link) showName(link.name);
 keepDraft(location.hash, input);
+// What is typed before there is a list stays where it is.
+byId('add', HTMLFormElement).addEventListener('submit', (event) => event.preventDefault());
 
 try {
   const { store, problem } = await openList(link);
@@ -305,6 +307,7 @@ try {
   input.focus();
   await offerLink(store);
 } catch (error) {
+  byId('add', HTMLFormElement).inert = true;
   setText(byId('badge-text', HTMLElement), 'Could not start');
   showNotice(`The list could not be opened: ${error instanceof Error ? error.message : error}`, true);
 }
