@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './build.mjs';
-import { Failure, heading, isMain, main, red, run } from './console.mjs';
+import { dim, Failure, heading, isMain, main, red, run } from './console.mjs';
 import { FUZZ_TARGET } from './fuzz.mjs';
-import { npmBin, ROOT } from './paths.mjs';
+import { npmBin, ROOT, TOOLS_BIN } from './paths.mjs';
 import { setup } from './setup.mjs';
 
 const DENY = ['--', '-D', 'warnings'];
@@ -31,13 +31,41 @@ const CHECKS = [
     'cargo',
     ['clippy', '--locked', '-p', 'libp2p-webrtc-browser', '--all-targets', ...WASM32, ...DENY],
   ],
+  [
+    'licences and origins of crates',
+    join(TOOLS_BIN, 'cargo-deny'),
+    ['--locked', 'check', 'bans', 'licenses', 'sources'],
+  ],
   ...['wasm', 'web-demo', 'web-demo/worker', 'bench', 'e2e', 'interop']
     .filter((folder) => existsSync(join(ROOT, folder, 'tsconfig.json')))
     .map((folder) => [`tsc ${folder}`, npmBin('tsc'), ['--noEmit', '-p', folder]]),
 ];
 
+/**
+ * What is known of weaknesses in what this is built of, where that can be asked: elsewhere it is said that it was not.
+ */
+const WEAKNESSES = [
+  ['advisories on crates', join(TOOLS_BIN, 'cargo-deny'), ['check', 'advisories'], /failed to fetch advisory database/],
+  ['advisories on npm packages', 'npm', ['audit', '--audit-level=high'], /audit endpoint returned an error/],
+];
+
+async function lookForWeaknesses() {
+  const failed = [];
+  for (const [label, command, args, unreachable] of WEAKNESSES) {
+    const { code, output, timedOut } = await run(label, command, args, { mayFail: true, limitMs: 120_000 });
+    if (code === 0) continue;
+    if (timedOut || unreachable.test(output)) {
+      console.log(dim(`  – ${label}: not looked at, as those who publish them cannot be reached`));
+    } else {
+      console.error(`${output}\n  ${red('✗')} ${label}`);
+      failed.push(label);
+    }
+  }
+  return failed;
+}
+
 async function lint(args) {
-  await setup({ tests: false, fuzz: true });
+  await setup({ tests: false, fuzz: true, lint: true });
   // The demo and the end to end tests are checked against the package's own types, as a stranger's project would be.
   await build({ profile: args.includes('--dev') ? 'dev' : 'release', either: true, demo: false, relay: false });
   heading('Linting');
@@ -52,6 +80,7 @@ async function lint(args) {
       failed.push(label);
     }
   }
+  failed.push(...(await lookForWeaknesses()));
   if (failed.length > 0) throw new Failure(`lint failed: ${failed.join(', ')}`);
 }
 

@@ -4,7 +4,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ask, dim, duration, Failure, green, heading, isMain, main, run } from './console.mjs';
 import { findChromedriver, findChromium, findFirefox, ROOT, TOOLS, TOOLS_BIN } from './paths.mjs';
-import { GECKODRIVER, RUST_COMPONENTS, RUST_TARGETS, WASM_BINDGEN, WASM_PACK } from './versions.mjs';
+import { CARGO_DENY, GECKODRIVER, RUST_COMPONENTS, RUST_TARGETS, WASM_BINDGEN, WASM_PACK } from './versions.mjs';
 
 const NODE_MIN = [20, 19];
 
@@ -13,10 +13,10 @@ const RETRY = 'check the network and run the same command again; it continues wh
 
 /**
  * Installs what is missing of what the caller needs.
- * @param {{ tests?: boolean, fuzz?: boolean }} [options] `tests`: also what only tests need (Chromium and Firefox with
- * their drivers, wasm-pack); `fuzz`: also what the fuzz targets are compiled with
+ * @param {{ tests?: boolean, fuzz?: boolean, lint?: boolean }} [options] `tests`: also what only tests need (Chromium and Firefox with
+ * their drivers, wasm-pack); `fuzz`: also what the fuzz targets are compiled with; `lint`: also what only that needs
  */
-export async function setup({ tests = true, fuzz = tests } = {}) {
+export async function setup({ tests = true, fuzz = tests, lint = false } = {}) {
   const began = Date.now();
   heading('Setting up');
   await needNode();
@@ -32,6 +32,7 @@ export async function setup({ tests = true, fuzz = tests } = {}) {
     await needCargoTool('wasm-pack', 'wasm-pack', WASM_PACK, { optimised: false });
     await needCargoTool('geckodriver', 'geckodriver', GECKODRIVER, { optimised: false });
   }
+  if (lint) await needCargoTool('cargo-deny', 'cargo-deny', CARGO_DENY, { optimised: false });
   await needNpmPackages();
   console.log(`  ${green('✓')} ready ${dim(duration(Date.now() - began))}`);
 }

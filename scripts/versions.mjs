@@ -10,6 +10,9 @@ export const WASM_PACK = '0.15.1';
 /** Firefox's WebDriver, for the same tests. Debian has none, and the npm package of that name downloads a binary. */
 export const GECKODRIVER = '0.37.1';
 
+/** Looks at the licences, origins and known weaknesses of all crates. */
+export const CARGO_DENY = '0.20.2';
+
 /**
  * wasm32 is what a tab runs; core must build for the other, which has no operating system and no JavaScript. (The x86-64 of that kind has
  * no SSE either, and there the compiler breaks down over the ciphers, which ask for it at run time.)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gossipstore_core::{
     causality::{Event as TxnEvent, Kind, Op, Txn},
-    id::{AuthorId, Dot},
+    id::{AuthorId, Dot, Peer},
     replica::{Config, Event, Input, Key, Origin, Value, Write},
     time::{Hlc, Timestamp},
     wire::Gossip,
@@ -226,9 +226,40 @@ fn the_buffer_for_early_transactions_is_bounded_and_loses_nothing() {
     a.gossip.pop_front();
     gossip(&mut a, &mut b);
     assert!(b.replica.is_empty());
+    assert_eq!(b.replica.early_dropped(), 46, "of 49, of which three wait");
     b.pass(Duration::from_secs(1));
     settle(&mut a, &mut b);
     assert_eq!(b.replica.len(), 50);
+}
+
+#[test]
+fn one_who_floods_the_buffer_pushes_out_its_own_transactions() {
+    let mut a = Driver::new(1);
+    let mut b = Driver::with(Config {
+        buffered_transactions_max: 8,
+        ..config(2)
+    });
+    a.set("first", "1");
+    a.set("second", "2");
+    let (first, second) = (a.gossip.pop_front().unwrap(), a.gossip.pop_front().unwrap());
+    let hear = |b: &mut Driver, peer, message| {
+        b.feed(Input::Gossiped {
+            peer: Some(peer),
+            message,
+        })
+    };
+    for peer in [Peer(1), Peer(2)] {
+        b.feed(Input::PeerUp { peer });
+    }
+    hear(&mut b, Peer(1), second);
+    for n in 0..100 {
+        let mut invented = first_write();
+        (invented.author, invented.first) = (AuthorId([n; 16]), 2);
+        hear(&mut b, Peer(2), Gossip::encode(&invented, 1_000));
+    }
+    assert_eq!(b.replica.early_dropped(), 93);
+    hear(&mut b, Peer(1), first);
+    assert_eq!(b.replica.len(), 2);
 }
 
 #[test]

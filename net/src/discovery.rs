@@ -82,6 +82,8 @@ pub(crate) struct Discovery {
     members: HashMap<PeerId, Member>,
     /// How many members were connected so far.
     met: u64,
+    /// How many were forgotten because they could not be reached.
+    given_up: u64,
 }
 
 /// A connected relay. A time that is `None` stands for a request under way.
@@ -125,7 +127,13 @@ impl Discovery {
             relays: BTreeMap::new(),
             members: HashMap::new(),
             met: 0,
+            given_up: 0,
         }
+    }
+
+    /// How many members were forgotten because they could not be reached.
+    pub(crate) fn given_up(&self) -> u64 {
+        self.given_up
     }
 
     // Relays.
@@ -402,6 +410,7 @@ impl Discovery {
         member.not_before = now + BACKOFF.delay(member.failures, random);
         if member.failures >= FAILURES_MAX && member.introducers.is_empty() {
             self.members.remove(id);
+            self.given_up += 1;
         }
     }
 }

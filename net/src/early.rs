@@ -10,6 +10,7 @@ use gossipstore_core::{
 use crate::{
     error::OpenError,
     keeper::unreadable,
+    refusals::Refusals,
     status::{self, RelayStatus, Role, Status, StorageKind, StorageStatus},
     storage::{Record, StorageReader},
 };
@@ -73,6 +74,7 @@ impl Early {
             },
             relays: self.relays.clone(),
             pending: 0,
+            refused: Refusals::default(),
         }
     }
 }

@@ -23,7 +23,8 @@ use libp2p::{
     core::{ConnectedPoint, Endpoint, transport::PortUse},
     gossipsub::{
         self, ConfigBuilder, IdentTopic, IdentityTransform, MessageAcceptance, MessageAuthenticity, MessageId,
-        PublishError, TopicHash, ValidationMode, WhitelistSubscriptionFilter,
+        PeerScoreParams, PeerScoreThresholds, PublishError, TopicHash, TopicScoreParams, ValidationMode,
+        WhitelistSubscriptionFilter, score_parameter_decay,
     },
     swarm::{
         ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
@@ -42,10 +43,46 @@ const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// it sooner.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
+/// After how many refused messages nothing of a member's gossip is heard any more. Its frames are.
+const REFUSED_MAX: u32 = 8;
+
+/// How long it takes until a refused message is forgotten.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(10 * 60);
+
 /// How many messages wait for one member before further ones are dropped, which sessions repair. The node hands over a
 /// few at a time (`node::BROADCASTS_PER_TURN`), so only a member that is slower than what is written gets near; and
 /// all of the longest are 16 MiB.
 const QUEUED_MESSAGES_MAX: usize = 256;
+
+/// How a member's score falls: by the square of how many messages of it were refused, which are forgotten by and by. Nothing else counts:
+/// members are few, differ in what their networks can do, and may all have one address.
+fn score(topic: TopicHash) -> (PeerScoreParams, PeerScoreThresholds) {
+    let refused_only = TopicScoreParams {
+        topic_weight: 1.0,
+        time_in_mesh_weight: 0.0,
+        first_message_deliveries_weight: 0.0,
+        mesh_message_deliveries_weight: 0.0,
+        mesh_failure_penalty_weight: 0.0,
+        invalid_message_deliveries_weight: -1.0,
+        invalid_message_deliveries_decay: score_parameter_decay(FORGIVEN_AFTER),
+        ..TopicScoreParams::default()
+    };
+    let score = PeerScoreParams {
+        topics: [(topic, refused_only)].into(),
+        topic_score_cap: 0.0,
+        ip_colocation_factor_weight: 0.0,
+        behaviour_penalty_weight: 0.0,
+        ..PeerScoreParams::default()
+    };
+    let ignored = -f64::from(REFUSED_MAX * REFUSED_MAX);
+    let thresholds = PeerScoreThresholds {
+        gossip_threshold: ignored / 4.0,
+        publish_threshold: ignored / 2.0,
+        graylist_threshold: ignored,
+        ..PeerScoreThresholds::default()
+    };
+    (score, thresholds)
+}
 
 /// What happened.
 #[derive(Debug)]
@@ -56,6 +93,8 @@ pub(crate) enum GossipEvent {
         id: MessageId,
         message: Vec<u8>,
     },
+    /// A peer handed us what no member has sealed.
+    Unsealed { from: PeerId },
     /// A member joined or left the topic; see [`Gossip::is_subscribed`].
     SubscriptionChanged { member: PeerId },
 }
@@ -99,6 +138,10 @@ impl Gossip {
         let only_ours = WhitelistSubscriptionFilter(HashSet::from([hash.clone()]));
         let mut inner = Inner::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, only_ours)
             .expect("anonymous messages fit anonymous validation");
+        let (score, thresholds) = score(hash.clone());
+        inner
+            .with_peer_score(score, thresholds)
+            .expect("the parameters are constants that fit each other");
         inner.subscribe(&topic).expect("the filter allows our own topic");
         Self {
             inner,
@@ -259,7 +302,7 @@ impl NetworkBehaviour for Gossip {
                     Err(error) => {
                         tracing::debug!(member = %from, %error, "a message is dropped");
                         self.judge(&id, &from, false);
-                        continue;
+                        GossipEvent::Unsealed { from }
                     }
                 },
                 gossipsub::Event::Subscribed { peer_id: member, .. }

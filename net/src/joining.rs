@@ -13,7 +13,7 @@ use std::{
 use gossipstore_core::{id::Peer, time::Timestamp};
 use libp2p::{PeerId, swarm::ConnectionId};
 
-use crate::status::Path;
+use crate::{pace::Pace, status::Path};
 
 /// How long a connected member may take until frames and gossip can be exchanged with it. One that takes longer is no
 /// member, or one that we are better off without.
@@ -37,8 +37,11 @@ struct Connection {
     state: State,
     /// The last ping's round trip.
     rtt: Option<Duration>,
-    /// Frames that the replica refused.
+    /// Frames and messages that were refused.
     faults: u32,
+    pace: Pace,
+    /// Until when nothing is read from it.
+    paused: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +80,8 @@ impl Joining {
             state,
             rtt: None,
             faults: 0,
+            pace: Pace::new(now),
+            paused: None,
         };
         self.connections.insert(connection, begun);
     }
@@ -133,7 +138,27 @@ impl Joining {
         self.peer(connection)
     }
 
-    /// The replica refused what came on a connection. Gives the member if it is to be hung up on.
+    /// A frame came on a connection. Says whether nothing more is to be read from it for a while; [`Self::rested`] says when.
+    pub(crate) fn received(&mut self, connection: ConnectionId, bytes: usize, now: Timestamp) -> bool {
+        let Some(found) = self.connections.get_mut(&connection) else {
+            return false;
+        };
+        let until = found.pace.received(bytes, now);
+        let begins = until.is_some() && found.paused.is_none();
+        found.paused = until.or(found.paused);
+        begins
+    }
+
+    /// The connections that are to be read from again.
+    pub(crate) fn rested(&mut self, now: Timestamp) -> Vec<ConnectionId> {
+        let rested = self.connections.iter_mut().filter_map(|(connection, found)| {
+            found.paused.take_if(|until| *until <= now)?;
+            Some(*connection)
+        });
+        rested.collect()
+    }
+
+    /// What came on a connection was refused. Gives the member if it is to be hung up on.
     pub(crate) fn at_fault(&mut self, connection: ConnectionId) -> Option<PeerId> {
         let found = self.connections.get_mut(&connection)?;
         found.faults += 1;
@@ -166,9 +191,13 @@ impl Joining {
             .filter_map(move |(peer, connection)| Some((*peer, member(connection)?)))
     }
 
-    /// When the next connected member has taken too long.
+    /// When the next connected member has taken too long, or is to be read from again.
     pub(crate) fn timeout(&self) -> Option<Timestamp> {
-        self.connections.values().filter_map(|found| found.state.until()).min()
+        let times = self.connections.values();
+        times
+            .flat_map(|found| [found.state.until(), found.paused])
+            .flatten()
+            .min()
     }
 
     /// The connections that have taken too long: they are to be closed, and named again after the same time should that fail.
@@ -231,6 +260,21 @@ mod tests {
         assert_eq!(joining.overdue(late + PATIENCE), [(connection(1), member)]);
         assert_eq!(joining.lost(connection(1)), None);
         assert_eq!(joining.timeout(), None);
+    }
+
+    #[test]
+    fn one_that_sends_too_fast_is_read_from_again_when_it_has_waited() {
+        let (mut joining, member) = (Joining::default(), PeerId::random());
+        joining.connected(connection(1), member, NOW);
+        joining.opened(connection(1), Path::Direct);
+        joining.joined(connection(1), Peer(3));
+        let paused = (0..10_000).filter(|_| joining.received(connection(1), 1, NOW)).count();
+        assert_eq!((paused, joining.rested(NOW)), (1, vec![]));
+        let until = joining.timeout().expect("it is paused");
+        assert!(until > NOW);
+        assert_eq!(joining.rested(until), [connection(1)]);
+        assert_eq!((joining.rested(until), joining.timeout()), (vec![], None));
+        assert!(!joining.received(connection(9), 1, NOW));
     }
 
     #[test]

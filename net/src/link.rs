@@ -35,6 +35,8 @@ pub(crate) enum ToLink {
     /// Begin to read what the other side sends. Until then it is left in the stream, whose window makes the other side
     /// wait.
     Read,
+    /// Read no more until told to.
+    Pause,
 }
 
 /// What a link tells.
@@ -238,6 +240,7 @@ impl ConnectionHandler for Handler {
                 }
             }
             ToLink::Read => self.reading = true,
+            ToLink::Pause => self.reading = false,
         }
     }
 

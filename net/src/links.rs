@@ -138,6 +138,11 @@ impl Links {
         self.tell(connection, ToLink::Read);
     }
 
+    /// Leaves what the other side sends in its stream, until [`Self::read`].
+    pub(crate) fn pause(&mut self, connection: ConnectionId) {
+        self.tell(connection, ToLink::Pause);
+    }
+
     fn tell(&mut self, connection: ConnectionId, event: ToLink) {
         if let Some(&peer_id) = self.members.get(&connection) {
             self.actions.push_back(ToSwarm::NotifyHandler {

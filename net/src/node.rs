@@ -11,7 +11,7 @@ use gossipstore_core::{
 use libp2p::{
     PeerId, Swarm, relay, rendezvous,
     swarm::{
-        SwarmEvent,
+        ConnectionId, ListenError, SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
     },
 };
@@ -31,12 +31,14 @@ use crate::{
     drowsy::Drowsy,
     engine::{Engine, Kept, Linked, Outgoing, Taken},
     error::OpenError,
+    framing::ReadError,
     gossip::GossipEvent,
     handle::Handle,
     introductions::Introduced,
     joining::{Joining, Ready},
     keeper::{Keeper, Written},
-    links::LinkEvent,
+    link::LinkError,
+    links::{LinkEvent, NotLetIn},
     liveness::{Liveness, LivenessAction},
     names::Names,
     numbers::Numbers,
@@ -242,6 +244,9 @@ impl Node {
                 self.ask_for_place(member, now);
             }
             self.give_up_joining(now);
+            for connection in self.joining.rested(now) {
+                self.swarm.behaviour_mut().links.read(connection);
+            }
             self.show();
         }
         if due(self.liveness.timeout()) {
@@ -451,6 +456,8 @@ impl Node {
     /// Shows what is known of the relays, and why members are reached through them.
     fn show(&mut self) {
         self.engine.show_relays(self.relays.status());
+        self.engine
+            .refuse(|refused| refused.members = self.discovery.given_up());
         for (peer, member) in self.joining.peers() {
             self.engine.show_relayed(peer, self.upgrades.why(&member));
         }
@@ -530,6 +537,7 @@ impl Node {
                 ..
             } => {
                 self.attend = true;
+                self.count_denied(&error);
                 self.upgrades.incoming_failed(&peer, root_cause(&error));
             }
             SwarmEvent::ListenerClosed {
@@ -555,7 +563,7 @@ impl Node {
 
     fn on_behaviour(&mut self, event: BehaviourEvent, now: Timestamp) {
         match event {
-            BehaviourEvent::Links(event) => self.on_link(event),
+            BehaviourEvent::Links(event) => self.on_link(event, now),
             BehaviourEvent::Gossip(GossipEvent::Message { from, id, message }) => {
                 let peer = self.joining.peer_of(&from);
                 if let Some(peer) = peer {
@@ -563,12 +571,22 @@ impl Node {
                         .note_peer(peer, |linked| linked.bytes_in += message.len() as u64);
                 }
                 // A member may hand on in good faith what it should not; only frames are its own words.
-                let taken = self.engine.feed(Input::Gossiped { peer, message });
-                self.swarm
-                    .behaviour_mut()
-                    .gossip
-                    .inner
-                    .judge(&id, &from, taken == Taken::Yes);
+                let is_good = self.engine.feed(Input::Gossiped { peer, message }) == Taken::Yes;
+                if !is_good {
+                    self.engine.refuse(|refused| refused.messages += 1);
+                }
+                self.swarm.behaviour_mut().gossip.inner.judge(&id, &from, is_good);
+            }
+            // Nobody hands on what is not sealed, so it is this one's own.
+            BehaviourEvent::Gossip(GossipEvent::Unsealed { from }) => {
+                self.engine.refuse(|refused| refused.messages += 1);
+                if let Some(connection) = self
+                    .joining
+                    .peer_of(&from)
+                    .and_then(|peer| self.joining.connection_of(peer))
+                {
+                    self.find_fault(connection);
+                }
             }
             BehaviourEvent::Gossip(GossipEvent::SubscriptionChanged { member }) => self.on_subscription(&member),
             BehaviourEvent::Pings(PingEvent { connection, answer }) => match answer {
@@ -646,7 +664,7 @@ impl Node {
         }
     }
 
-    fn on_link(&mut self, event: LinkEvent) {
+    fn on_link(&mut self, event: LinkEvent, now: Timestamp) {
         match event {
             LinkEvent::Opened {
                 connection,
@@ -664,11 +682,13 @@ impl Node {
                 };
                 self.engine
                     .note_peer(peer, |linked| linked.bytes_in += frame.len() as u64);
-                if self.engine.feed(Input::Received { peer, frame }) == Taken::Refused
-                    && let Some(member) = self.joining.at_fault(connection)
-                {
-                    tracing::debug!(%member, "a peer keeps sending what it should not");
-                    self.swarm.close_connection(connection);
+                if self.joining.received(connection, frame.len(), now) {
+                    self.engine.refuse(|refused| refused.pauses += 1);
+                    self.swarm.behaviour_mut().links.pause(connection);
+                }
+                if self.engine.feed(Input::Received { peer, frame }) == Taken::Refused {
+                    self.engine.refuse(|refused| refused.frames += 1);
+                    self.find_fault(connection);
                 }
             }
             LinkEvent::Drained { connection } => {
@@ -684,11 +704,37 @@ impl Node {
                 self.attend = true;
                 if let Some(error) = error {
                     tracing::debug!(%member, %error, "a link failed");
+                    self.count_failed(&error);
                 }
                 if let Some(peer) = self.joining.lost(connection) {
                     self.engine.peer_down(peer);
                 }
             }
+        }
+    }
+
+    /// A member has sent what was refused; one that keeps doing so is hung up on.
+    fn find_fault(&mut self, connection: ConnectionId) {
+        if let Some(member) = self.joining.at_fault(connection) {
+            tracing::debug!(%member, "a peer keeps sending what it should not");
+            self.swarm.close_connection(connection);
+        }
+    }
+
+    fn count_failed(&self, error: &LinkError) {
+        self.engine.refuse(|refused| match error {
+            LinkError::NoMember | LinkError::NotSpoken => refused.strangers += 1,
+            LinkError::SecondStream => refused.streams += 1,
+            LinkError::Reading(ReadError::TooLong { .. }) => refused.frames += 1,
+            LinkError::Reading(_) | LinkError::Io(_) => {}
+        });
+    }
+
+    fn count_denied(&self, error: &ListenError) {
+        if let ListenError::Denied { cause } = error
+            && let Some(NotLetIn::Full) = cause.downcast_ref()
+        {
+            self.engine.refuse(|refused| refused.connections += 1);
         }
     }
 

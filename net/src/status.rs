@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::refusals::Refusals;
+
 /// Everything [`crate::Handle::status`] says, at one moment.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -18,6 +20,8 @@ pub struct Status {
     pub relays: Vec<RelayStatus>,
     /// Writes that are visible but not durable yet.
     pub pending: usize,
+    /// What limits against those who misbehave have refused.
+    pub refused: Refusals,
 }
 
 /// Whether this place hosts the engine or talks to one that does.
@@ -214,6 +218,10 @@ mod tests {
             },
             relays: vec![relay(RelayState::Waiting, Some("refused"))],
             pending: 0,
+            refused: Refusals {
+                strangers: 4,
+                ..Refusals::default()
+            },
         };
         assert_eq!(
             serde_json::to_value(&status).unwrap(),
@@ -224,6 +232,10 @@ mod tests {
                 "storage": { "kind": "memory", "persisted": false, "usedBytes": 3, "problem": null, "quotaBytes": null },
                 "relays": [{ "address": "a", "state": "waiting", "error": "refused" }],
                 "pending": 0,
+                "refused": {
+                    "connections": 0, "strangers": 4, "streams": 0, "frames": 0,
+                    "pauses": 0, "messages": 0, "transactions": 0, "members": 0,
+                },
             })
         );
     }

@@ -7,9 +7,11 @@
 //!
 //! The library is the same relay for tests and embedding: [`Relay::start`], then [`Relay::run`].
 
+mod addresses;
 mod identity;
 mod limits;
 mod places;
+mod refusals;
 mod rendezvous;
 mod server;
 

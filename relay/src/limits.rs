@@ -20,6 +20,8 @@ pub struct Limits {
     pub circuits: usize,
     /// Circuits of one member, counting those that others opened to it: no member accepts more than 32 links.
     pub circuits_per_peer: usize,
+    /// Connections of one address at the same time; of this machine's own there may be any number. A school or an office may share one.
+    pub connections_per_address: usize,
     /// How long a circuit lasts. When it ends, its members open another.
     pub circuit_duration: Duration,
     /// How many bytes a circuit carries in both directions together: a store of many gigabytes can be fetched at one
@@ -33,6 +35,7 @@ impl Default for Limits {
             reservations: 1_024,
             circuits: 8_192,
             circuits_per_peer: 64,
+            connections_per_address: 256,
             circuit_duration: Duration::from_secs(12 * 60 * 60),
             circuit_bytes: 16 * 1024 * 1024 * 1024,
         }
@@ -72,7 +75,8 @@ pub(crate) const RECORD_BYTES_MAX: usize = 4 * 1024;
 pub(crate) const REQUESTS_PER_MINUTE: u32 = 192;
 
 /// Requests that may be under way on one connection. A member has three when all are due at once, to register and to ask under the
-/// names of two days: ten stores of one process have room, and a tab has one. Each costs 8 KiB until it is read, and [`DISCOVERED_BYTES_MAX`] until the answer is read.
+/// names of two days: ten stores of one process have room, and a tab has one. Each costs 8 KiB until it is read, and
+/// [`DISCOVERED_BYTES_MAX`] until the answer is read.
 pub(crate) const REQUESTS_AT_ONCE: usize = 2 * REGISTRATIONS_PER_PEER;
 
 /// How many members one answer names: as many as members ask for, and far more than the few that they will connect to.

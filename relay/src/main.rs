@@ -53,6 +53,10 @@ struct Arguments {
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().circuits_per_peer, value_parser = count())]
     max_circuits_per_peer: usize,
 
+    /// How many connections one address may have; give more where a proxy on another machine is between.
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().connections_per_address, value_parser = count())]
+    max_connections_per_address: usize,
+
     /// After how many minutes a circuit is closed. Members open another by themselves.
     #[arg(
         long,
@@ -111,6 +115,7 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
             reservations: arguments.max_reservations,
             circuits: arguments.max_circuits,
             circuits_per_peer: arguments.max_circuits_per_peer,
+            connections_per_address: arguments.max_connections_per_address,
             circuit_duration: Duration::from_secs(u64::from(arguments.max_circuit_minutes) * 60),
             circuit_bytes: u64::from(arguments.max_circuit_mib) * 1024 * 1024,
         },

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{FutureExt as _, StreamExt as _, future::Either};
+use futures::{FutureExt as _, StreamExt as _};
 use libp2p::{
     Multiaddr, PeerId, Swarm, Transport as _, TransportError, connection_limits,
     core::upgrade::Version,
@@ -15,14 +15,16 @@ use libp2p::{
     identity::Keypair,
     multiaddr::Protocol,
     noise, ping, relay, request_response,
-    swarm::{Config, NetworkBehaviour, SwarmEvent},
+    swarm::{Config, ListenError, NetworkBehaviour, SwarmEvent},
     tcp, websocket, yamux,
 };
 
 use crate::{
+    addresses::Addresses,
     identity::Identity,
     limits::{Limits, WEBSOCKET_MESSAGE_BYTES_MAX},
     places::Places,
+    refusals::{Refusals, TOLD_EVERY},
     rendezvous::{self, Rendezvous},
 };
 
@@ -108,6 +110,7 @@ impl Error for StartError {}
 struct Behaviour {
     /// First, so that a connection over the limit leaves no trace in the others.
     limits: connection_limits::Behaviour,
+    addresses: Addresses,
     relay: relay::Behaviour,
     rendezvous: rendezvous::Behaviour,
     identify: identify::Behaviour,
@@ -120,6 +123,7 @@ pub struct Relay {
     addresses: Vec<Multiaddr>,
     places: Places,
     rendezvous: Rendezvous,
+    refused: Refusals,
 }
 
 impl fmt::Debug for Relay {
@@ -156,6 +160,7 @@ impl Relay {
             addresses: Vec::new(),
             places,
             rendezvous: Rendezvous::new(options.limits.registrations()),
+            refused: Refusals::default(),
         };
         // Reservations carry these addresses; without any, members could not use them.
         options
@@ -193,8 +198,17 @@ impl Relay {
     /// Serves until `stop` is done, then closes all connections, so that members notice at once.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
-        while let Either::Left((event, _)) = futures::future::select(self.swarm.select_next_some(), &mut stop).await {
-            self.on_event(event);
+        let mut told = tokio::time::interval(TOLD_EVERY);
+        loop {
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_event(event),
+                _ = told.tick() => {
+                    if let Some(refused) = self.refused.take() {
+                        tracing::info!("refused in the last minute: {refused}");
+                    }
+                }
+                () = &mut stop => break,
+            }
         }
         for peer in self.swarm.connected_peers().copied().collect::<Vec<_>>() {
             // It is in the list of the connected.
@@ -229,6 +243,7 @@ impl Relay {
             SwarmEvent::IncomingConnectionError {
                 send_back_addr, error, ..
             } => {
+                self.refused.connections += u64::from(matches!(error, ListenError::Denied { .. }));
                 tracing::debug!(from = %send_back_addr, %error, "a connection failed");
             }
             SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event {
@@ -254,11 +269,19 @@ impl Relay {
                 ..
             })) => {
                 if let Some(response) = self.rendezvous.answer(peer, request, Instant::now()) {
+                    self.refused.requests += u64::from(response.is_refusal());
                     // Who has gone in the meantime needs none.
                     let _ = self.swarm.behaviour_mut().rendezvous.send_response(channel, response);
                 }
             }
-            SwarmEvent::Behaviour(BehaviourEvent::Relay(event)) => tracing::debug!(?event, "circuits"),
+            SwarmEvent::Behaviour(BehaviourEvent::Relay(event)) => {
+                match event {
+                    relay::Event::ReservationReqDenied { .. } => self.refused.reservations += 1,
+                    relay::Event::CircuitReqDenied { .. } => self.refused.circuits += 1,
+                    _ => {}
+                }
+                tracing::debug!(?event, "circuits");
+            }
             event => tracing::trace!(?event, "network"),
         }
     }
@@ -278,6 +301,7 @@ fn build(keypair: &Keypair, limits: &Limits, places: &Places) -> io::Result<Swar
         .with_agent_version(concat!("gossipstore-relay/", env!("CARGO_PKG_VERSION")).into());
     let behaviour = Behaviour {
         limits: connection_limits::Behaviour::new(limits.connections()),
+        addresses: Addresses::new(limits.connections_per_address),
         relay: relay::Behaviour::new(peer, limits.relay(places)),
         rendezvous: rendezvous::behaviour(),
         identify: identify::Behaviour::new(identify),

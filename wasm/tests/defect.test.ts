@@ -7,6 +7,7 @@
 import { beforeEach, expect, it, vi } from 'vitest';
 import type { Bindings } from '../ts/engine.js';
 import type { HostEvent, Status } from '../ts/host.js';
+import { NOTHING_REFUSED } from './store.js';
 
 const ADDRESS = '/ip4/127.0.0.1/tcp/1/ws/p2p/x';
 
@@ -17,6 +18,7 @@ const CONNECTED: Status = {
   storage: { kind: 'memory', persisted: false, usedBytes: 7 },
   relays: [{ address: ADDRESS, state: 'connected' }],
   pending: 1,
+  refused: NOTHING_REFUSED,
 };
 
 /** The last status of an engine that is gone. */
@@ -30,6 +32,7 @@ function left(why: string): HostEvent {
       storage: { kind: 'memory', persisted: false, usedBytes: 0 },
       relays: [{ address: ADDRESS, state: 'waiting', error: expect.stringContaining(why) }],
       pending: 0,
+      refused: NOTHING_REFUSED,
     },
   };
 }

@@ -8,6 +8,7 @@ import { expect, it } from 'vitest';
 import type { Bindings } from '../ts/engine.js';
 import type { HostEvent, Status } from '../ts/host.js';
 import { LocalHost } from '../ts/local-host.js';
+import { NOTHING_REFUSED } from './store.js';
 
 const STATUS: Status = {
   role: 'leader',
@@ -16,6 +17,7 @@ const STATUS: Status = {
   storage: { kind: 'indexeddb', persisted: false, usedBytes: 7 },
   relays: [],
   pending: 0,
+  refused: NOTHING_REFUSED,
 };
 
 class LoadingEngine {

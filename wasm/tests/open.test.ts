@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { GossipStore } from '@gossipstore/core';
 import { expect, it } from 'vitest';
-import { collect, failure, open } from './store.js';
+import { collect, failure, NOTHING_REFUSED, open } from './store.js';
 
 it('opens a store with a name and nothing else', async () => {
   const store = await open({}, 'groceries');
@@ -18,6 +18,7 @@ it('opens a store with a name and nothing else', async () => {
     storage: { kind: 'memory', persisted: false, usedBytes: 0 },
     relays: [],
     pending: 0,
+    refused: NOTHING_REFUSED,
   });
 });
 

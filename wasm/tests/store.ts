@@ -1,6 +1,18 @@
 /** What the tests of the API share: stores that are closed after each test, and what a call failed with. */
-import { type ErrorCode, GossipStore, GossipStoreError, type OpenOptions } from '@gossipstore/core';
+import { type ErrorCode, GossipStore, GossipStoreError, type OpenOptions, type Refusals } from '@gossipstore/core';
 import { afterEach, expect } from 'vitest';
+
+/** Of a status. */
+export const NOTHING_REFUSED: Refusals = {
+  connections: 0,
+  strangers: 0,
+  streams: 0,
+  frames: 0,
+  pauses: 0,
+  messages: 0,
+  transactions: 0,
+  members: 0,
+};
 
 const opened: GossipStore<never>[] = [];
 let names = 0;

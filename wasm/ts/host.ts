@@ -19,6 +19,28 @@ export interface Status {
   readonly relays: readonly RelayStatus[];
   /** Writes that are visible but not durable yet. */
   readonly pending: number;
+  /** How often what could do harm was refused since this tab, or the one that leads, opened the store. */
+  readonly refused: Refusals;
+}
+
+/** How often each limit was reached. A few are normal; many say that somebody is up to no good. */
+export interface Refusals {
+  /** Connections that were not let in, as 32 members were linked already. */
+  readonly connections: number;
+  /** Connections whose other side did not prove to be a member. */
+  readonly strangers: number;
+  /** Connections that were closed because the other side opened one stream too many. */
+  readonly streams: number;
+  /** Frames that were too long or wrong. */
+  readonly frames: number;
+  /** How often a member was not read from for a while, as it sent more than 2,000 frames or 64 MB a second. */
+  readonly pauses: number;
+  /** Gossip that no member had sealed, or that was wrong. */
+  readonly messages: number;
+  /** Transactions that came before what they depend on and were dropped, as many others waited. What was among them comes again. */
+  readonly transactions: number;
+  /** Members that were given up because they could not be reached. */
+  readonly members: number;
 }
 
 export interface PeerStatus {

@@ -7,7 +7,7 @@ export type { Change } from './changes.js';
 export type { Counter } from './counter.js';
 export { type ErrorCode, GossipStoreError } from './errors.js';
 export { ConflictEvent, StatusEvent, StoreErrorEvent, type StoreEventMap, SyncProgressEvent } from './events.js';
-export type { Context, PeerStatus, RelayStatus, Status, StorageStatus } from './host.js';
+export type { Context, PeerStatus, Refusals, RelayStatus, Status, StorageStatus } from './host.js';
 export type { Invitation, InviteOptions, JoinOptions } from './invitation.js';
 export type { CacheOptions, OpenOptions } from './options.js';
 export { UnreadableValue } from './payload.js';

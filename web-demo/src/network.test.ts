@@ -22,6 +22,16 @@ const status = (facts: Partial<Status>): Status => ({
   storage: { kind: 'memory', persisted: false, usedBytes: 0 },
   relays: [],
   pending: 0,
+  refused: {
+    connections: 0,
+    strangers: 0,
+    streams: 0,
+    frames: 0,
+    pauses: 0,
+    messages: 0,
+    transactions: 0,
+    members: 0,
+  },
   ...facts,
 });
 

@@ -27,6 +27,8 @@ pub(super) struct Early {
     roused: bool,
     /// The dot applied last, whose author most likely goes on.
     after: Option<Dot>,
+    /// How many were dropped for want of room.
+    dropped: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -45,6 +47,7 @@ impl Early {
             txns: BTreeMap::new(),
             roused: false,
             after: None,
+            dropped: 0,
         }
     }
 
@@ -59,7 +62,7 @@ impl Early {
         self.roused
     }
 
-    /// Keeps a transaction. When there is no room, those that have waited longest make it.
+    /// Keeps a transaction. When there is no room, those make it that whoever handed us most of them handed us first.
     pub(super) fn push(&mut self, txn: Txn, from: Option<Peer>, now: Timestamp) {
         let events = txn.events.iter().map(|event| {
             let held = match &event.op {
@@ -70,15 +73,17 @@ impl Early {
         });
         let bytes = size_of::<Waiting>() + size_of_val(&*txn.deps) + events.sum::<usize>();
         let place = (txn.author, txn.first);
-        if self.capacity == 0 || bytes > EARLY_BYTES_MAX || self.txns.contains_key(&place) {
+        if self.txns.contains_key(&place) {
+            return;
+        }
+        if self.capacity == 0 || bytes > EARLY_BYTES_MAX {
+            self.dropped += 1;
             return;
         }
         while self.txns.len() >= self.capacity || self.bytes + bytes > EARLY_BYTES_MAX {
-            let Some((place, _)) = self.txns.iter().min_by_key(|(_, waiting)| waiting.since) else {
-                break;
-            };
-            let place = *place;
+            let Some(place) = self.least_missed() else { break };
             self.remove(&place);
+            self.dropped += 1;
         }
         self.bytes += bytes;
         let waiting = Waiting {
@@ -126,6 +131,23 @@ impl Early {
             .values()
             .map(|waiting| (waiting.since, waiting.from))
             .min_by_key(|(since, _)| *since)
+    }
+
+    /// How many were dropped for want of room.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// The one that has waited longest of the peer that handed us most: one who hands us no end of them pushes out its own.
+    fn least_missed(&self) -> Option<(AuthorId, u64)> {
+        let mut kept = BTreeMap::<_, usize>::new();
+        for waiting in self.txns.values() {
+            *kept.entry(waiting.from).or_default() += 1;
+        }
+        let (most, _) = kept.into_iter().max_by_key(|(_, kept)| *kept)?;
+        let theirs = self.txns.iter().filter(|(_, waiting)| waiting.from == most);
+        let (place, _) = theirs.min_by_key(|(_, waiting)| waiting.since)?;
+        Some(*place)
     }
 
     /// How many are kept.

@@ -423,6 +423,11 @@ impl Replica {
         Some(digest == self.digest())
     }
 
+    /// How many transactions that came before what they depend on were dropped, as too many such waited. Sessions bring them.
+    pub fn early_dropped(&self) -> u64 {
+        self.early.dropped()
+    }
+
     /// Commands that wait to be carried out or to become durable.
     pub fn pending(&self) -> usize {
         self.wishes.len() + usize::from(self.writing.is_some()) + self.waiting.len()

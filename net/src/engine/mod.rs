@@ -28,6 +28,7 @@ use crate::{
     clock::Clock,
     error::StoreError,
     events::{Audience, Events, NodeEvent},
+    refusals::Refusals,
     status::{self, Path, PeerStatus, RelayStatus, Role, Status, StorageKind, StorageStatus},
     storage::{StorageError, StorageReader},
     values::{For, Load},
@@ -115,6 +116,7 @@ struct State {
     /// Replicas in this process that are being merged, and what there is to say to them.
     guests: BTreeMap<Peer, VecDeque<Vec<u8>>>,
     relays: Vec<RelayStatus>,
+    refused: Refusals,
     network_changed: bool,
 }
 
@@ -138,6 +140,7 @@ impl Engine {
                 audience: Audience::default(),
                 peers: BTreeMap::new(),
                 guests: BTreeMap::new(),
+                refused: Refusals::default(),
                 relays,
                 network_changed: false,
             }),
@@ -393,6 +396,16 @@ impl Engine {
         }
     }
 
+    /// Notes that something was refused.
+    pub(crate) fn refuse(&self, note: impl FnOnce(&mut Refusals)) {
+        let mut state = self.lock();
+        let before = state.refused;
+        note(&mut state.refused);
+        if state.refused != before {
+            state.audience.tell(&NodeEvent::StatusChanged);
+        }
+    }
+
     /// Shows what is known of the relays.
     pub(crate) fn show_relays(&self, relays: Vec<RelayStatus>) {
         let mut state = self.lock();
@@ -542,6 +555,10 @@ impl State {
             },
             relays: self.relays.clone(),
             pending: self.replica.pending(),
+            refused: Refusals {
+                transactions: self.replica.early_dropped(),
+                ..self.refused
+            },
         }
     }
 }

@@ -5,11 +5,14 @@
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
 use gossipstore_core::{
-    membership::{CHALLENGE_BYTES, NONCE_BYTES, Secret, Side},
+    causality::{Event, Key, Kind, Op, Txn},
+    id::{AuthorId, Digest},
+    membership::{CHALLENGE_BYTES, NONCE_BYTES, PROOF_BYTES, Secret, Side},
     sync::SessionError,
-    wire::FRAME_BYTES_MAX,
+    time::Hlc,
+    wire::{FRAME_BYTES_MAX, Frame, Gossip},
 };
-use gossipstore_net::NodeEvent;
+use gossipstore_net::{NodeEvent, Refusals};
 use libp2p::{
     Multiaddr, PeerId, Swarm, Transport as _,
     core::{transport::OrTransport, upgrade::Version},
@@ -45,8 +48,11 @@ struct Hostile {
     secret: Secret,
     local: PeerId,
     victim: PeerId,
-    /// The first frame of the victim's stream.
+    /// The first frame of the victim's stream, and the second.
     challenges: mpsc::UnboundedReceiver<[u8; CHALLENGE_BYTES]>,
+    proofs: mpsc::UnboundedReceiver<[u8; PROOF_BYTES]>,
+    /// What it has proven itself by.
+    said: [u8; PROOF_BYTES],
     control: libp2p_stream::Control,
     seen: mpsc::UnboundedReceiver<Seen>,
     gossip: mpsc::UnboundedSender<Vec<u8>>,
@@ -65,15 +71,21 @@ impl Hostile {
         let mut control = swarm.behaviour().stream.new_control();
         let mut theirs = control.accept(SYNC).unwrap();
         let (challenged, challenges) = mpsc::unbounded_channel();
+        let (proved, proofs) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             // Reads what the victim sends, as a member would.
             while let Some((_, mut stream)) = theirs.next().await {
-                let challenged = challenged.clone();
+                let (challenged, proved) = (challenged.clone(), proved.clone());
                 tokio::spawn(async move {
                     let mut first = [0; 1 + CHALLENGE_BYTES];
                     if let Ok([length, challenge @ ..]) = stream.read_exact(&mut first).await.map(|()| first) {
                         assert_eq!(usize::from(length), CHALLENGE_BYTES);
                         let _ = challenged.send(challenge);
+                    }
+                    let mut second = [0; 1 + PROOF_BYTES];
+                    if let Ok([length, proof @ ..]) = stream.read_exact(&mut second).await.map(|()| second) {
+                        assert_eq!(usize::from(length), PROOF_BYTES);
+                        let _ = proved.send(proof);
                     }
                     let mut buffer = [0; 1024];
                     while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
@@ -94,7 +106,8 @@ impl Hostile {
                 let event = tokio::select! {
                     event = swarm.select_next_some() => event,
                     Some(message) = messages.recv() => {
-                        swarm.behaviour_mut().gossip.publish(topic.clone(), message).unwrap();
+                        // What does not fit its queues is lost; there is more where that came from.
+                        let _ = swarm.behaviour_mut().gossip.publish(topic.clone(), message);
                         continue;
                     }
                 };
@@ -116,6 +129,8 @@ impl Hostile {
             local,
             victim,
             challenges,
+            proofs,
+            said: [0; PROOF_BYTES],
             control,
             seen,
             gossip,
@@ -135,16 +150,36 @@ impl Hostile {
         self.control.open_stream(self.victim, SYNC).await.unwrap()
     }
 
+    async fn challenge(&mut self) -> [u8; CHALLENGE_BYTES] {
+        let challenge = tokio::time::timeout(PATIENCE, self.challenges.recv()).await;
+        challenge.expect("it is challenged").expect("the swarm runs")
+    }
+
+    async fn proof(&mut self) -> [u8; PROOF_BYTES] {
+        let proof = tokio::time::timeout(PATIENCE, self.proofs.recv()).await;
+        proof.expect("it is proven to").expect("the swarm runs")
+    }
+
+    /// It is hung up on without having learnt the topic.
+    async fn until_sent_away(&mut self) {
+        let seen = async {
+            loop {
+                match self.seen.recv().await.expect("the swarm runs") {
+                    Seen::HungUpOn => break,
+                    Seen::Subscribed => panic!("it learns the topic"),
+                    Seen::Connected => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, seen).await.expect("it is hung up on");
+    }
+
     /// A stream on which it has said what a member says first.
     async fn open_stream_as_member(&mut self) -> libp2p::Stream {
         let mut stream = self.open_stream().await;
         let ours = [7; CHALLENGE_BYTES];
-        stream.write_all(&frame(32, &ours)).await.unwrap();
-        stream.flush().await.unwrap();
-        let theirs = tokio::time::timeout(PATIENCE, self.challenges.recv())
-            .await
-            .unwrap()
-            .unwrap();
+        send(&mut stream, &ours).await;
+        let theirs = self.challenge().await;
         let (us, them) = (self.local.to_bytes(), self.victim.to_bytes());
         let us = Side {
             peer: &us,
@@ -154,16 +189,16 @@ impl Hostile {
             peer: &them,
             challenge: &theirs,
         };
-        let proof = self.secret.prover().prove(us, them);
-        stream.write_all(&frame(32, &proof)).await.unwrap();
-        stream.flush().await.unwrap();
+        self.said = self.secret.prover().prove(us, them);
+        send(&mut stream, &self.said).await;
         stream
     }
 
     /// Gossips what it seals as a member.
-    fn gossip_as_member(&self, nonce: u8, message: &[u8]) {
-        let sealed = self.secret.sealer().seal([nonce; NONCE_BYTES], message);
-        self.gossip.send(sealed).unwrap();
+    fn gossip_as_member(&self, number: u32, message: &[u8]) {
+        let mut nonce = [0; NONCE_BYTES];
+        nonce[..4].copy_from_slice(&number.to_be_bytes());
+        self.gossip.send(self.secret.sealer().seal(nonce, message)).unwrap();
     }
 }
 
@@ -179,7 +214,7 @@ fn swarm() -> Swarm<Behaviour> {
     let config = gossipsub::ConfigBuilder::default()
         .validation_mode(ValidationMode::Anonymous)
         // By default messages without an author would all have the same name, and be dropped here already.
-        .message_id_fn(|message| gossipsub::MessageId::new(&message.data[..1]))
+        .message_id_fn(|message| gossipsub::MessageId::new(&message.data[..NONCE_BYTES]))
         .build()
         .unwrap();
     let behaviour = Behaviour {
@@ -189,6 +224,12 @@ fn swarm() -> Swarm<Behaviour> {
     };
     let config = Config::with_tokio_executor().with_idle_connection_timeout(PATIENCE);
     Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config)
+}
+
+/// Sends a frame of the handshake.
+async fn send(stream: &mut libp2p::Stream, bytes: &[u8]) {
+    stream.write_all(&frame(bytes.len() as u32, bytes)).await.unwrap();
+    stream.flush().await.unwrap();
 }
 
 fn frame(length: u32, bytes: &[u8]) -> Vec<u8> {
@@ -201,6 +242,18 @@ fn frame(length: u32, bytes: &[u8]) -> Vec<u8> {
     out.push(rest as u8);
     [&out, bytes].concat()
 }
+
+/// Nothing has been refused.
+const NONE: Refusals = Refusals {
+    connections: 0,
+    strangers: 0,
+    streams: 0,
+    frames: 0,
+    pauses: 0,
+    messages: 0,
+    transactions: 0,
+    members: 0,
+};
 
 /// Two members that are in sync, their relay, and the first's other peer: none.
 async fn two_members(store: &str) -> (RunningRelay, Member, Member) {
@@ -231,6 +284,7 @@ async fn a_frame_of_an_impossible_length_ends_the_connection() {
         stream.write_all(&frame(length, &[])).await.unwrap();
         stream.flush().await.unwrap();
         hostile.until(Seen::HungUpOn).await;
+        assert_eq!(victim.handle.status().refused, Refusals { frames: 1, ..NONE });
         nothing_is_broken(&friend, &victim).await;
     }
 }
@@ -243,6 +297,7 @@ async fn a_second_stream_ends_the_connection_though_the_first_is_not_read() {
     // Whether this one still stands when we get to know of it does not matter.
     let _second = hostile.control.open_stream(hostile.victim, SYNC).await;
     hostile.until(Seen::HungUpOn).await;
+    assert_eq!(victim.handle.status().refused, Refusals { streams: 1, ..NONE });
     nothing_is_broken(&friend, &victim).await;
 }
 
@@ -284,6 +339,7 @@ async fn garbage_is_reported_and_a_peer_that_keeps_sending_it_is_hung_up_on() {
         tokio::time::timeout(PATIENCE, failed).await.unwrap(),
         SessionError::Wire(_)
     ));
+    assert!(victim.handle.status().refused.frames >= 8);
     nothing_is_broken(&friend, &victim).await;
 }
 
@@ -299,12 +355,12 @@ async fn gossiped_garbage_is_not_handed_on() {
         .until_status("the hostile peer", |status| status.peers.len() == 2)
         .await;
     for at in 0..100_u8 {
-        hostile.gossip_as_member(at, &vec![at; 10_000]);
+        hostile.gossip_as_member(u32::from(at), &vec![at; 10_000]);
         hostile.gossip.send(vec![100 + at; 10_000]).unwrap();
     }
     let mut failed = 0;
     let heard = async {
-        while failed < 10 {
+        while failed < 2 {
             failed += usize::from(matches!(
                 heard_by_victim.next().await,
                 Some(NodeEvent::SessionFailed { .. })
@@ -318,6 +374,53 @@ async fn gossiped_garbage_is_not_handed_on() {
     friend.until("the value", |member| member.get("after").is_some()).await;
     let friend_heard = friend.handle.status().peers[0].bytes_in - friend_before;
     assert!(friend_heard < 10_000, "{friend_heard} bytes were handed on");
+    victim
+        .until_status("what was refused", |status| status.refused.messages >= 8)
+        .await;
+    let refused = victim.handle.status().refused.messages;
+    assert!(
+        refused < 20,
+        "{refused} of 200: who gossips garbage is not heard any more"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gossip_that_no_member_has_sealed_ends_the_connection() {
+    let (relay, friend, victim) = two_members("unsealed").await;
+    let mut hostile = Hostile::attack("unsealed", &relay, &friend).await;
+    let _stream = hostile.open_stream_as_member().await;
+    hostile.until(Seen::Subscribed).await;
+    victim
+        .until_status("the hostile peer", |status| status.peers.len() == 2)
+        .await;
+    for at in 0..100_u8 {
+        hostile.gossip.send(vec![at; 1_000]).unwrap();
+    }
+    hostile.until(Seen::HungUpOn).await;
+    assert!(victim.handle.status().refused.messages >= 8);
+    nothing_is_broken(&friend, &victim).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_sends_without_end_is_not_read_from_for_a_while() {
+    let (relay, friend, victim) = two_members("flood").await;
+    let mut hostile = Hostile::attack("flood", &relay, &friend).await;
+    let mut stream = hostile.open_stream_as_member().await;
+    hostile.until(Seen::Subscribed).await;
+    victim
+        .until_status("the hostile peer", |status| status.peers.len() == 2)
+        .await;
+    // What any member says when it has changed.
+    let said = Frame::Digest(Digest([7; 16])).encode();
+    let flood = frame(said.len() as u32, &said).repeat(8_000);
+    stream.write_all(&flood).await.unwrap();
+    stream.flush().await.unwrap();
+    victim.until_status("a pause", |status| status.refused.pauses > 0).await;
+    friend.put("meanwhile", "value").await;
+    victim
+        .until("the value", |member| member.get("meanwhile").is_some())
+        .await;
+    assert_eq!(victim.handle.status().peers.len(), 2, "it is no reason to hang up");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -333,15 +436,111 @@ async fn one_without_the_secret_is_told_nothing_and_hung_up_on() {
     let (relay, friend, victim) = two_members("members only").await;
     let mut stranger = Hostile::attack("the secret of another store", &relay, &friend).await;
     let stream = stranger.open_stream_as_member().await;
-    while let Some(seen) = tokio::time::timeout(PATIENCE, stranger.seen.recv())
-        .await
-        .expect("it is hung up on")
-    {
-        assert_ne!(seen, Seen::Subscribed, "it learns the topic");
-        if seen == Seen::HungUpOn {
-            break;
+    stranger.until_sent_away().await;
+    drop(stream);
+    assert_eq!(victim.handle.status().refused, Refusals { strangers: 1, ..NONE });
+    nothing_is_broken(&friend, &victim).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_passes_on_what_two_members_say_to_each_other_is_taken_for_neither() {
+    let (relay, friend, victim) = two_members("in the middle").await;
+    // As the relay itself could: it is told of both, and both are told of it.
+    let mut to_victim = Hostile::attack("nothing", &relay, &friend).await;
+    let mut to_friend = Hostile::attack("nothing", &relay, &victim).await;
+    let (mut at_victim, mut at_friend) = (to_victim.open_stream().await, to_friend.open_stream().await);
+    let (of_victim, of_friend) = (to_victim.challenge().await, to_friend.challenge().await);
+    send(&mut at_victim, &of_friend).await;
+    send(&mut at_friend, &of_victim).await;
+    let (of_victim, of_friend) = (to_victim.proof().await, to_friend.proof().await);
+    send(&mut at_victim, &of_friend).await;
+    send(&mut at_friend, &of_victim).await;
+    to_victim.until_sent_away().await;
+    to_friend.until_sent_away().await;
+    for member in [&victim, &friend] {
+        assert_eq!(member.handle.status().refused, Refusals { strangers: 1, ..NONE });
+    }
+    nothing_is_broken(&friend, &victim).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_said_once_proves_nothing_again() {
+    let (relay, friend, victim) = two_members("replayed").await;
+    let mut member = Hostile::attack("replayed", &relay, &friend).await;
+    let stream = member.open_stream_as_member().await;
+    let (theirs, own) = (member.proof().await, member.said);
+    member.until(Seen::Subscribed).await;
+    drop((stream, member));
+    victim
+        .until_status("the member's end", |status| status.peers.len() == 1)
+        .await;
+
+    // What the victim said, and what the member said to it, by somebody who has recorded both.
+    for recorded in [theirs, own] {
+        let mut stranger = Hostile::attack("nothing", &relay, &friend).await;
+        let mut stream = stranger.open_stream().await;
+        send(&mut stream, &[7; CHALLENGE_BYTES]).await;
+        stranger.challenge().await;
+        send(&mut stream, &recorded).await;
+        stranger.until_sent_away().await;
+    }
+    assert_eq!(victim.handle.status().refused.strangers, 2);
+    nothing_is_broken(&friend, &victim).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transactions_whose_past_nobody_has_keep_no_other_from_coming() {
+    let (relay, friend, victim) = two_members("early").await;
+    let mut hostile = Hostile::attack("early", &relay, &friend).await;
+    let _stream = hostile.open_stream_as_member().await;
+    hostile.until(Seen::Subscribed).await;
+    victim
+        .until_status("the hostile peer", |status| status.peers.len() == 2)
+        .await;
+    for n in 0..10_000_u32 {
+        let mut author = [7; 16];
+        author[..4].copy_from_slice(&n.to_be_bytes());
+        let invented = Txn {
+            author: AuthorId(author),
+            first: 2,
+            hlc: Hlc(1),
+            deps: [].into(),
+            events: vec![Event {
+                op: Op::Put {
+                    key: Key::from("invented"),
+                    value: vec![7; 1_000].as_slice().into(),
+                    kind: Kind::Value,
+                },
+                removes: [].into(),
+            }],
+        };
+        hostile.gossip_as_member(n, &Gossip::encode(&invented, 48 * 1024));
+        if n % 100 == 0 {
+            friend.put(&format!("meanwhile {n}"), "value").await;
         }
     }
-    drop(stream);
-    nothing_is_broken(&friend, &victim).await;
+    victim
+        .until_status("dropped transactions", |status| status.refused.transactions > 0)
+        .await;
+    victim.until("all values", |member| member.len() == 101).await;
+    victim.put("after", "value").await;
+    friend.until("the value", |member| member.get("after").is_some()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_that_comes_byte_by_byte_holds_up_nobody() {
+    let (relay, friend, victim) = two_members("slow").await;
+    let mut hostile = Hostile::attack("slow", &relay, &friend).await;
+    let mut stream = hostile.open_stream_as_member().await;
+    hostile.until(Seen::Subscribed).await;
+    victim
+        .until_status("the hostile peer", |status| status.peers.len() == 2)
+        .await;
+    for (n, byte) in frame(FRAME_BYTES_MAX as u32, &[1; 20]).into_iter().enumerate() {
+        stream.write_all(&[byte]).await.unwrap();
+        stream.flush().await.unwrap();
+        let key = format!("meanwhile {n}");
+        friend.put(&key, "value").await;
+        victim.until("the value", |member| member.get(&key).is_some()).await;
+    }
 }

@@ -38,6 +38,12 @@ pub(crate) enum Response {
     Discover(Result<Discovered, Refusal>),
 }
 
+impl Response {
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Register(Err(_)) | Self::Discover(Err(_)))
+    }
+}
+
 /// Why a request is refused, by the specification's numbers. Of those it has one more, for our own errors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refusal {

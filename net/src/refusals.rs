@@ -1,0 +1,25 @@
+//! What was refused since the store was opened, by kind: behind each number is a limit against those who misbehave.
+
+use serde::Serialize;
+
+/// How often each limit was reached. A few are normal; many say that somebody is up to no good, or that a limit is too low.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusals {
+    /// Connections that were not let in, as 32 members were linked already.
+    pub connections: u64,
+    /// Connections whose other side did not prove to be a member.
+    pub strangers: u64,
+    /// Connections that were closed because the other side opened a second stream for frames.
+    pub streams: u64,
+    /// Frames that were too long, or that the replica found wrong.
+    pub frames: u64,
+    /// How often a member was not read from for a while, as it sent more than 2,000 frames or 64 MB a second.
+    pub pauses: u64,
+    /// Gossip that no member had sealed, or that the replica found wrong.
+    pub messages: u64,
+    /// Transactions that came before what they depend on and were dropped, as many others waited. Sessions bring what was among them.
+    pub transactions: u64,
+    /// Members that were given up because they could not be reached.
+    pub members: u64,
+}
