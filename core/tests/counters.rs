@@ -328,7 +328,7 @@ fn a_counter_that_is_no_integer_is_refused() {
         peer: Some(PEER),
         message,
     });
-    let refused = gossipstore_core::replica::Event::SessionFailed {
+    let refused = gossipstore_core::replica::Event::GossipRefused {
         peer: PEER,
         error: SessionError::Wire(WireError::CounterNotInteger(dot)),
     };

@@ -275,7 +275,7 @@ fn a_transaction_that_supersedes_what_nobody_saw_is_refused() {
     assert!(
         b.events
             .iter()
-            .any(|event| matches!(event, Event::SessionFailed { .. }))
+            .any(|event| matches!(event, Event::GossipRefused { .. }))
     );
 }
 

@@ -31,6 +31,8 @@ test('a list that was joined is opened by its name from then on, at the relays o
   expect(joined).toEqual(await shown(ada.page));
   const { page } = ben;
   const link = new URL('#list=shopping', page.url()).href;
+  // The invitation is not left where somebody may see it.
+  expect(page.url()).toBe(link);
   await page.goto('about:blank');
   await page.goto(link);
   await page.waitForFunction(() => window.gossipstore !== undefined);

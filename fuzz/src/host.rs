@@ -316,7 +316,9 @@ impl Host {
                 self.unstored.push_back((id, batch));
             }
             Output::Emit(Event::Changed(changes)) => changes.into_iter().for_each(|change| self.changed(change)),
-            Output::Emit(Event::SessionFailed { error, .. }) => assert!(!error.to_string().is_empty()),
+            Output::Emit(Event::SessionFailed { error, .. } | Event::GossipRefused { error, .. }) => {
+                assert!(!error.to_string().is_empty())
+            }
             Output::Emit(_) => {}
             Output::Load { .. } => panic!("all values are in memory"),
             Output::Reply { id, result } => {

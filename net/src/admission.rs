@@ -97,9 +97,9 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Admission<B> {
                 self.waiting.insert(established.connection_id, waiting);
             }
             FromSwarm::ConnectionClosed(closed) => {
-                if self.waiting.remove(&closed.connection_id).is_none() {
-                    self.inner.on_swarm_event(event);
-                }
+                // Also of one that was never shown: there is a handler of it.
+                self.waiting.remove(&closed.connection_id);
+                self.inner.on_swarm_event(event);
             }
             FromSwarm::AddressChange(change) => match self.waiting.get_mut(&change.connection_id) {
                 Some(waiting) => waiting.endpoint = change.new.clone(),

@@ -72,9 +72,11 @@ fn score(topic: TopicHash) -> (PeerScoreParams, PeerScoreThresholds) {
         topic_score_cap: 0.0,
         ip_colocation_factor_weight: 0.0,
         behaviour_penalty_weight: 0.0,
+        slow_peer_weight: 0.0,
         ..PeerScoreParams::default()
     };
-    let ignored = -f64::from(REFUSED_MAX * REFUSED_MAX);
+    // Between that of one fewer and of so many, as some of it may be forgotten already.
+    let ignored = -(f64::from(REFUSED_MAX) - 0.5).powi(2);
     let thresholds = PeerScoreThresholds {
         gossip_threshold: ignored / 4.0,
         publish_threshold: ignored / 2.0,
@@ -110,6 +112,8 @@ pub(crate) struct Gossip {
     relays: HashSet<PeerId>,
     /// The connection that gossipsub sees, of each peer.
     shown: HashMap<PeerId, (ConnectionId, ConnectedPoint)>,
+    /// Those of which it has a handler and sees nothing yet.
+    coming: HashMap<ConnectionId, PeerId>,
 }
 
 impl Gossip {
@@ -150,6 +154,7 @@ impl Gossip {
             random,
             relays,
             shown: HashMap::new(),
+            coming: HashMap::new(),
         }
     }
 
@@ -200,6 +205,21 @@ impl Gossip {
         !self.relays.contains(peer) && transport::path(address).is_some()
     }
 
+    /// A connection has ended that gossipsub was never shown. It knows the peer by its handler, and for as long as nobody says that it is gone.
+    fn forget(&mut self, closed: ConnectionClosed<'_>) {
+        let peer = closed.peer_id;
+        if self.coming.remove(&closed.connection_id).is_none()
+            || self.shown.contains_key(&peer)
+            || self.coming.values().any(|other| *other == peer)
+        {
+            return;
+        }
+        self.inner.on_swarm_event(FromSwarm::ConnectionClosed(ConnectionClosed {
+            remaining_established: 0,
+            ..closed
+        }));
+    }
+
     fn is_shown(&self, peer: &PeerId, connection: ConnectionId) -> bool {
         self.shown.get(peer).is_some_and(|(shown, _)| *shown == connection)
     }
@@ -220,6 +240,7 @@ impl NetworkBehaviour for Gossip {
             return Ok(Either::Right(dummy::ConnectionHandler));
         }
         self.hide(peer);
+        self.coming.insert(connection, peer);
         self.inner
             .handle_established_inbound_connection(connection, peer, local, remote)
             .map(Either::Left)
@@ -237,6 +258,7 @@ impl NetworkBehaviour for Gossip {
             return Ok(Either::Right(dummy::ConnectionHandler));
         }
         self.hide(peer);
+        self.coming.insert(connection, peer);
         self.inner
             .handle_established_outbound_connection(connection, peer, address, role, port_use)
             .map(Either::Left)
@@ -248,6 +270,7 @@ impl NetworkBehaviour for Gossip {
                 if !self.concerns(&established.peer_id, transport::address_of(established.endpoint)) {
                     return;
                 }
+                self.coming.remove(&established.connection_id);
                 self.shown.insert(
                     established.peer_id,
                     (established.connection_id, established.endpoint.clone()),
@@ -261,6 +284,8 @@ impl NetworkBehaviour for Gossip {
             FromSwarm::ConnectionClosed(closed) => {
                 if self.is_shown(&closed.peer_id, closed.connection_id) {
                     self.hide(closed.peer_id);
+                } else {
+                    self.forget(closed);
                 }
             }
             FromSwarm::AddressChange(change) => {
@@ -323,6 +348,37 @@ mod tests {
     use rand::SeedableRng as _;
 
     use super::*;
+
+    #[test]
+    fn a_peer_whose_connections_were_never_shown_is_forgotten_with_the_last_of_them() {
+        let (relay, peer) = (PeerId::random(), PeerId::random());
+        let sealer = Secret::of_name("shopping").sealer();
+        let mut gossip = Gossip::new("topic".into(), HashSet::from([relay]), sealer, StdRng::seed_from_u64(5));
+        let address = format!("/ip4/127.0.0.1/tcp/9091/ws/p2p/{relay}/p2p-circuit");
+        let address = address.parse::<Multiaddr>().unwrap();
+        let endpoint = ConnectedPoint::Listener {
+            local_addr: address.clone(),
+            send_back_addr: address.clone(),
+        };
+        let connections = [1, 2].map(ConnectionId::new_unchecked);
+        for connection in connections {
+            gossip
+                .handle_established_inbound_connection(connection, peer, &address, &address)
+                .unwrap();
+        }
+        for (connection_id, left) in connections.into_iter().zip([1, 0]) {
+            assert_eq!(gossip.inner.all_peers().count(), 1);
+            gossip.on_swarm_event(FromSwarm::ConnectionClosed(ConnectionClosed {
+                peer_id: peer,
+                connection_id,
+                endpoint: &endpoint,
+                cause: None,
+                remaining_established: left,
+            }));
+        }
+        assert_eq!(gossip.inner.all_peers().count(), 0);
+        assert!(gossip.coming.is_empty());
+    }
 
     #[test]
     fn concerns_members_on_connections_that_carry_data() {

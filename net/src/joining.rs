@@ -34,6 +34,8 @@ pub(crate) struct Joining {
 #[derive(Debug)]
 struct Connection {
     member: PeerId,
+    /// The relay of its circuit.
+    through: Option<PeerId>,
     state: State,
     /// The last ping's round trip.
     rtt: Option<Duration>,
@@ -72,11 +74,18 @@ pub(crate) struct Ready {
 }
 
 impl Joining {
-    /// A connection to a member stands.
-    pub(crate) fn connected(&mut self, connection: ConnectionId, member: PeerId, now: Timestamp) {
+    /// A connection to a member stands, or to somebody who may be one; through a relay, if it is a circuit.
+    pub(crate) fn connected(
+        &mut self,
+        connection: ConnectionId,
+        member: PeerId,
+        through: Option<PeerId>,
+        now: Timestamp,
+    ) {
         let state = State::Opening { until: now + PATIENCE };
         let begun = Connection {
             member,
+            through,
             state,
             rtt: None,
             faults: 0,
@@ -86,15 +95,15 @@ impl Joining {
         self.connections.insert(connection, begun);
     }
 
-    /// Our stream on a connection stands. Says whether that is news.
-    pub(crate) fn opened(&mut self, connection: ConnectionId, path: Path) -> bool {
+    /// Our stream on a connection stands, and the other side is a member. If that is news, gives the relay that it came through, if any.
+    pub(crate) fn opened(&mut self, connection: ConnectionId, path: Path) -> Option<Option<PeerId>> {
         match self.connections.get_mut(&connection) {
-            Some(Connection { state, .. }) if matches!(state, State::Opening { .. }) => {
+            Some(Connection { state, through, .. }) if matches!(state, State::Opening { .. }) => {
                 let until = state.until().unwrap_or_default();
                 *state = State::Opened { path, until };
-                true
+                Some(*through)
             }
-            _ => false,
+            _ => None,
         }
     }
 
@@ -158,11 +167,12 @@ impl Joining {
         rested.collect()
     }
 
-    /// What came on a connection was refused. Gives the member if it is to be hung up on.
-    pub(crate) fn at_fault(&mut self, connection: ConnectionId) -> Option<PeerId> {
+    /// What a member said was refused. Gives its connection if it is to be hung up on.
+    pub(crate) fn at_fault(&mut self, member: &PeerId) -> Option<ConnectionId> {
+        let connection = self.connection_of(self.peer_of(member)?)?;
         let found = self.connections.get_mut(&connection)?;
         found.faults += 1;
-        (found.faults == FAULTS_MAX).then_some(found.member)
+        (found.faults == FAULTS_MAX).then_some(connection)
     }
 
     /// As whom the replica knows the other end of a connection.
@@ -176,6 +186,12 @@ impl Joining {
     /// As whom the replica knows a member.
     pub(crate) fn peer_of(&self, member: &PeerId) -> Option<Peer> {
         self.peers().find(|(_, known)| known == member).map(|(peer, _)| peer)
+    }
+
+    /// Whom the replica knows as this.
+    pub(crate) fn member(&self, peer: Peer) -> Option<PeerId> {
+        let connection = self.up.get(&peer)?;
+        Some(self.connections.get(connection)?.member)
     }
 
     /// The connection of a peer.
@@ -226,12 +242,12 @@ mod tests {
     #[test]
     fn a_member_is_a_peer_once_its_stream_stands_and_it_listens() {
         let (mut joining, member, peer) = (Joining::default(), PeerId::random(), Peer(3));
-        joining.connected(connection(1), member, NOW);
+        joining.connected(connection(1), member, None, NOW);
         assert_eq!((joining.ready(&member), joining.peer_of(&member)), (None, None));
         assert_eq!(joining.measured(connection(1), Duration::from_millis(5)), None);
-        assert!(joining.opened(connection(1), Path::Direct));
-        assert!(!joining.opened(connection(1), Path::Direct), "once");
-        assert!(!joining.opened(connection(9), Path::Direct));
+        assert_eq!(joining.opened(connection(1), Path::Direct), Some(None));
+        assert_eq!(joining.opened(connection(1), Path::Direct), None, "once");
+        assert_eq!(joining.opened(connection(9), Path::Direct), None);
         let ready = joining.ready(&member).expect("its stream stands");
         assert_eq!(
             (ready.connection, ready.rtt),
@@ -250,7 +266,7 @@ mod tests {
     #[test]
     fn one_that_takes_too_long_is_named_until_it_is_gone() {
         let (mut joining, member) = (Joining::default(), PeerId::random());
-        joining.connected(connection(1), member, NOW);
+        joining.connected(connection(1), member, None, NOW);
         assert_eq!(joining.timeout(), Some(NOW + PATIENCE));
         assert_eq!(joining.overdue(NOW), []);
         joining.opened(connection(1), Path::Relayed);
@@ -265,7 +281,7 @@ mod tests {
     #[test]
     fn one_that_sends_too_fast_is_read_from_again_when_it_has_waited() {
         let (mut joining, member) = (Joining::default(), PeerId::random());
-        joining.connected(connection(1), member, NOW);
+        joining.connected(connection(1), member, None, NOW);
         joining.opened(connection(1), Path::Direct);
         joining.joined(connection(1), Peer(3));
         let paused = (0..10_000).filter(|_| joining.received(connection(1), 1, NOW)).count();
@@ -280,8 +296,11 @@ mod tests {
     #[test]
     fn one_that_keeps_sending_what_is_refused_is_named_once() {
         let (mut joining, member) = (Joining::default(), PeerId::random());
-        joining.connected(connection(1), member, NOW);
-        let named = (0..2 * FAULTS_MAX).filter_map(|_| joining.at_fault(connection(1)));
-        assert_eq!(named.collect::<Vec<_>>(), [member]);
+        joining.connected(connection(1), member, None, NOW);
+        joining.opened(connection(1), Path::Direct);
+        joining.joined(connection(1), Peer(3));
+        let named = (0..2 * FAULTS_MAX).filter_map(|_| joining.at_fault(&member));
+        assert_eq!(named.collect::<Vec<_>>(), [connection(1)]);
+        assert_eq!(joining.at_fault(&PeerId::random()), None);
     }
 }

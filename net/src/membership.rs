@@ -70,10 +70,29 @@ fn settle(options: &Options, standing: Standing) -> Result<Membership, OpenError
         (None, Some(given)) => given.clone(),
         (None, None) => random()?,
     };
-    let relays = options.relays.clone().or(relays).unwrap_or_default();
-    // Before they are kept.
-    address::parse(&relays)?;
+    let relays = match (&options.relays, relays) {
+        (Some(given), _) => {
+            // Before they are kept.
+            address::parse(given)?;
+            given.clone()
+        }
+        // Kept by another version, they may be of use to that one only.
+        (None, Some(kept)) if address::parse(&kept).is_err() => usable(kept),
+        (None, kept) => kept.unwrap_or_default(),
+    };
     Ok(Membership { secret, relays })
+}
+
+fn usable(relays: Vec<String>) -> Vec<String> {
+    let mut usable = Vec::new();
+    for relay in relays {
+        usable.push(relay);
+        if let Err(error) = address::parse(&usable) {
+            tracing::warn!(%error, "a relay that was remembered is not used");
+            usable.pop();
+        }
+    }
+    usable
 }
 
 fn random() -> Result<Secret, OpenError> {
@@ -84,11 +103,10 @@ fn random() -> Result<Secret, OpenError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use futures::executor::block_on;
-    use gossipstore_core::{
-        disk::{Reading, Sizes},
-        id::StoreId,
-    };
+    use gossipstore_core::disk::Transaction;
 
     use super::*;
     use crate::storage::MemoryStorage;
@@ -97,6 +115,11 @@ mod tests {
 
     fn opened(options: &Options, storage: &mut MemoryStorage) -> Result<Membership, OpenError> {
         block_on(kept(options, storage))
+    }
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let digits = (0..hex.len()).step_by(2).map(|at| &hex[at..at + 2]);
+        digits.map(|digits| u8::from_str_radix(digits, 16).unwrap()).collect()
     }
 
     fn other_store() -> Result<Membership, OpenError> {
@@ -127,6 +150,16 @@ mod tests {
     }
 
     #[test]
+    fn relays_that_were_kept_and_are_none_any_more_do_not_keep_a_store_closed() {
+        let mut storage = MemoryStorage::default();
+        let mut kept = opened(&Options::new("list"), &mut storage).unwrap();
+        kept.relays = ["nowhere", RELAY].map(str::to_owned).into();
+        block_on(storage.write(Arc::new(kept.renew()))).unwrap();
+        let again = opened(&Options::new("list"), &mut storage).unwrap();
+        assert_eq!((again.secret, again.relays), (kept.secret, vec![RELAY.to_owned()]));
+    }
+
+    #[test]
     fn a_store_that_is_here_is_not_mixed_with_another_of_its_name() {
         let (ours, theirs) = (Secret::new([1; 32]), Secret::new([2; 32]));
         let mut storage = MemoryStorage::default();
@@ -148,9 +181,13 @@ mod tests {
     #[test]
     fn a_store_of_a_version_without_members_stays_open_to_those_who_know_its_name() {
         let mut storage = MemoryStorage::default();
-        // All that such a version writes is written in transactions like this one.
-        let begun = Reading::new(StoreId::from_name("list"), Sizes::default()).seizure();
-        block_on(storage.write(Arc::new(begun))).unwrap();
+        let vectors = include_str!("../../core/tests/vectors/disk-2.json");
+        let vectors: BTreeMap<String, String> = serde_json::from_str(vectors).unwrap();
+        let mut older = Transaction::default();
+        for (key, record) in vectors {
+            older.changes.insert(bytes(&key), Some(bytes(&record)));
+        }
+        block_on(storage.write(Arc::new(older))).unwrap();
         let given = Options::new("list").secret(Secret::new([1; 32]));
         assert_eq!(opened(&given, &mut storage), other_store());
         let membership = opened(&Options::new("list"), &mut storage).unwrap();

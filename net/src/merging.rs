@@ -14,7 +14,7 @@ use gossipstore_core::{
 use crate::{
     breath::Breath,
     clock::Clock,
-    engine::{Engine, Taken},
+    engine::Engine,
     error::{ImportError, StoreError},
     timer::Timer,
 };
@@ -85,11 +85,12 @@ impl Guest {
             while let Some(frame) = self.frames.pop_front() {
                 moved = true;
                 let peer = self.peer;
-                if engine.feed(Input::Received { peer, frame }) == Taken::Refused {
-                    return Err(StoreError::MergeFailed);
-                }
+                engine.feed(Input::Received { peer, frame });
             }
             engine.feed(Input::Drained { peer: self.peer });
+            if engine.guest_failed(self.peer) {
+                return Err(StoreError::MergeFailed);
+            }
             for frame in engine.guest_frames(self.peer)? {
                 moved = true;
                 self.feed(Input::Received { peer: self.peer, frame }, now);

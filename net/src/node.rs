@@ -7,11 +7,12 @@ use gossipstore_core::{
     id::Peer,
     replica::{Input, Replica},
     time::Timestamp,
+    wire::Gossip,
 };
 use libp2p::{
     PeerId, Swarm, relay, rendezvous,
     swarm::{
-        ConnectionId, ListenError, SwarmEvent,
+        ListenError, SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
     },
 };
@@ -29,7 +30,7 @@ use crate::{
     direct::{self, Guest},
     discovery::{Discovery, DiscoveryAction, MEMBERS_ASKED},
     drowsy::Drowsy,
-    engine::{Engine, Kept, Linked, Outgoing, Taken},
+    engine::{Engine, Kept, Linked, Outgoing},
     error::OpenError,
     framing::ReadError,
     gossip::GossipEvent,
@@ -216,6 +217,7 @@ impl Node {
         if self.engine.timeout().is_some_and(|at| at <= now) {
             self.engine.feed(Input::Tick);
         }
+        self.find_faults();
         if self.engine.has_network_changed() {
             self.attend = true;
             self.liveness.woke(now);
@@ -477,14 +479,10 @@ impl Node {
                 self.liveness.connected(peer_id, connection_id, now);
                 if self.relays.contains(&peer_id) {
                     self.relays.connected(&peer_id, now);
-                } else if let Some(path) = transport::path_of(&endpoint) {
-                    match path {
-                        Path::Relayed => self.upgrades.circuit_stands(peer_id, now),
-                        Path::Direct => self.upgrades.over(&peer_id),
-                    }
-                    self.discovery
-                        .connected(peer_id, address::relay_of(transport::address_of(&endpoint)), now);
-                    self.joining.connected(connection_id, peer_id, now);
+                } else if transport::path_of(&endpoint).is_some() {
+                    // Nobody is taken for a member until it has proven to be one.
+                    let through = address::relay_of(transport::address_of(&endpoint));
+                    self.joining.connected(connection_id, peer_id, through, now);
                 } else {
                     self.upgrades.circuit_stands(peer_id, now);
                     self.discovery.met(peer_id, now);
@@ -570,23 +568,20 @@ impl Node {
                     self.engine
                         .note_peer(peer, |linked| linked.bytes_in += message.len() as u64);
                 }
-                // A member may hand on in good faith what it should not; only frames are its own words.
-                let is_good = self.engine.feed(Input::Gossiped { peer, message }) == Taken::Yes;
-                if !is_good {
-                    self.engine.refuse(|refused| refused.messages += 1);
-                }
+                // Judged by what every member sees alike: who hands it on may hold what makes it right.
+                let is_good = Gossip::decode(&message).is_ok();
+                self.engine.feed(Input::Gossiped { peer, message });
                 self.swarm.behaviour_mut().gossip.inner.judge(&id, &from, is_good);
+                if !is_good {
+                    // The replica counts it where it knows the peer.
+                    let uncounted = u64::from(peer.is_none());
+                    self.engine.refuse(|refused| refused.messages += uncounted);
+                    self.find_fault(&from);
+                }
             }
-            // Nobody hands on what is not sealed, so it is this one's own.
             BehaviourEvent::Gossip(GossipEvent::Unsealed { from }) => {
                 self.engine.refuse(|refused| refused.messages += 1);
-                if let Some(connection) = self
-                    .joining
-                    .peer_of(&from)
-                    .and_then(|peer| self.joining.connection_of(peer))
-                {
-                    self.find_fault(connection);
-                }
+                self.find_fault(&from);
             }
             BehaviourEvent::Gossip(GossipEvent::SubscriptionChanged { member }) => self.on_subscription(&member),
             BehaviourEvent::Pings(PingEvent { connection, answer }) => match answer {
@@ -671,8 +666,14 @@ impl Node {
                 member,
                 path,
             } => {
+                self.attend = true;
                 self.swarm.behaviour_mut().admit(connection);
-                if self.joining.opened(connection, path) {
+                match path {
+                    Path::Relayed => self.upgrades.circuit_stands(member, now),
+                    Path::Direct => self.upgrades.over(&member),
+                }
+                if let Some(through) = self.joining.opened(connection, path) {
+                    self.discovery.connected(member, through, now);
                     self.on_subscription(&member);
                 }
             }
@@ -686,10 +687,7 @@ impl Node {
                     self.engine.refuse(|refused| refused.pauses += 1);
                     self.swarm.behaviour_mut().links.pause(connection);
                 }
-                if self.engine.feed(Input::Received { peer, frame }) == Taken::Refused {
-                    self.engine.refuse(|refused| refused.frames += 1);
-                    self.find_fault(connection);
-                }
+                self.engine.feed(Input::Received { peer, frame });
             }
             LinkEvent::Drained { connection } => {
                 if let Some(peer) = self.joining.peer(connection) {
@@ -713,9 +711,19 @@ impl Node {
         }
     }
 
-    /// A member has sent what was refused; one that keeps doing so is hung up on.
-    fn find_fault(&mut self, connection: ConnectionId) {
-        if let Some(member) = self.joining.at_fault(connection) {
+    /// Whose frames were found wrong.
+    fn find_faults(&mut self) {
+        for peer in self.engine.take_faults() {
+            self.engine.refuse(|refused| refused.frames += 1);
+            if let Some(member) = self.joining.member(peer) {
+                self.find_fault(&member);
+            }
+        }
+    }
+
+    /// A member has said what no member says, and nobody hands on; one that keeps doing so is hung up on.
+    fn find_fault(&mut self, member: &PeerId) {
+        if let Some(connection) = self.joining.at_fault(member) {
             tracing::debug!(%member, "a peer keeps sending what it should not");
             self.swarm.close_connection(connection);
         }

@@ -10,11 +10,11 @@ use std::{
 
 use libp2p::{
     Multiaddr, PeerId,
-    core::{ConnectedPoint, Endpoint, transport::PortUse},
+    core::{Endpoint, transport::PortUse},
     multiaddr::Protocol,
     swarm::{
         ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
-        ToSwarm, behaviour::ConnectionEstablished, dummy,
+        ToSwarm, dummy,
     },
 };
 
@@ -22,6 +22,7 @@ use libp2p::{
 #[derive(Debug)]
 pub(crate) struct Addresses {
     max: usize,
+    /// Those that stand, and those that are being set up.
     connections: HashMap<ConnectionId, IpAddr>,
     counts: HashMap<IpAddr, usize>,
 }
@@ -53,6 +54,20 @@ impl Addresses {
     }
 }
 
+impl Addresses {
+    /// A connection has ended, or did not come about.
+    fn ended(&mut self, connection: ConnectionId) {
+        if let Some(address) = self.connections.remove(&connection)
+            && let Some(count) = self.counts.get_mut(&address)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&address);
+            }
+        }
+    }
+}
+
 /// Who answers for an address: the address itself, or the network of 64 bits that every household with IPv6 has. None of this
 /// machine's own.
 fn answers_for(address: &Multiaddr) -> Option<IpAddr> {
@@ -74,28 +89,30 @@ impl NetworkBehaviour for Addresses {
 
     fn handle_pending_inbound_connection(
         &mut self,
-        _: ConnectionId,
+        connection: ConnectionId,
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        match answers_for(remote) {
-            Some(address) if self.counts.get(&address).is_some_and(|count| *count >= self.max) => {
-                let max = self.max;
-                Err(ConnectionDenied::new(TooMany { address, max }))
-            }
-            _ => Ok(()),
+        let Some(address) = answers_for(remote) else {
+            return Ok(());
+        };
+        let count = self.counts.entry(address).or_default();
+        if *count >= self.max {
+            let max = self.max;
+            return Err(ConnectionDenied::new(TooMany { address, max }));
         }
+        *count += 1;
+        self.connections.insert(connection, address);
+        Ok(())
     }
 
     fn handle_established_inbound_connection(
         &mut self,
-        connection: ConnectionId,
+        _: ConnectionId,
         _: PeerId,
-        local: &Multiaddr,
-        remote: &Multiaddr,
+        _: &Multiaddr,
+        _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        // Many may have been set up at the same time.
-        self.handle_pending_inbound_connection(connection, local, remote)?;
         Ok(dummy::ConnectionHandler)
     }
 
@@ -112,26 +129,9 @@ impl NetworkBehaviour for Addresses {
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
         match event {
-            FromSwarm::ConnectionEstablished(ConnectionEstablished {
-                connection_id,
-                endpoint: ConnectedPoint::Listener { send_back_addr, .. },
-                ..
-            }) => {
-                if let Some(address) = answers_for(send_back_addr) {
-                    self.connections.insert(connection_id, address);
-                    *self.counts.entry(address).or_default() += 1;
-                }
-            }
-            FromSwarm::ConnectionClosed(closed) => {
-                if let Some(address) = self.connections.remove(&closed.connection_id)
-                    && let Some(count) = self.counts.get_mut(&address)
-                {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.counts.remove(&address);
-                    }
-                }
-            }
+            FromSwarm::ConnectionClosed(closed) => self.ended(closed.connection_id),
+            // Also one that another behaviour does not let in.
+            FromSwarm::ListenFailure(failure) => self.ended(failure.connection_id),
             _ => {}
         }
     }
@@ -147,7 +147,10 @@ impl NetworkBehaviour for Addresses {
 
 #[cfg(test)]
 mod tests {
-    use libp2p::swarm::ConnectionClosed;
+    use libp2p::{
+        core::ConnectedPoint,
+        swarm::{ConnectionClosed, ListenError, behaviour::ListenFailure},
+    };
 
     use super::*;
 
@@ -159,44 +162,45 @@ mod tests {
     }
 
     impl Bench {
-        /// A connection from an address. Gives whether it was let in.
-        fn connect(&mut self, from: &str) -> Option<(ConnectionId, ConnectedPoint)> {
-            let local: Multiaddr = "/ip4/192.0.2.1/tcp/9091/ws".parse().unwrap();
-            let remote: Multiaddr = from.parse().unwrap();
+        /// A connection from an address begins. Gives whether it was let in.
+        fn connect(&mut self, from: &str) -> Option<ConnectionId> {
             self.next += 1;
             let connection = ConnectionId::new_unchecked(self.next);
-            let peer_id = PeerId::random();
-            self.addresses
-                .handle_pending_inbound_connection(connection, &local, &remote)
-                .ok()?;
-            self.addresses
-                .handle_established_inbound_connection(connection, peer_id, &local, &remote)
-                .ok()?;
-            let endpoint = ConnectedPoint::Listener {
-                local_addr: local,
-                send_back_addr: remote,
-            };
-            self.addresses
-                .on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
-                    peer_id,
-                    connection_id: connection,
-                    endpoint: &endpoint,
-                    failed_addresses: &[],
-                    other_established: 0,
-                }));
-            Some((connection, endpoint))
+            let pending =
+                self.addresses
+                    .handle_pending_inbound_connection(connection, &local(), &from.parse().unwrap());
+            pending.ok().map(|()| connection)
         }
 
-        fn close(&mut self, connection_id: ConnectionId, endpoint: &ConnectedPoint) {
+        fn close(&mut self, connection_id: ConnectionId) {
+            let endpoint = ConnectedPoint::Listener {
+                local_addr: local(),
+                send_back_addr: local(),
+            };
             self.addresses
                 .on_swarm_event(FromSwarm::ConnectionClosed(ConnectionClosed {
                     peer_id: PeerId::random(),
                     connection_id,
-                    endpoint,
+                    endpoint: &endpoint,
                     cause: None,
                     remaining_established: 0,
                 }));
         }
+
+        /// It does not come about.
+        fn fail(&mut self, connection_id: ConnectionId) {
+            self.addresses.on_swarm_event(FromSwarm::ListenFailure(ListenFailure {
+                local_addr: &local(),
+                send_back_addr: &local(),
+                error: &ListenError::Aborted,
+                connection_id,
+                peer_id: None,
+            }));
+        }
+    }
+
+    fn local() -> Multiaddr {
+        "/ip4/192.0.2.1/tcp/9091/ws".parse().unwrap()
     }
 
     fn bench() -> Bench {
@@ -217,8 +221,8 @@ mod tests {
             "the same"
         );
         assert!(bench.connect("/ip4/198.51.100.8/tcp/40000").is_some());
-        bench.close(first.0, &first.1);
-        bench.close(first.0, &first.1);
+        bench.close(first);
+        bench.close(first);
         assert!(bench.connect("/ip4/198.51.100.7/tcp/40000").is_some());
         assert!(bench.connect("/ip4/198.51.100.7/tcp/40001").is_none());
     }
@@ -236,10 +240,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_closed_leaves_nothing_behind() {
+    fn what_has_ended_or_never_began_leaves_nothing_behind() {
         let mut bench = bench();
-        let (connection, endpoint) = bench.connect("/ip4/198.51.100.7/tcp/1").unwrap();
-        bench.close(connection, &endpoint);
+        let [first, second] = [(); 2].map(|()| bench.connect("/ip4/198.51.100.7/tcp/1").unwrap());
+        bench.close(first);
+        bench.fail(second);
         assert!(bench.addresses.connections.is_empty() && bench.addresses.counts.is_empty());
     }
 }

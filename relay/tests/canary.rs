@@ -69,8 +69,8 @@ struct Seen {
 impl Observed {
     async fn start() -> Self {
         let mut relay = Command::new(env!("CARGO_BIN_EXE_gossipstore-relay"))
-            .args(["-vv", "--listen-ws", "127.0.0.1:0"])
-            .env_remove("RUST_LOG")
+            .args(["--listen-ws", "127.0.0.1:0"])
+            .env("RUST_LOG", "trace")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,11 +1,17 @@
 import { expect, test } from 'vitest';
-import { formatInvitation, OWN_LIST, parseLink } from './link.js';
+import { formatInvitation, formatList, OWN_LIST, parseLink } from './link.js';
 
 const RELAY = '/ip4/127.0.0.1/tcp/9091/ws/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
 
 test('an invitation survives the way there and back', () => {
   const invitation = 'AWwAAQID-BAUG_BwgJCgsMDQ4PEBESExQVFhcYGRob';
   expect(parseLink(formatInvitation(invitation))).toEqual({ invitation });
+});
+
+test('a name survives the way there and back', () => {
+  for (const name of ['shopping', 'päck & co = 50 % #1', 'shopping (2)']) {
+    expect(parseLink(formatList(name))).toEqual({ name, relays: undefined });
+  }
 });
 
 test('a list is named with its relays, which stay readable', () => {

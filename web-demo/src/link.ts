@@ -29,6 +29,11 @@ export function parseLink(fragment: string): Link {
   return { name, relays: relays.length > 0 ? relays.slice(0, RELAYS_MAX) : undefined };
 }
 
+/** The fragment of a list that is on this device. */
+export function formatList(name: string): string {
+  return `#list=${encodeURIComponent(name)}`;
+}
+
 /** The fragment that leads others to a list. */
 export function formatInvitation(invitation: string): string {
   return `#join=${invitation}`;

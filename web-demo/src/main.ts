@@ -6,7 +6,7 @@ import { byId, element, setText } from './dom.js';
 import { keepDraft } from './draft.js';
 import { Drawing } from './drawing.js';
 import { cleanText, type Item, newKey, PREFIX, parseItem } from './item.js';
-import { formatInvitation, OWN_LIST, parseLink } from './link.js';
+import { formatInvitation, formatList, OWN_LIST, parseLink } from './link.js';
 import { List } from './list.js';
 import { details, type Progress, showBadge } from './network.js';
 import { describeOffline, holdVersion, keepOffline, type Offline, pageVersion } from './offline.js';
@@ -295,13 +295,15 @@ function showName(name: string): void {
 
 const link = parseLink(location.hash);
 if ('name' in link) showName(link.name);
-keepDraft(location.hash, input);
 // What is typed before there is a list stays where it is.
 byId('add', HTMLFormElement).addEventListener('submit', (event) => event.preventDefault());
 
 try {
   const { store, problem } = await openList(link);
   showName(store.name);
+  keepDraft(store.id, input);
+  // An invitation is a key: it need not stay where others look, and the list is opened by its name from now on.
+  if ('invitation' in link) history.replaceState(null, '', formatList(store.name));
   if (store.status.relays.length === 0) showAlone(problem);
   run(store);
   input.focus();

@@ -1,6 +1,6 @@
 // Opens the list that a link leads to, whatever is wrong with the link's relays or taken of its name.
 import { GossipStore, GossipStoreError } from '@gossipstore/core';
-import type { Link } from './link.js';
+import { type Link, OWN_LIST } from './link.js';
 
 /** How many lists of one name a device has before a further one is refused. */
 const SAME_NAME_MAX = 9;
@@ -28,7 +28,9 @@ function open(link: Link, relays?: string[]): Promise<GossipStore> {
 
 /** Joins a list; where another has its name on this device, under the first name that none has. */
 async function join(invitation: string, relays: string[] | undefined): Promise<GossipStore> {
-  const { name } = await GossipStore.readInvitation(invitation);
+  const invited = await GossipStore.readInvitation(invitation);
+  // Nobody else's list becomes the one that is opened without a link.
+  const name = invited.name === OWN_LIST ? 'Shared list' : invited.name;
   for (let n = 1; ; n += 1) {
     try {
       return await GossipStore.join(invitation, { name: n === 1 ? name : `${name} (${n})`, relays });

@@ -14,6 +14,8 @@ pub enum DiskError {
     Store(StoreId),
     /// There are records, but not the one that says what they are.
     StateMissing,
+    /// There are records of a version that keeps a membership, and none is there.
+    MembershipMissing,
     /// A record stands under a key that has no meaning.
     Key,
     /// A record is not what was written under its key.
@@ -39,6 +41,7 @@ impl fmt::Display for DiskError {
             ),
             Self::Store(store) => write!(f, "it belongs to another store, {store:?}"),
             Self::StateMissing => write!(f, "the record that says what it is is missing"),
+            Self::MembershipMissing => write!(f, "the record that says whose it is is missing"),
             Self::Key => write!(f, "there is a record that GossipStore has not written"),
             Self::Damaged { what, error: None } => write!(f, "a {what} record is damaged"),
             Self::Damaged {

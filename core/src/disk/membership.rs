@@ -8,7 +8,7 @@
 use alloc::{string::String, vec::Vec};
 
 use super::{
-    DiskError,
+    DiskError, FORMAT_MEMBERS,
     record::{Key, Transaction, unseal},
     state::State,
 };
@@ -51,13 +51,13 @@ impl Standing {
     /// # Errors
     /// When they are not what was written, or of a newer version.
     pub fn read([state, last]: [Option<(&[u8], &[u8])>; 2]) -> Result<Self, DiskError> {
-        if let Some((key, record)) = state {
-            State::format(unseal(key, record, Key::State.what())?)?;
-        }
-        match last {
-            None => Ok(Self::New),
-            Some((key, record)) if key == Key::Membership.bytes() => Membership::read(record).map(Self::Member),
-            Some(_) => Ok(Self::Open),
+        let format = state.map(|(key, record)| State::format(unseal(key, record, Key::State.what())?));
+        let format = format.transpose()?.map(|(format, _)| format);
+        match (last, format) {
+            (Some((key, record)), _) if key == Key::Membership.bytes() => Membership::read(record).map(Self::Member),
+            (None, _) => Ok(Self::New),
+            (Some(_), Some(FORMAT_MEMBERS..)) => Err(DiskError::MembershipMissing),
+            (Some(_), _) => Ok(Self::Open),
         }
     }
 }
@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn a_disk_without_one_is_told_from_an_empty_one() {
-        for (format, expected) in [(2, Ok(Standing::Open)), (99, Err(DiskError::Format(99)))] {
+        let lost = Err(DiskError::MembershipMissing);
+        for (format, expected) in [(2, Ok(Standing::Open)), (3, lost), (99, Err(DiskError::Format(99)))] {
             let mut older = Transaction::default();
             older.put(Key::State, [format].into());
             let mut records = BTreeMap::new();

@@ -107,7 +107,10 @@ impl Default for Sizes {
 /// transaction says that this one has written since.
 pub const FORMAT: u8 = 3;
 
-/// The oldest version that is read. It did not tell totals, and knew no voids. Format 2 knew no membership.
+/// The first version that keeps a membership.
+const FORMAT_MEMBERS: u8 = 3;
+
+/// The oldest version that is read. It did not tell totals, and knew no voids.
 pub const FORMAT_FIRST: u8 = 1;
 
 /// A longer value is a record of its own: it is written once, and not again with every page that its neighbours change.

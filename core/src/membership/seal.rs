@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The nonce is random and long enough that none ever comes twice (draft-irtf-cfrg-xchacha-03, section 2). The key is of one
-//! store, and the author of what is gossiped is in the message, so that it stands for no other store and no other author.
+//! store, and the author of what is gossiped is in the message: who is no member can pass it off as neither another store's nor another's.
 
 use alloc::vec::Vec;
 use core::fmt;

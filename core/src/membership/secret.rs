@@ -70,8 +70,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The names under which a store's members find each other at a relay. Each is good for a day: who does not have the secret
-/// cannot tell that two of them are of one store.
+/// The names under which a store's members find each other at a relay. Each is good for a day: nothing in two of them tells who does not
+/// have the secret that they are of one store.
 #[derive(Clone)]
 pub struct Topics(Zeroizing<[u8; 32]>);
 

@@ -30,7 +30,7 @@ impl Replica {
                     self.want_session(peer, now);
                 }
             }
-            Err(error) => self.refuse(peer, error.into()),
+            Err(error) => self.refuse_gossip(peer, error.into()),
         }
     }
 
@@ -48,7 +48,7 @@ impl Replica {
         let last = txn.last();
         match self.apply(txn, now) {
             Ok(()) => self.early.rouse(Some(last)),
-            Err(error) => self.refuse(peer, error),
+            Err(error) => self.refuse_gossip(peer, error),
         }
     }
 
@@ -71,7 +71,7 @@ impl Replica {
             if let Some(txn) = self.early.pop_ready(self.store.vector()) {
                 *left = left.saturating_sub(1 + txn.events.len() + looked_at);
                 if let Err(error) = self.apply(txn, now) {
-                    self.refuse(None, error);
+                    self.refuse_gossip(None, error);
                 }
             } else {
                 self.early.prune(self.store.vector(), now);
@@ -128,10 +128,10 @@ impl Replica {
         self.want_session(from, now);
     }
 
-    pub(super) fn refuse(&mut self, peer: Option<Peer>, error: SessionError) {
+    pub(super) fn refuse_gossip(&mut self, peer: Option<Peer>, error: SessionError) {
         if let Some(peer) = peer {
             self.outputs
-                .push_back(Output::Emit(Event::SessionFailed { peer, error }));
+                .push_back(Output::Emit(Event::GossipRefused { peer, error }));
         }
     }
 }

@@ -216,6 +216,13 @@ pub enum Event {
         /// How many values are gone for it, beyond those that were there twice.
         values: usize,
     },
+    /// A peer handed us gossip that is wrong; another may have made it. Nothing visible changed.
+    GossipRefused {
+        /// Which peer.
+        peer: Peer,
+        /// What was wrong.
+        error: SessionError,
+    },
     /// A peer sent something it should not have, or fell silent in a session. Nothing visible changed.
     SessionFailed {
         /// Which peer.

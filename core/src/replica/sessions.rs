@@ -486,7 +486,8 @@ impl Replica {
             // What was resumed may be what was wrong.
             self.staged = None;
         }
-        self.refuse(Some(peer), error);
+        self.outputs
+            .push_back(Output::Emit(Event::SessionFailed { peer, error }));
         self.open_sessions(now);
     }
 

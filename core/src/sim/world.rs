@@ -181,6 +181,13 @@ impl<'w> World<'w> {
                         return Err(format!("replica {at} gave a session up: {error}").into());
                     }
                 }
+                Output::Emit(Event::GossipRefused { peer, error }) => {
+                    say!(self, Some(at), "refuses gossip of {}: {error}", self.name(at, peer));
+                    if !self.is_suspect(at, peer, &error) {
+                        return Err(format!("replica {at} refused gossip: {error}").into());
+                    }
+                    self.tally.hostile_refused += 1;
+                }
                 Output::Load { peer, absent } => {
                     say!(
                         self,

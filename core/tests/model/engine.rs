@@ -340,6 +340,9 @@ impl Engine {
             Output::Emit(Event::SessionFailed { error, .. }) if error != SessionError::Silent => {
                 turn.fault = Some(Fault::new(Rule::Sound, format!("a session is given up: {error}")));
             }
+            Output::Emit(Event::GossipRefused { error, .. }) => {
+                turn.fault = Some(Fault::new(Rule::Sound, format!("gossip is refused: {error}")));
+            }
             Output::Reply { result: Err(error), .. } => {
                 turn.fault = Some(Fault::new(Rule::Sound, format!("a command is refused: {error}")));
             }

@@ -32,11 +32,17 @@ impl Engine {
         frames.filter(|_| state.phase == Phase::Open).ok_or(StoreError::Closed)
     }
 
+    /// Whether something that it said was found wrong.
+    pub(crate) fn guest_failed(&self, peer: Peer) -> bool {
+        self.lock().faults.contains(&peer)
+    }
+
     /// It is gone.
     pub(crate) fn guest_down(&self, peer: Peer) {
         let mut state = self.lock();
         state.feed(Input::PeerDown { peer });
         state.guests.remove(&peer);
+        state.faults.retain(|other| *other != peer);
     }
 
     /// Whether what is visible will be durable before long.

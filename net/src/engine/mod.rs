@@ -59,13 +59,6 @@ pub(crate) struct Linked {
     pub(crate) bytes_out: u64,
 }
 
-/// What became of an input.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Taken {
-    Yes,
-    Refused,
-}
-
 /// Whether the store is open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
@@ -117,6 +110,8 @@ struct State {
     guests: BTreeMap<Peer, VecDeque<Vec<u8>>>,
     relays: Vec<RelayStatus>,
     refused: Refusals,
+    /// Peers whose frames were found wrong, and nobody has been told of yet: at most one of each frame that is fed between two looks.
+    faults: Vec<Peer>,
     network_changed: bool,
 }
 
@@ -141,6 +136,7 @@ impl Engine {
                 peers: BTreeMap::new(),
                 guests: BTreeMap::new(),
                 refused: Refusals::default(),
+                faults: Vec::new(),
                 relays,
                 network_changed: false,
             }),
@@ -238,10 +234,17 @@ impl Engine {
         self.lock().clock.now()
     }
 
-    /// Feeds the replica and drains it. Says whether the replica took it, or refused it as something that a peer should
-    /// not have sent.
-    pub(crate) fn feed(&self, input: Input) -> Taken {
-        self.lock().feed(input)
+    /// Feeds the replica and drains it.
+    pub(crate) fn feed(&self, input: Input) {
+        self.lock().feed(input);
+    }
+
+    /// The peers whose frames the replica has found wrong since this was asked last, once for each time. An input may have been judged long
+    /// after it was fed.
+    pub(crate) fn take_faults(&self) -> Vec<Peer> {
+        let state = &mut *self.lock();
+        let (faults, guests) = (&mut state.faults, &state.guests);
+        faults.extract_if(.., |peer| !guests.contains_key(peer)).collect()
     }
 
     /// The next transaction for the storage, and the last batch in it; `leisure` says what else there is time for.
@@ -452,8 +455,7 @@ impl State {
         self.replica.poll_timeout() == Some(Timestamp::default())
     }
 
-    fn feed(&mut self, input: Input) -> Taken {
-        let mut taken = Taken::Yes;
+    fn feed(&mut self, input: Input) {
         let pending = self.replica.pending();
         let now = self.clock.now();
         let mut inputs = VecDeque::from([input]);
@@ -474,12 +476,7 @@ impl State {
                         }
                     }
                     Output::Load { peer, absent } => self.load(For::Session(peer), absent),
-                    Output::Emit(event) => {
-                        if matches!(&event, Event::SessionFailed { error, .. } if *error != SessionError::Silent) {
-                            taken = Taken::Refused;
-                        }
-                        self.emit(event);
-                    }
+                    Output::Emit(event) => self.emit(event),
                     Output::Reply { id, result } => {
                         if let Some(reply) = self.replies.remove(&id) {
                             // A caller that has dropped its future does not want the answer.
@@ -492,7 +489,6 @@ impl State {
         if self.replica.pending() != pending {
             self.audience.tell(&NodeEvent::StatusChanged);
         }
-        taken
     }
 
     fn broadcast(&mut self, message: Vec<u8>) {
@@ -516,6 +512,13 @@ impl State {
                 None
             }
             Event::SessionFailed { peer, error } => {
+                if error != SessionError::Silent {
+                    self.faults.push(peer);
+                }
+                self.name(peer).map(|peer| NodeEvent::SessionFailed { peer, error })
+            }
+            Event::GossipRefused { peer, error } => {
+                self.refused.messages += 1;
                 self.name(peer).map(|peer| NodeEvent::SessionFailed { peer, error })
             }
         };

@@ -119,7 +119,8 @@ impl Rendezvous {
 
     fn discover(&mut self, member: &PeerId, request: Discover, now: Instant) -> Result<Discovered, Refusal> {
         self.spend(member, now)?;
-        let namespace = request.namespace.map(|text| namespace(Some(text))).transpose()?;
+        // Not of all: who does not know a store's name must not learn that there is one.
+        let namespace = Some(namespace(request.namespace)?);
         let limit = request
             .limit
             .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
@@ -218,6 +219,14 @@ mod tests {
         }
     }
 
+    /// Who is there, under the name that is usual.
+    fn question() -> Discover {
+        Discover {
+            namespace: Some("store".into()),
+            ..Discover::default()
+        }
+    }
+
     fn record(keypair: &Keypair, addresses: usize) -> Bytes {
         let address = "/dns4/relay.example.org/tcp/443/wss".parse().unwrap();
         let record = PeerRecord::new(keypair, vec![address; addresses]).unwrap();
@@ -286,8 +295,12 @@ mod tests {
             let mut bench = Bench::new();
             let mut request = bench.registration();
             change(&bench, &mut request);
+            let namespace = request.namespace.clone().filter(|_| expected.is_ok());
             assert_eq!(bench.register(request), expected, "{case}");
-            let found = bench.discover(Discover::default());
+            let found = bench.discover(Discover {
+                namespace: namespace.or(question().namespace),
+                ..question()
+            });
             assert_eq!(found, Ok(usize::from(expected.is_ok())), "{case}");
         }
     }
@@ -296,23 +309,25 @@ mod tests {
     fn a_question_that_makes_no_sense_is_refused() {
         let mut bench = Bench::new();
         bench.register(bench.registration()).unwrap();
-        let namespace = Some("n".repeat(256));
-        let question = Discover {
-            namespace,
-            ..Discover::default()
-        };
-        assert_eq!(bench.discover(question), Err(Refusal::InvalidNamespace));
-        let question = Discover {
-            cookie: Some(b"cookie".into()),
-            ..Discover::default()
-        };
-        assert_eq!(bench.discover(question), Err(Refusal::InvalidCookie));
-        for (limit, count) in [(0, 0), (1, 1), (u64::MAX, 1)] {
-            let question = Discover {
-                limit: Some(limit),
+        // Without a name it would be a question about all stores.
+        for namespace in [None, Some(String::new()), Some("n".repeat(256))] {
+            let nameless = Discover {
+                namespace,
                 ..Discover::default()
             };
-            assert_eq!(bench.discover(question), Ok(count));
+            assert_eq!(bench.discover(nameless), Err(Refusal::InvalidNamespace));
+        }
+        let invented = Discover {
+            cookie: Some(b"cookie".into()),
+            ..question()
+        };
+        assert_eq!(bench.discover(invented), Err(Refusal::InvalidCookie));
+        for (limit, count) in [(0, 0), (1, 1), (u64::MAX, 1)] {
+            let limited = Discover {
+                limit: Some(limit),
+                ..question()
+            };
+            assert_eq!(bench.discover(limited), Ok(count));
         }
     }
 
@@ -321,15 +336,15 @@ mod tests {
         let mut bench = Bench::new();
         bench.register(bench.registration()).unwrap();
         bench.rendezvous.connected(bench.member, bench.now);
-        assert_eq!(bench.discover(Discover::default()), Ok(1));
+        assert_eq!(bench.discover(question()), Ok(1));
         bench.rendezvous.disconnected(&bench.member);
-        assert_eq!(bench.discover(Discover::default()), Ok(0));
+        assert_eq!(bench.discover(question()), Ok(0));
         assert_eq!(bench.register(bench.registration()), Err(Refusal::Unavailable));
-        assert_eq!(bench.discover(Discover::default()), Ok(0));
+        assert_eq!(bench.discover(question()), Ok(0));
 
         bench.rendezvous.connected(bench.member, bench.now);
         assert_eq!(bench.register(bench.registration()), Ok(300));
-        assert_eq!(bench.discover(Discover::default()), Ok(1));
+        assert_eq!(bench.discover(question()), Ok(1));
     }
 
     #[test]
@@ -344,7 +359,7 @@ mod tests {
         for (namespace, left) in [(None, 1), (Some(""), 1), (Some("another"), 1), (Some("store"), 0)] {
             let answer = bench.rendezvous.answer(bench.member, unregister(namespace), bench.now);
             assert_eq!(answer, None);
-            assert_eq!(bench.discover(Discover::default()), Ok(left));
+            assert_eq!(bench.discover(question()), Ok(left));
         }
     }
 
@@ -359,12 +374,12 @@ mod tests {
             // Connecting once more is no way around it.
             bench.rendezvous.connected(bench.member, bench.now);
             assert_eq!(bench.register(bench.registration()), Err(Refusal::Unavailable));
-            let question = Request::Discover(Discover::default());
+            let asked = Request::Discover(question());
             assert_eq!(
-                bench.rendezvous.answer(bench.member, question, bench.now),
+                bench.rendezvous.answer(bench.member, asked, bench.now),
                 Some(Response::Discover(Err(Refusal::Unavailable)))
             );
-            assert_eq!(bench.discover(Discover::default()), Ok(1));
+            assert_eq!(bench.discover(question()), Ok(1));
             bench.now += Duration::from_secs(60);
         }
     }
