@@ -17,7 +17,10 @@ use std::{
 
 use gossipstore_core::time::Timestamp;
 use libp2p::{PeerId, rendezvous::ErrorCode};
-use rand::{rngs::SmallRng, seq::IteratorRandom as _};
+use rand::{
+    rngs::SmallRng,
+    seq::{IteratorRandom as _, SliceRandom as _},
+};
 
 use crate::retry::{Backoff, jitter};
 
@@ -327,15 +330,23 @@ impl Discovery {
         let wanted = MEMBERS_WANTED.saturating_sub(Self::engaged(&self.members));
         let relays = &self.relays;
         let due = |member: &Member| member.is_reachable(relays) && member.not_before <= now;
-        let chosen = self
-            .members
-            .iter_mut()
-            .filter(|(_, member)| due(member))
-            .sample(random, wanted);
-        for (&id, member) in chosen {
+        // In turn of each that told of some: one that invents members does not keep the others' from being tried.
+        let mut by_teller = BTreeMap::<_, Vec<_>>::new();
+        for (id, member) in self.members.iter().filter(|(_, member)| due(member)) {
+            by_teller.entry(member.teller(relays, random)).or_default().push(*id);
+        }
+        let mut by_teller: Vec<_> = by_teller.into_values().collect();
+        by_teller.shuffle(random);
+        by_teller.iter_mut().for_each(|told| told.shuffle(random));
+        let most = by_teller.iter().map(Vec::len).max().unwrap_or_default();
+        let in_turn = (0..most).flat_map(|turn| by_teller.iter().filter_map(move |told| told.get(turn)));
+        for id in in_turn.take(wanted) {
+            let Some(member) = self.members.get_mut(id) else {
+                continue;
+            };
             member.state = State::Coming;
             let through = member.places(relays, random);
-            actions.push(DiscoveryAction::Dial { member: id, through });
+            actions.push(DiscoveryAction::Dial { member: *id, through });
         }
         actions.extend(self.part(now, random));
         actions
@@ -388,6 +399,12 @@ impl Discovery {
     }
 
     fn heard_of(&mut self, id: PeerId, relay: PeerId, until: Timestamp, now: Timestamp) {
+        // Each relay has its share of what is kept in mind.
+        let share = MEMBERS_KNOWN_MAX / self.relays.len().max(1);
+        let told = self.members.values().filter(|member| member.relays.contains(&relay));
+        if !self.members.contains_key(&id) && told.count() >= share {
+            return;
+        }
         if let Some(member) = self.known(id, now) {
             member.relays.insert(relay);
             member.known_until = member.known_until.max(until);
@@ -431,6 +448,12 @@ impl Member {
     fn is_reachable(&self, relays: &BTreeMap<PeerId, Place>) -> bool {
         let is_ready = |relay| relays.contains_key(relay);
         self.state == State::Idle && (!self.introducers.is_empty() || self.relays.iter().any(is_ready))
+    }
+
+    /// One of the relays that told of it, or none if members did.
+    fn teller(&self, relays: &BTreeMap<PeerId, Place>, random: &mut SmallRng) -> Option<PeerId> {
+        let tellers = self.relays.iter().filter(|relay| relays.contains_key(relay));
+        tellers.copied().choose(random)
     }
 
     /// Through whom to dial it: the relays that lead to it; when these failed or there are none, some members as well.
@@ -747,6 +770,24 @@ mod tests {
         bench.discovery.connected(met, None, bench.now);
         bench.discovery.disconnected(&known, bench.now, &mut bench.random);
         assert_eq!(dialled(&bench.wait().1), [known]);
+    }
+
+    #[test]
+    fn a_relay_that_invents_members_does_not_keep_those_of_another_from_being_tried() {
+        let mut bench = Bench::told_of(&[]);
+        let honest = PeerId::random();
+        bench.discovery.relay_reached(honest, bench.now);
+        for _ in 0..4 {
+            let invented: Vec<_> = (0..256).map(|_| PeerId::random()).collect();
+            bench.tell(&invented);
+        }
+        assert!(bench.discovery.members.len() <= MEMBERS_KNOWN_MAX / 2);
+        let members = [(); 3].map(|()| PeerId::random());
+        let told = members.iter().map(|member| (*member, REGISTERED_FOR_SECONDS));
+        bench.discovery.discovered(&honest, told, bench.now, &mut bench.random);
+        let dialled = dialled(&bench.tick());
+        assert_eq!(dialled.len(), MEMBERS_WANTED);
+        assert!(members.iter().all(|member| dialled.contains(member)));
     }
 
     #[test]

@@ -38,6 +38,10 @@ use crate::{
 /// of all that is gossiped; a member that is refused finds others.
 pub(crate) const LINKS_MAX: usize = 32;
 
+/// How many that have dialled us may be on their way to prove that they are members, beside those: who says nothing takes no member's
+/// place.
+const UNPROVEN_MAX: usize = 16;
+
 /// What happened to a link.
 #[derive(Debug)]
 pub(crate) enum LinkEvent {
@@ -70,6 +74,8 @@ struct Rank {
 struct Connection {
     id: ConnectionId,
     rank: Rank,
+    /// Whether the other side has dialled, and not proven to be a member yet.
+    is_unproven: bool,
     /// Frames handed to the link that have not left yet.
     waiting: usize,
 }
@@ -95,7 +101,7 @@ pub(crate) struct Links {
 pub(crate) enum NotLetIn {
     /// There is a better one to the same member.
     Surplus,
-    /// There are [`LINKS_MAX`] others.
+    /// There are [`LINKS_MAX`] others, or too many that have not proven to be members.
     Full,
 }
 
@@ -103,7 +109,10 @@ impl fmt::Display for NotLetIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Surplus => write!(f, "there is a better connection to this member"),
-            Self::Full => write!(f, "{LINKS_MAX} members are linked already"),
+            Self::Full => write!(
+                f,
+                "{LINKS_MAX} members are linked already, or too many others are on their way"
+            ),
         }
     }
 }
@@ -190,7 +199,7 @@ impl Links {
             Some(standing) if standing.rank > self.rank(peer, path, dialled) => {
                 Err(ConnectionDenied::new(NotLetIn::Surplus))
             }
-            None if self.connections.len() >= LINKS_MAX => Err(ConnectionDenied::new(NotLetIn::Full)),
+            None if self.is_full(dialled) => Err(ConnectionDenied::new(NotLetIn::Full)),
             _ => {
                 let mut challenge = Challenge::default();
                 self.random.fill_bytes(&mut challenge);
@@ -198,6 +207,13 @@ impl Links {
                 Ok(Handler::new(handshake))
             }
         }
+    }
+
+    /// Whether there is no place for one more that we have dialled, or that has dialled us.
+    fn is_full(&self, dialled: bool) -> bool {
+        let unproven = self.connections.values().filter(|connection| connection.is_unproven);
+        let unproven = unproven.count();
+        self.connections.len() - unproven >= LINKS_MAX || !dialled && unproven >= UNPROVEN_MAX
     }
 
     /// Forgets a connection if it is the one that counts, and tells.
@@ -266,6 +282,7 @@ impl NetworkBehaviour for Links {
                     Connection {
                         id: connection_id,
                         rank,
+                        is_unproven: endpoint.is_listener(),
                         waiting: 0,
                     },
                 );
@@ -285,6 +302,7 @@ impl NetworkBehaviour for Links {
         };
         let event = match event {
             FromLink::Opened => {
+                counting.is_unproven = false;
                 let path = if counting.rank.direct {
                     Path::Direct
                 } else {
@@ -514,6 +532,7 @@ mod tests {
         let filler = |at| Connection {
             id: ConnectionId::new_unchecked(at),
             rank: full.rank(&full.local, Path::Relayed, true),
+            is_unproven: false,
             waiting: 0,
         };
         let connections = (0..LINKS_MAX)
@@ -531,6 +550,25 @@ mod tests {
         );
         let needless = full.let_in(&linked, None, true).unwrap_err();
         assert!(matches!(needless.downcast::<NotLetIn>(), Ok(NotLetIn::Surplus)));
+    }
+
+    #[test]
+    fn those_who_have_proven_nothing_take_no_places_of_members() {
+        let mut crowded = links("links", PeerId::random());
+        let silent = |at| Connection {
+            id: ConnectionId::new_unchecked(at),
+            rank: crowded.rank(&crowded.local, Path::Relayed, false),
+            is_unproven: true,
+            waiting: 0,
+        };
+        let connections = (0..UNPROVEN_MAX).map(|at| (PeerId::random(), silent(at)));
+        crowded.connections = connections.collect();
+        let mut let_in = |dialled| crowded.let_in(&PeerId::random(), Some(Path::Relayed), dialled).is_ok();
+        assert!(!let_in(false), "one more that may say nothing");
+        assert!(let_in(true), "one that we have dialled");
+        let one = *crowded.connections.keys().next().unwrap();
+        crowded.connections.get_mut(&one).unwrap().is_unproven = false;
+        assert!(crowded.let_in(&PeerId::random(), Some(Path::Relayed), false).is_ok());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refusals {
-    /// Connections that were not let in, as 32 members were linked already.
+    /// Connections that were not let in, as 32 members were linked already, or 16 others were on their way to prove that they are some.
     pub connections: u64,
     /// Connections whose other side did not prove to be a member.
     pub strangers: u64,

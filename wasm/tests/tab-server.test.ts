@@ -194,3 +194,17 @@ it('keeps what a tab that hears nothing has to be told, once a key, and tells it
   tell(changed('after', 1));
   expect(events()).toHaveLength(1);
 });
+
+it('does not show that it lives while it closes, and carries out nothing more, but answers what was asked before', async () => {
+  join(['']);
+  say({ say: 'ask', id: 1, request: { call: 'has', key: 'before' } });
+  sent = [];
+  server.close();
+  expect(server.isClosing).toBe(true);
+  ping(0);
+  say({ say: 'ask', id: 2, request: { call: 'has', key: 'after' } });
+  expect(sent).toEqual([]);
+  await reply();
+  expect(sent).toMatchObject([{ message: { say: 'reply', id: 1 } }]);
+  expect(calls).toEqual(['has before']);
+});

@@ -25,7 +25,7 @@ export interface Status {
 
 /** How often each limit was reached. A few are normal; many say that somebody is up to no good. */
 export interface Refusals {
-  /** Connections that were not let in, as 32 members were linked already. */
+  /** Connections that were not let in, as 32 members were linked already, or 16 others were on their way to prove that they are some. */
   readonly connections: number;
   /** Connections whose other side did not prove to be a member. */
   readonly strangers: number;

@@ -222,7 +222,7 @@ export class SharedHost implements EngineHost {
     const role = this.#role;
     this.#hasCompany = true;
     if (message.say === 'seeking') {
-      if (role.is === 'leading') this.#announce(role);
+      if (role.is === 'leading' && !role.server?.isClosing) this.#announce(role);
       return;
     }
     const { leader, term, version, ready } = message;

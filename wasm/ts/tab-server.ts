@@ -95,6 +95,11 @@ export class TabServer {
     this.#watch();
   }
 
+  /** Whether it leaves what is asked for to the next leader. */
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
   /** How many other tabs use the store. */
   get size(): number {
     return this.#guests.size;
@@ -129,6 +134,8 @@ export class TabServer {
         guest.visible = message.visible;
         guest.dialogue.learn(message);
         this.#catchUp(guest);
+        // A browser may stop a tab that it closes half-way: the others must not take it for one that leads still.
+        if (this.#isClosing) return;
         this.#mailbox.send(tab, { say: 'pong', term: this.#term, ...guest.dialogue.standing() });
         break;
       case 'leave':

@@ -47,19 +47,15 @@ impl Position {
         }
     }
 
-    /// The cookie for one that asked for this namespace, or for all.
-    pub(crate) fn to_cookie(&self, namespace: Option<&Namespace>, secret: &RandomState) -> String {
+    /// The cookie for one that asked for this namespace.
+    pub(crate) fn to_cookie(&self, namespace: &Namespace, secret: &RandomState) -> String {
         let Self { next, gap } = self;
         let seal = secret.hash_one((next, gap, namespace));
         format!("{next:016x}{:016x}{:016x}{seal:016x}", gap.start, gap.end)
     }
 
     /// Reads such a cookie.
-    pub(crate) fn from_cookie(
-        cookie: &[u8],
-        namespace: Option<&Namespace>,
-        secret: &RandomState,
-    ) -> Result<Self, Invalid> {
+    pub(crate) fn from_cookie(cookie: &[u8], namespace: &Namespace, secret: &RandomState) -> Result<Self, Invalid> {
         let text = str::from_utf8(cookie).map_err(|_| Invalid)?;
         let number = |nth: usize| {
             text.get(nth * DIGITS..(nth + 1) * DIGITS)
@@ -91,18 +87,11 @@ mod tests {
             next: u64::MAX,
             gap: 7..1 << 63,
         };
-        for asked in [None, Some(&a)] {
-            let cookie = position.to_cookie(asked, &secret);
-            let read = |namespace, secret| Position::from_cookie(cookie.as_bytes(), namespace, secret);
-            assert_eq!(read(asked, &secret), Ok(position.clone()));
-            assert_eq!(read(asked, &other), Err(Invalid), "an earlier run");
-            assert_eq!(read(Some(&b), &secret), Err(Invalid));
-        }
-        let cookie = position.to_cookie(None, &secret);
-        assert_eq!(
-            Position::from_cookie(cookie.as_bytes(), Some(&a), &secret),
-            Err(Invalid)
-        );
+        let cookie = position.to_cookie(&a, &secret);
+        let read = |namespace, secret| Position::from_cookie(cookie.as_bytes(), namespace, secret);
+        assert_eq!(read(&a, &secret), Ok(position));
+        assert_eq!(read(&a, &other), Err(Invalid), "an earlier run");
+        assert_eq!(read(&b, &secret), Err(Invalid));
     }
 
     proptest! {
@@ -111,18 +100,19 @@ mod tests {
         #[test]
         fn altered_cookies_are_invalid(at in any::<prop::sample::Index>(), flip in 1_u8.., cut in 0_usize..64) {
             let secret = RandomState::new();
-            let mut cookie = Position { next: 5, gap: 1..3 }.to_cookie(None, &secret).into_bytes();
-            prop_assert_eq!(Position::from_cookie(&cookie[..cut], None, &secret), Err(Invalid));
+            let asked = namespace("a");
+            let mut cookie = Position { next: 5, gap: 1..3 }.to_cookie(&asked, &secret).into_bytes();
+            prop_assert_eq!(Position::from_cookie(&cookie[..cut], &asked, &secret), Err(Invalid));
             let at = at.index(cookie.len());
             cookie[at] ^= flip;
-            prop_assert_eq!(Position::from_cookie(&cookie, None, &secret), Err(Invalid));
+            prop_assert_eq!(Position::from_cookie(&cookie, &asked, &secret), Err(Invalid));
         }
 
         #[test]
         fn any_bytes_are_invalid(bytes in prop::collection::vec(any::<u8>(), 0..100), digits in "[0-9a-f+]{64}") {
             let secret = RandomState::new();
             for cookie in [&bytes, digits.as_bytes()] {
-                prop_assert_eq!(Position::from_cookie(cookie, None, &secret), Err(Invalid));
+                prop_assert_eq!(Position::from_cookie(cookie, &namespace("a"), &secret), Err(Invalid));
             }
         }
     }

@@ -120,14 +120,14 @@ impl Rendezvous {
     fn discover(&mut self, member: &PeerId, request: Discover, now: Instant) -> Result<Discovered, Refusal> {
         self.spend(member, now)?;
         // Not of all: who does not know a store's name must not learn that there is one.
-        let namespace = Some(namespace(request.namespace)?);
+        let namespace = namespace(request.namespace)?;
         let limit = request
             .limit
             .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let cookie = request.cookie.as_deref();
         let discovered = self
             .registry
-            .discover(member, namespace.as_ref(), cookie, limit, now)
+            .discover(member, &namespace, cookie, limit, now)
             .map_err(|cookie::Invalid| Refusal::InvalidCookie)?;
         tracing::debug!(%member, ?namespace, count = discovered.registrations.len(), "discovered");
         Ok(discovered)

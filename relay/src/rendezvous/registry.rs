@@ -151,12 +151,12 @@ impl Registry {
         }
     }
 
-    /// Tells a member of others: of those in a namespace, or of all, `limit` at most and no more than an answer may hold.
+    /// Tells a member of others in a namespace, `limit` at most and no more than an answer may hold.
     /// With a cookie, of those that the answer which brought it, and those before, did not tell.
     pub(crate) fn discover(
         &mut self,
         asker: &PeerId,
-        namespace: Option<&Namespace>,
+        namespace: &Namespace,
         cookie: Option<&[u8]>,
         limit: usize,
         now: Instant,
@@ -167,22 +167,10 @@ impl Registry {
         };
         self.expire(now);
         let untold = position.untold().into_iter();
-        let (registrations, left_out) = match namespace {
-            Some(namespace) => {
-                let numbers = self.namespaces.get(namespace).into_iter();
-                let untold = numbers.flat_map(|numbers| untold.clone().flat_map(|range| numbers.range(range).rev()));
-                self.tell(
-                    asker,
-                    untold.map(|number| (number, &self.registrations[number])),
-                    limit,
-                    now,
-                )
-            }
-            None => {
-                let untold = untold.flat_map(|range| self.registrations.range(range).rev());
-                self.tell(asker, untold, limit, now)
-            }
-        };
+        let numbers = self.namespaces.get(namespace).into_iter();
+        let untold = numbers.flat_map(|numbers| untold.clone().flat_map(|range| numbers.range(range).rev()));
+        let untold = untold.map(|number| (number, &self.registrations[number]));
+        let (registrations, left_out) = self.tell(asker, untold, limit, now);
         let cookie = position.after(self.next, left_out).to_cookie(namespace, &self.secret);
         Ok(Discovered { registrations, cookie })
     }
@@ -278,7 +266,7 @@ mod tests {
         },
         Discover {
             asker: usize,
-            namespace: Option<usize>,
+            namespace: usize,
             limit: usize,
         },
         /// As a question before, with the cookie that it was answered.
@@ -302,7 +290,7 @@ mod tests {
             2 => (0..MEMBERS, namespace()).prop_map(|(member, namespace)| Step::Unregister { member, namespace }),
             1 => (0..MEMBERS).prop_map(|member| Step::Leave { member }),
             2 => (0_u64..20).prop_map(|seconds| Step::Wait { seconds }),
-            4 => (0..MEMBERS, prop::option::of(namespace()), limit())
+            4 => (0..MEMBERS, namespace(), limit())
                 .prop_map(|(asker, namespace, limit)| Step::Discover { asker, namespace, limit }),
             8 => (0..MEMBERS, any::<Index>(), limit())
                 .prop_map(|(asker, question, limit)| Step::Continue { asker, question, limit }),
@@ -351,7 +339,7 @@ mod tests {
                 .list
                 .iter()
                 .filter(|listed| listed.ends > now && listed.member != asker)
-                .filter(|listed| question.namespace.is_none_or(|namespace| namespace == listed.namespace))
+                .filter(|listed| question.namespace == listed.namespace)
                 .filter(|listed| !known.get(listed.number).is_some_and(|known| *known))
                 .collect::<Vec<_>>();
             told.reverse();
@@ -367,7 +355,7 @@ mod tests {
 
     #[derive(Clone)]
     struct Question {
-        namespace: Option<usize>,
+        namespace: usize,
         cookie: Option<String>,
         known: Vec<bool>,
     }
@@ -451,9 +439,9 @@ mod tests {
                     }
                     Step::Continue { .. } => continue,
                 };
-                let namespace = question.namespace.map(named);
+                let namespace = named(question.namespace);
                 let cookie = question.cookie.as_deref().map(str::as_bytes);
-                let discovered = registry.discover(&members[asker], namespace.as_ref(), cookie, limit, now).unwrap();
+                let discovered = registry.discover(&members[asker], &namespace, cookie, limit, now).unwrap();
                 registry.assert_consistent();
                 let (told, known) = model.discover(asker, &question, limit, now);
                 let expected = told
@@ -479,13 +467,12 @@ mod tests {
     fn a_cookie_of_another_namespace_or_registry_is_refused() {
         let (asker, now) = (PeerId::random(), Instant::now());
         let mut registry = Registry::new(REGISTRATIONS_MAX);
-        let cookie = registry.discover(&asker, Some(&named(0)), None, 1, now).unwrap().cookie;
+        let cookie = registry.discover(&asker, &named(0), None, 1, now).unwrap().cookie;
         let cookie = Some(cookie.as_bytes());
-        assert!(registry.discover(&asker, Some(&named(0)), cookie, 1, now).is_ok());
+        assert!(registry.discover(&asker, &named(0), cookie, 1, now).is_ok());
         let others = [
-            registry.discover(&asker, Some(&named(1)), cookie, 1, now),
-            registry.discover(&asker, None, cookie, 1, now),
-            Registry::new(REGISTRATIONS_MAX).discover(&asker, Some(&named(0)), cookie, 1, now),
+            registry.discover(&asker, &named(1), cookie, 1, now),
+            Registry::new(REGISTRATIONS_MAX).discover(&asker, &named(0), cookie, 1, now),
         ];
         for other in others {
             assert_eq!(other, Err(Invalid));
@@ -506,9 +493,7 @@ mod tests {
         let (asker, mut cookie, mut answers) = (PeerId::random(), None::<String>, Vec::new());
         for _ in 0..4 {
             let bytes = cookie.as_deref().map(str::as_bytes);
-            let discovered = registry
-                .discover(&asker, Some(&named(0)), bytes, usize::MAX, now)
-                .unwrap();
+            let discovered = registry.discover(&asker, &named(0), bytes, usize::MAX, now).unwrap();
             answers.push(discovered.registrations.len());
             cookie = Some(discovered.cookie);
         }

@@ -394,7 +394,7 @@ mod tests {
                     .unwrap();
             }
             let discovered = registry
-                .discover(&PeerId::random(), Some(&namespace), None, usize::MAX, now)
+                .discover(&PeerId::random(), &namespace, None, usize::MAX, now)
                 .unwrap();
             let rest = written(Response::Discover(Ok(Discovered {
                 registrations: Vec::new(),
