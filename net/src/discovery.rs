@@ -230,9 +230,16 @@ impl Discovery {
         // Of two requests under way, the answer to one does not put off what that to the other has planned.
         let again = now + jitter(DISCOVER_EVERY, JITTER, random);
         place.discover_at = Some(place.discover_at.map_or(again, |planned| planned.min(again)));
+        // Each relay has its share of what is kept in mind.
+        let share = MEMBERS_KNOWN_MAX / self.relays.len().max(1);
+        let told = self.members.values().filter(|member| member.relays.contains(relay));
+        let mut told = told.count();
         for (member, seconds) in members {
+            if told >= share && !self.members.contains_key(&member) {
+                continue;
+            }
             let until = now + Duration::from_secs(seconds.min(REGISTERED_FOR_SECONDS.max(24 * 60 * 60)));
-            self.heard_of(member, *relay, until, now);
+            told += usize::from(self.heard_of(member, *relay, until, now));
         }
     }
 
@@ -398,19 +405,15 @@ impl Discovery {
         members.values().filter(|member| member.state != State::Idle).count()
     }
 
-    fn heard_of(&mut self, id: PeerId, relay: PeerId, until: Timestamp, now: Timestamp) {
-        // Each relay has its share of what is kept in mind.
-        let share = MEMBERS_KNOWN_MAX / self.relays.len().max(1);
-        let told = self.members.values().filter(|member| member.relays.contains(&relay));
-        if !self.members.contains_key(&id) && told.count() >= share {
-            return;
-        }
-        if let Some(member) = self.known(id, now) {
-            member.relays.insert(relay);
-            member.known_until = member.known_until.max(until);
-            // It has just registered, or registered anew: whatever went wrong before, it is there.
-            member.failures = 0;
-        }
+    /// Says whether this relay had not told of it before.
+    fn heard_of(&mut self, id: PeerId, relay: PeerId, until: Timestamp, now: Timestamp) -> bool {
+        let Some(member) = self.known(id, now) else {
+            return false;
+        };
+        member.known_until = member.known_until.max(until);
+        // It has just registered, or registered anew: whatever went wrong before, it is there.
+        member.failures = 0;
+        member.relays.insert(relay)
     }
 
     /// A member that others told of, if it is not ourselves and there is room to keep it in mind.

@@ -176,8 +176,7 @@ function run(store: GossipStore): void {
     ]);
   }
 
-  byId('add', HTMLFormElement).addEventListener('submit', async (event) => {
-    event.preventDefault();
+  byId('add', HTMLFormElement).addEventListener('submit', async () => {
     const typed = input.value;
     const text = cleanText(typed);
     if (text === '') return;

@@ -139,6 +139,17 @@ impl Hostile {
         hostile
     }
 
+    /// Attacks as a member, until it is a peer of the victim beside its friend. Gives the stream on which it can send frames.
+    async fn join(store: &str, relay: &RunningRelay, friend: &Member, victim: &Member) -> (Self, libp2p::Stream) {
+        let mut hostile = Self::attack(store, relay, friend).await;
+        let stream = hostile.open_stream_as_member().await;
+        hostile.until(Seen::Subscribed).await;
+        victim
+            .until_status("the hostile peer", |status| status.peers.len() == 2)
+            .await;
+        (hostile, stream)
+    }
+
     async fn until(&mut self, awaited: Seen) {
         let seen = async { while self.seen.recv().await.expect("the swarm runs") != awaited {} };
         tokio::time::timeout(PATIENCE, seen)
@@ -243,18 +254,6 @@ fn frame(length: u32, bytes: &[u8]) -> Vec<u8> {
     [&out, bytes].concat()
 }
 
-/// Nothing has been refused.
-const NONE: Refusals = Refusals {
-    connections: 0,
-    strangers: 0,
-    streams: 0,
-    frames: 0,
-    pauses: 0,
-    messages: 0,
-    transactions: 0,
-    members: 0,
-};
-
 /// Two members that are in sync, their relay, and the first's other peer: none.
 async fn two_members(store: &str) -> (RunningRelay, Member, Member) {
     let relay = RunningRelay::start().await;
@@ -284,7 +283,13 @@ async fn a_frame_of_an_impossible_length_ends_the_connection() {
         stream.write_all(&frame(length, &[])).await.unwrap();
         stream.flush().await.unwrap();
         hostile.until(Seen::HungUpOn).await;
-        assert_eq!(victim.handle.status().refused, Refusals { frames: 1, ..NONE });
+        assert_eq!(
+            victim.handle.status().refused,
+            Refusals {
+                frames: 1,
+                ..Refusals::default()
+            }
+        );
         nothing_is_broken(&friend, &victim).await;
     }
 }
@@ -297,7 +302,13 @@ async fn a_second_stream_ends_the_connection_though_the_first_is_not_read() {
     // Whether this one still stands when we get to know of it does not matter.
     let _second = hostile.control.open_stream(hostile.victim, SYNC).await;
     hostile.until(Seen::HungUpOn).await;
-    assert_eq!(victim.handle.status().refused, Refusals { streams: 1, ..NONE });
+    assert_eq!(
+        victim.handle.status().refused,
+        Refusals {
+            streams: 1,
+            ..Refusals::default()
+        }
+    );
     nothing_is_broken(&friend, &victim).await;
 }
 
@@ -348,12 +359,7 @@ async fn gossiped_garbage_is_not_handed_on() {
     let (relay, friend, victim) = two_members("gossip").await;
     let mut heard_by_victim = victim.handle.events();
     let friend_before = friend.handle.status().peers[0].bytes_in;
-    let mut hostile = Hostile::attack("gossip", &relay, &friend).await;
-    let _stream = hostile.open_stream_as_member().await;
-    hostile.until(Seen::Subscribed).await;
-    victim
-        .until_status("the hostile peer", |status| status.peers.len() == 2)
-        .await;
+    let (hostile, _stream) = Hostile::join("gossip", &relay, &friend, &victim).await;
     for at in 0..100_u8 {
         hostile.gossip_as_member(u32::from(at), &vec![at; 10_000]);
         hostile.gossip.send(vec![100 + at; 10_000]).unwrap();
@@ -387,12 +393,7 @@ async fn gossiped_garbage_is_not_handed_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gossip_that_no_member_has_sealed_ends_the_connection() {
     let (relay, friend, victim) = two_members("unsealed").await;
-    let mut hostile = Hostile::attack("unsealed", &relay, &friend).await;
-    let _stream = hostile.open_stream_as_member().await;
-    hostile.until(Seen::Subscribed).await;
-    victim
-        .until_status("the hostile peer", |status| status.peers.len() == 2)
-        .await;
+    let (mut hostile, _stream) = Hostile::join("unsealed", &relay, &friend, &victim).await;
     for at in 0..100_u8 {
         hostile.gossip.send(vec![at; 1_000]).unwrap();
     }
@@ -404,12 +405,7 @@ async fn gossip_that_no_member_has_sealed_ends_the_connection() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_sends_without_end_is_not_read_from_for_a_while() {
     let (relay, friend, victim) = two_members("flood").await;
-    let mut hostile = Hostile::attack("flood", &relay, &friend).await;
-    let mut stream = hostile.open_stream_as_member().await;
-    hostile.until(Seen::Subscribed).await;
-    victim
-        .until_status("the hostile peer", |status| status.peers.len() == 2)
-        .await;
+    let (_hostile, mut stream) = Hostile::join("flood", &relay, &friend, &victim).await;
     // What any member says when it has changed.
     let said = Frame::Digest(Digest([7; 16])).encode();
     let flood = frame(said.len() as u32, &said).repeat(8_000);
@@ -438,7 +434,13 @@ async fn one_without_the_secret_is_told_nothing_and_hung_up_on() {
     let stream = stranger.open_stream_as_member().await;
     stranger.until_sent_away().await;
     drop(stream);
-    assert_eq!(victim.handle.status().refused, Refusals { strangers: 1, ..NONE });
+    assert_eq!(
+        victim.handle.status().refused,
+        Refusals {
+            strangers: 1,
+            ..Refusals::default()
+        }
+    );
     nothing_is_broken(&friend, &victim).await;
 }
 
@@ -458,7 +460,13 @@ async fn one_that_passes_on_what_two_members_say_to_each_other_is_taken_for_neit
     to_victim.until_sent_away().await;
     to_friend.until_sent_away().await;
     for member in [&victim, &friend] {
-        assert_eq!(member.handle.status().refused, Refusals { strangers: 1, ..NONE });
+        assert_eq!(
+            member.handle.status().refused,
+            Refusals {
+                strangers: 1,
+                ..Refusals::default()
+            }
+        );
     }
     nothing_is_broken(&friend, &victim).await;
 }
@@ -491,12 +499,7 @@ async fn what_was_said_once_proves_nothing_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transactions_whose_past_nobody_has_keep_no_other_from_coming() {
     let (relay, friend, victim) = two_members("early").await;
-    let mut hostile = Hostile::attack("early", &relay, &friend).await;
-    let _stream = hostile.open_stream_as_member().await;
-    hostile.until(Seen::Subscribed).await;
-    victim
-        .until_status("the hostile peer", |status| status.peers.len() == 2)
-        .await;
+    let (hostile, _stream) = Hostile::join("early", &relay, &friend, &victim).await;
     for n in 0..10_000_u32 {
         let mut author = [7; 16];
         author[..4].copy_from_slice(&n.to_be_bytes());
@@ -530,12 +533,7 @@ async fn transactions_whose_past_nobody_has_keep_no_other_from_coming() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frame_that_comes_byte_by_byte_holds_up_nobody() {
     let (relay, friend, victim) = two_members("slow").await;
-    let mut hostile = Hostile::attack("slow", &relay, &friend).await;
-    let mut stream = hostile.open_stream_as_member().await;
-    hostile.until(Seen::Subscribed).await;
-    victim
-        .until_status("the hostile peer", |status| status.peers.len() == 2)
-        .await;
+    let (_hostile, mut stream) = Hostile::join("slow", &relay, &friend, &victim).await;
     for (n, byte) in frame(FRAME_BYTES_MAX as u32, &[1; 20]).into_iter().enumerate() {
         stream.write_all(&[byte]).await.unwrap();
         stream.flush().await.unwrap();
