@@ -1,8 +1,8 @@
 //! A storage in the browser's IndexedDB: one database a store, with the records under binary keys in one object store.
 //!
 //! The guard of a transaction is a record that is added, not put: that fails where one stands already, and the whole transaction with it.
-//! Nothing of a transaction waits for an answer, so a tab that is frozen leaves none open behind which others would wait (in Firefox the
-//! transaction ends by itself instead; see [`heeds_errors_while_committing`]).
+//! Nothing of a transaction waits for an answer: it is told to commit as soon as all is asked. So a tab that is frozen, or that the browser
+//! is closing, leaves none open behind which others would wait (but see [`heeds_errors_while_committing`]).
 //!
 //! Transactions that write are asked to be strict: they are done when the disk has them, not when the system promises to write them.
 
@@ -51,9 +51,16 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = objectStore)]
     fn object_store(this: &Begun, name: &JsValue) -> Result<IdbObjectStore, JsValue>;
 
-    /// Ends a transaction without waiting for the last answer.
     #[wasm_bindgen(method, catch)]
     fn commit(this: &Begun) -> Result<(), JsValue>;
+}
+
+impl Begun {
+    /// Has it end without this page, whatever becomes of that, now that all is asked.
+    fn end(&self) {
+        // Older browsers end a transaction by themselves.
+        let _ = self.commit();
+    }
 }
 
 /// One store's database. While it is open the browser does not keep others from opening it: who writes is agreed on elsewhere.
@@ -183,7 +190,7 @@ impl Records {
     }
 
     fn ask(&self, after: Option<&[u8]>, count: usize) -> Result<[IdbRequest; 2], StorageError> {
-        let (_, records) = self.begin(&self.reading)?;
+        let (begun, records) = self.begin(&self.reading)?;
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         let range = match after {
             Some(key) => IdbKeyRange::lower_bound_with_open(&bytes_to_js(key), true).map(JsValue::from),
@@ -192,46 +199,65 @@ impl Records {
         let range = range.map_err(|error| failed(&error))?;
         let keys = records.get_all_keys_with_key_and_limit(&range, count);
         let values = records.get_all_with_key_and_limit(&range, count);
-        Ok([
+        let asked = [
             keys.map_err(|error| failed(&error))?,
             values.map_err(|error| failed(&error))?,
-        ])
+        ];
+        begun.end();
+        Ok(asked)
     }
 
     fn ask_last(&self, upto: &[u8]) -> Result<IdbRequest, StorageError> {
-        let (_, records) = self.begin(&self.reading)?;
+        let (begun, records) = self.begin(&self.reading)?;
         let range = IdbKeyRange::upper_bound(&bytes_to_js(upto)).map_err(|error| failed(&error))?;
-        records
+        let asked = records
             .open_cursor_with_range_and_direction(&range, IdbCursorDirection::Prev)
-            .map_err(|error| failed(&error))
+            .map_err(|error| failed(&error))?;
+        begun.end();
+        Ok(asked)
     }
 
-    fn put_all(&self, transaction: &Transaction) -> Result<Begun, StorageError> {
+    /// Gives what asks whether something stands under the guard as well.
+    fn put_all(&self, transaction: &Transaction) -> Result<(Begun, Option<IdbRequest>), StorageError> {
         let (begun, records) = self.begin(&self.writing)?;
         let ask = || {
             let Transaction { changes, guard } = transaction;
-            let guard = guard.as_ref();
-            if let Some(guard) = guard.filter(|guard| !matches!(changes.get(*guard), Some(Some(_)))) {
+            let guarded = guard
+                .as_ref()
+                .map(|guard| (guard, changes.get(guard).and_then(Option::as_ref)));
+            let mut guarding = None;
+            if let Some((guard, None)) = guarded {
                 let key = bytes_to_js(guard);
-                records.add_with_key(&key, &key)?;
+                guarding = Some(records.add_with_key(&key, &key)?);
                 records.delete(&key)?;
             }
             for (key, change) in changes {
                 let js = bytes_to_js(key);
                 match change {
-                    Some(record) if guard == Some(key) => records.add_with_key(&bytes_to_js(record), &js)?,
+                    Some(_) if guard.as_ref() == Some(key) => continue,
                     Some(record) => records.put_with_key(&bytes_to_js(record), &js)?,
                     None => records.delete(&js)?,
                 };
             }
-            Ok(())
+            if let Some((guard, Some(record))) = guarded {
+                guarding = Some(records.add_with_key(&bytes_to_js(record), &bytes_to_js(guard))?);
+            }
+            let may_fail_early = matches!(guarded, Some((_, None)));
+            Ok((guarding, may_fail_early))
         };
-        if let Err(error) = ask() {
-            // Ended already, if that fails.
-            let _ = begun.abort();
-            return Err(failed(&error));
+        match ask() {
+            Ok((guarding, may_fail_early)) => {
+                if !may_fail_early || heeds_errors_while_committing() {
+                    begun.end();
+                }
+                Ok((begun, guarding))
+            }
+            Err(error) => {
+                // Ended already, if that fails.
+                let _ = begun.abort();
+                Err(failed(&error))
+            }
         }
-        Ok(begun)
     }
 }
 
@@ -270,7 +296,7 @@ impl Storage for IndexedDb {
 
     fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
         let begun = self.records.put_all(&transaction);
-        let ended = begun.map(|begun| self.endings.of(begun));
+        let ended = begun.map(|(begun, guarding)| self.endings.of(begun, guarding));
         Box::pin(async move { ended?.await })
     }
 
@@ -338,7 +364,6 @@ struct Endings {
     tell: Rc<RefCell<Option<oneshot::Sender<bool>>>>,
     complete: Closure<dyn FnMut()>,
     abort: Closure<dyn FnMut()>,
-    commits: bool,
     under_way: Option<Begun>,
 }
 
@@ -357,28 +382,32 @@ impl Endings {
         Self {
             complete: hear(true),
             abort: hear(false),
-            commits: heeds_errors_while_committing(),
             under_way: None,
             tell,
         }
     }
 
     /// What becomes of a transaction of which all is asked. It is listened to from now on, whenever the future is polled.
-    fn of(&mut self, begun: Begun) -> impl Future<Output = Result<(), StorageError>> + use<> {
+    fn of(
+        &mut self,
+        begun: Begun,
+        guarding: Option<IdbRequest>,
+    ) -> impl Future<Output = Result<(), StorageError>> + use<> {
         let (tell, told) = oneshot::channel();
         *self.tell.borrow_mut() = Some(tell);
         self.under_way = Some(begun.clone());
         begun.set_oncomplete(Some(self.complete.as_ref().unchecked_ref()));
         begun.set_onabort(Some(self.abort.as_ref().unchecked_ref()));
-        if self.commits {
-            // Older browsers end a transaction by themselves.
-            let _ = begun.commit();
-        }
         async move {
-            match told.await {
-                Ok(true) => Ok(()),
-                _ => Err(refused(begun.error()).await),
+            if let Ok(true) = told.await {
+                return Ok(());
             }
+            // Firefox says of the transaction that it was aborted, and only of the request why.
+            let guarding = guarding.and_then(|guarding| guarding.error().ok().flatten());
+            if guarding.is_some_and(|error| error.name() == "ConstraintError") {
+                return Err(StorageError::Superseded);
+            }
+            Err(refused(begun.error()).await)
         }
     }
 }
@@ -392,9 +421,10 @@ impl Drop for Endings {
     }
 }
 
-/// Whether a transaction that was told to commit is aborted when a request of it fails, as the standard has it. Firefox carries out the
-/// rest, and with it what the guard is to prevent; there the transaction ends by itself, a moment later. Told by a class that
-/// only its engine has: to try it out would take two transactions at each opening.
+/// Whether a transaction that was told to commit is aborted when any request of it fails, as the standard has it. Firefox does so for the
+/// last request only and carries out the rest otherwise, and with it what the guard is to prevent; so the guard is asked for last of all,
+/// and where that cannot be, since nothing is to stand under it afterwards, the transaction ends by itself, a moment later. Told by a class
+/// that only its engine has: to try it out would take two transactions at each opening.
 fn heeds_errors_while_committing() -> bool {
     !Reflect::has(&js_sys::global(), &"InternalError".into()).unwrap_or(false)
 }
@@ -459,8 +489,6 @@ async fn refused(error: Option<DomException>) -> StorageError {
             let (used, quota) = estimate().await.unzip();
             StorageError::Full { used, quota }
         }
-        // Nothing is added but guards.
-        Some(error) if error.name() == "ConstraintError" => StorageError::Superseded,
         Some(error) => failed(&error),
         None => StorageError::Failed {
             reason: "the browser gave it up without a word".into(),

@@ -38,6 +38,9 @@ const HEARD_TOLD_EVERY = 64;
 const SILENCE_MS = 1_000;
 const SILENT_PINGS = 4;
 
+/** How long a leader may take to open the store before it is taken for one that does not move, however often it says that it does. */
+const OPENING_PATIENCE_MS = 15_000;
+
 /** How long a leader that nobody sees keeps the store while somebody sees another tab. */
 const HIDDEN_PATIENCE_MS = 10_000;
 
@@ -66,6 +69,8 @@ interface Following {
   readonly term: number;
   /** Tells this time from others that this tab has followed in the same term. */
   readonly visit: number;
+  /** Since when, by `performance.now()`. */
+  readonly since: number;
   /** Since this tab has joined. */
   dialogue?: Dialogue<FollowerSays>;
 }
@@ -237,9 +242,14 @@ export class SharedHost implements EngineHost {
       return;
     }
     const known = role.is === 'following' && role.term === term;
-    if (known) this.#heard();
-    else if (role.is === 'following') this.#outbox.sendAgain(lost);
-    const next: Following = known ? role : { is: 'following', leader, term, visit: randomNumber() };
+    if (known) {
+      if (ready || performance.now() - role.since < OPENING_PATIENCE_MS) this.#heard();
+    } else if (role.is === 'following') {
+      this.#outbox.sendAgain(lost);
+    }
+    const next: Following = known
+      ? role
+      : { is: 'following', leader, term, visit: randomNumber(), since: performance.now() };
     if (!known) {
       this.#role = next;
       this.#heard();
@@ -263,7 +273,10 @@ export class SharedHost implements EngineHost {
   #receive(message: ToLeader | ToFollower): void {
     const role = this.#role;
     if ('tab' in message) {
-      if (role.is === 'leading') role.server?.hear(message);
+      if (role.is !== 'leading') return;
+      // While it opens the store, which may take a while, it is not to be taken for one that does not move.
+      if (role.server) role.server.hear(message);
+      else this.#announce(role);
       return;
     }
     if (role.is !== 'following' || message.term !== role.term) return;

@@ -68,12 +68,14 @@ pub async fn check<S: Storage>(mut open: impl AsyncFnMut() -> S) {
     same(&mut storage, &model, "a transaction without changes changes nothing").await;
 
     // Guards that are written, deleted and neither, and such that something stands under.
+    write(&mut storage, &mut model, [(b"stands".to_vec(), Some(vec![3]))]).await;
     for (guard, is_heeded) in [
         ("guard", false),
         ("a", false),
         ("never", false),
         ("guard", true),
         ("c", true),
+        ("stands", true),
     ] {
         let changes = BTreeMap::from([
             (b"guard".to_vec(), Some(vec![1])),
