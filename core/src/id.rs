@@ -107,6 +107,32 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// What a transaction hashes to, half a BLAKE3 hash: it stands for the transaction and all of its past.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct TxnHash(pub [u8; 16]);
+
+impl TxnHash {
+    /// That of a transaction which was stored by a version that did not hash them.
+    pub const UNKNOWN: Self = Self([0; 16]);
+
+    /// The hash that a finished one gives.
+    pub(crate) fn of(hash: &blake3::Hash) -> Self {
+        Self(half(*hash.as_bytes()))
+    }
+}
+
+impl fmt::Debug for TxnHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0[..4])
+    }
+}
+
+impl fmt::Display for TxnHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
 /// The BLAKE3 hash of a value's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentHash(pub [u8; 32]);

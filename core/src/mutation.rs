@@ -30,11 +30,13 @@ pub enum Mutation {
     CallForgotten,
     /// A call is gossiped before it is durable.
     CallAtOnce,
+    /// Two different events under one dot stay where they are.
+    ForkUnsettled,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ContextAtHello,
         Self::VisibleBeforeEnd,
         Self::VectorOverGaps,
@@ -47,6 +49,7 @@ impl Mutation {
         Self::AuthorForgotten,
         Self::CallForgotten,
         Self::CallAtOnce,
+        Self::ForkUnsettled,
     ];
 }
 

@@ -40,7 +40,7 @@ fn kind(frame: &[u8]) -> &'static str {
         Frame::Nothing(_) => "NOTHING",
         Frame::Equal(_) => "EQUAL",
         Frame::Ack(_) => "ACK",
-        Frame::Digest(_) => "DIGEST",
+        Frame::Digest(..) => "DIGEST",
     }
 }
 

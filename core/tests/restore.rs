@@ -3,9 +3,9 @@
 mod support;
 
 use gossipstore_core::{
-    causality::Frontier,
+    causality::{Frontier, Tip},
     disk::Lying,
-    id::{AuthorId, Dot},
+    id::{AuthorId, Dot, TxnHash},
     replica::{Key, Loader, Replica, RestoreError, Scan, Write},
     store::{Batch, Calls, Removed, StoredEntry},
     time::Timestamp,
@@ -21,6 +21,13 @@ fn stored() -> (Driver, Vec<Batch>) {
     driver.set("a", "3");
     let batches = driver.batches.clone();
     (driver, batches)
+}
+
+fn tip(dot: Dot) -> Tip {
+    Tip {
+        dot,
+        hash: TxnHash([1; 16]),
+    }
 }
 
 #[test]
@@ -70,7 +77,7 @@ fn damage_is_named() {
         ),
         (
             "a frontier beyond the vector",
-            |disk| disk[0].frontier = Frontier::new([Dot::new(AuthorId([7; 16]), 1)]),
+            |disk| disk[0].frontier = Frontier::new([tip(Dot::new(AuthorId([7; 16]), 1))]),
             RestoreError::NotCovered(stranger),
         ),
         (
@@ -125,6 +132,7 @@ fn kept(replica: &Replica) -> Batch {
         records: store.records_since(0).collect(),
         vector: store.vector().iter().collect(),
         frontier: store.frontier().clone(),
+        forks: store.forks().copied().collect(),
         call: None,
         totals: store.totals(),
     }
@@ -140,7 +148,7 @@ fn load(now: Timestamp, kept: Batch) -> Result<Replica, RestoreError> {
         .iter()
         .try_for_each(|(dot, removes)| loader.record(*dot, removes))?;
     while !loader.check(&mut 10)? {}
-    loader.finish(kept.frontier)
+    loader.finish(kept.frontier, kept.forks)
 }
 
 #[test]

@@ -10,6 +10,9 @@ use gossipstore_core::sim::{self, Hostility, Lie};
 
 const SCHEDULES: u64 = 20_000;
 
+/// How many schedules have a member that equivocates, beside those that have one by chance.
+const EQUIVOCATIONS: u64 = 2_000;
+
 /// Within how many schedules a lie that the engine does not see through does harm.
 const LIE_SCHEDULES_MAX: u64 = 5_000;
 
@@ -62,6 +65,14 @@ fn to_be_watched_changes_nothing() {
         let watched = sim::replay(seed, None, &mut |_| lines += 1);
         assert_eq!(watched, sim::run(seed), "seed {seed}");
         assert!(lines > 60, "seed {seed}: {lines} lines");
+    }
+}
+
+/// Whoever is told what under one dot, all hold the same in the end.
+#[test]
+fn a_member_that_tells_each_another_event_keeps_nobody_from_agreeing() {
+    for seed in 0..EQUIVOCATIONS {
+        sim::run_hostile(seed, Hostility::Equivocator).unwrap_or_else(|violation| panic!("{violation}"));
     }
 }
 

@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 
 use golden::{Vectors, hex, recorded};
 use gossipstore_core::{
-    causality::{Body, Event, Key, Kind, Op, Txn, Value, VersionVector, counter},
-    id::{AuthorId, ContentHash, Dot, StoreId},
+    causality::{Body, Event, Fork, Key, Kind, Op, Tip, Txn, TxnHasher, Value, VersionVector, counter},
+    id::{AuthorId, ContentHash, Dot, StoreId, TxnHash},
     time::{Hlc, Timestamp},
     wire::{
-        AuthorTable, Base, Bits, Described, End, EventReader, EventWriter, FRAME_BYTES_MAX, Frame, Gossip, Hello, Leaf,
-        LeafWriter, Leaves, LiveEvent, Node, NodeReader, Prefix, Tag, WireError, Wishes, choices, read_leaves,
-        read_limits, write_choice, write_inner, write_leaf, write_limit,
+        AuthorTable, Base, Described, End, EventReader, EventWriter, FRAME_BYTES_MAX, Frame, Gossip, Hello, Leaf,
+        LeafWriter, Leaves, LiveEvent, LiveItem, Node, NodeReader, Prefix, Share, Tag, WireError, Wishes, choices,
+        read_leaves, read_limits, write_choice, write_inner, write_leaf, write_limit,
     },
 };
 
@@ -27,6 +27,13 @@ fn author(byte: u8) -> AuthorId {
 
 fn dot(byte: u8, n: u64) -> Dot {
     Dot::new(author(byte), n)
+}
+
+fn tip(byte: u8, n: u64) -> Tip {
+    Tip {
+        dot: dot(byte, n),
+        hash: TxnHash([byte + 1; 16]),
+    }
 }
 
 fn vector() -> VersionVector {
@@ -156,7 +163,7 @@ fn txn() -> Txn {
         author: author(0xaa),
         first: 10,
         hlc: HLC,
-        deps: [dot(0xaa, 9), dot(0xbb, 4)].into(),
+        deps: [tip(0xaa, 9), tip(0xbb, 4)].into(),
         events,
     }
 }
@@ -195,15 +202,29 @@ fn vector_nodes() -> Vec<u8> {
     out
 }
 
-/// An inner node whose keys part far below the root, and a leaf of two blocks.
+/// Two blocks, one of them with the prints of its events.
+fn live_items() -> Vec<(u128, LiveItem)> {
+    vec![
+        (0x100, LiveItem::Dots([u64::MAX; 4])),
+        (0x106, LiveItem::Dots([3, 0, 0, 0])),
+        (0x107, LiveItem::Prints(vec![7, u64::MAX])),
+    ]
+}
+
+/// An inner node whose keys part far below the root, and a leaf.
 fn leaf_nodes() -> Vec<u8> {
     let mut out = Vec::new();
     let mut children = [None; 16];
     (children[0], children[1]) = (Some(5), Some(6));
     write_inner(&Prefix::default(), &Prefix::common(0x100, 0x11f), &children, &mut out);
-    let items: [(u128, Bits); 2] = [(0x100, [u64::MAX; 4]), (0x103, [1, 0, 0, 0])];
-    write_leaf(&items, &mut out);
+    write_leaf(&live_items(), &mut out);
     out
+}
+
+fn forks() -> Vec<Fork> {
+    let fork = Fork::of_transactions(dot(0xaa, 9), TxnHash([2; 16]), TxnHash([1; 16]));
+    let other = Fork::of_events(dot(0xdd, 1), 5, 4);
+    [fork, other].into_iter().flatten().collect()
 }
 
 fn end() -> End {
@@ -211,15 +232,23 @@ fn end() -> End {
         more: false,
         judged: true,
         named: false,
-        last: false,
+        last: None,
+        forks: vec![],
         vector: vec![(author(0xbb), 0), (author(0xcc), 2)],
-        frontier: vec![dot(0xcc, 2)],
+        frontier: vec![tip(0xcc, 2)],
     }
 }
 
 fn hello(base: Base, known: &VersionVector, wishes: Wishes, counts: &[(AuthorId, u64)]) -> Vec<u8> {
     let (store, table) = (StoreId::from_name("vectors"), AuthorTable::new(known));
-    one(Hello::frames(store, TAG, wishes, base, table, counts.iter().copied()))
+    one(Hello::frames(
+        store,
+        TAG,
+        wishes,
+        (base, 7),
+        table,
+        counts.iter().copied(),
+    ))
 }
 
 fn one(mut frames: Vec<Vec<u8>>) -> Vec<u8> {
@@ -357,6 +386,7 @@ fn frames() -> BTreeMap<&'static str, Vec<u8>> {
                 tag,
                 sequence: 3,
                 salt: 0x0102_0304_0506_0708,
+                share: Share(2),
                 limits: &limits,
             }
             .encode(),
@@ -387,14 +417,22 @@ fn frames() -> BTreeMap<&'static str, Vec<u8>> {
         (
             "end whose frontier is the last event",
             end_payload(End {
-                last: true,
+                last: Some(TxnHash([0xdd; 16])),
+                ..End::default()
+            }),
+        ),
+        (
+            "end that tells forks",
+            end_payload(End {
+                forks: forks(),
                 ..End::default()
             }),
         ),
         ("ack", Frame::Ack(TAG).encode()),
-        ("digest", Frame::Digest(vector().digest()).encode()),
+        ("digest", Frame::Digest(vector().digest(), 8).encode()),
         ("transaction", Gossip::encode(&txn(), 1_000)),
         ("announcement", Gossip::encode(&txn(), 10)),
+        ("hash of the transaction", TxnHasher::of(&txn()).0.to_vec()),
     ])
 }
 
@@ -410,7 +448,7 @@ fn frames_are_the_golden_ones() {
 #[test]
 fn session_frames_are_read_back_as_they_were() {
     for (name, bytes) in frames() {
-        if matches!(name, "transaction" | "announcement") {
+        if matches!(name, "transaction" | "announcement" | "hash of the transaction") {
             continue;
         }
         let frame = Frame::parse(&bytes).expect(name);
@@ -472,17 +510,17 @@ fn nodes_are_read_back() {
         panic!("not NODES")
     };
     let mut nodes = NodeReader::new(nodes);
-    let Ok(Node::Inner { prefix, .. }) = nodes.node::<Bits>(&root) else {
+    let Ok(Node::Inner { prefix, .. }) = nodes.node::<LiveItem>(&root) else {
         panic!("not an inner node")
     };
     assert_eq!(prefix, Prefix::common(0x100, 0x11f));
-    let leaf = nodes.node::<Bits>(&prefix.child(0).expect("a child"));
-    let items = vec![(0x100, [u64::MAX; 4]), (0x103, [1, 0, 0, 0])];
-    assert_eq!(leaf, Ok(Node::Leaf(items)));
+    let leaf = nodes.node(&prefix.child(0).expect("a child"));
+    assert_eq!(leaf, Ok(Node::Leaf(live_items())));
 
-    let Ok(Frame::Judge { limits, .. }) = Frame::parse(&frames["judge"]) else {
+    let Ok(Frame::Judge { limits, share, .. }) = Frame::parse(&frames["judge"]) else {
         panic!("not JUDGE")
     };
+    assert_eq!(share, Share(2));
     assert_eq!(read_limits(limits), Ok(vec![(1, 7), (2, 300)]));
 
     let Ok(Frame::Expand { choices: bytes, .. }) = Frame::parse(&frames["expand"]) else {
@@ -555,7 +593,7 @@ fn long_vectors_and_frontiers_take_several_frames() {
         .collect();
     let mut read = VersionVector::new();
     let (store, table) = (StoreId([0; 16]), AuthorTable::default());
-    let frames = Hello::frames(store, TAG, Wishes::default(), Base::Empty, table, many.iter());
+    let frames = Hello::frames(store, TAG, Wishes::default(), (Base::Empty, 7), table, many.iter());
     assert!(frames.len() > 1);
     let mut table = AuthorTable::default();
     for (at, frame) in frames.iter().enumerate() {
@@ -570,7 +608,13 @@ fn long_vectors_and_frontiers_take_several_frames() {
 
     let end = End {
         vector: many.iter().collect(),
-        frontier: many.iter().map(|(author, n)| Dot::new(author, n)).collect(),
+        frontier: many
+            .iter()
+            .map(|(author, n)| Tip {
+                dot: Dot::new(author, n),
+                hash: TxnHash([7; 16]),
+            })
+            .collect(),
         ..End::default()
     };
     let (mut vector, mut frontier) = (Vec::new(), Vec::new());

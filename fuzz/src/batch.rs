@@ -5,8 +5,8 @@
 //! them is altered. Opened from that, there must be an error or a replica that is consistent and works.
 
 use gossipstore_core::{
-    causality::{Dots, Frontier, Kind, Value},
-    id::{AuthorId, Dot, Peer},
+    causality::{Dots, Frontier, Kind, Tip, Value},
+    id::{AuthorId, Dot, Peer, TxnHash},
     replica::{Config, Input, Key},
     store::{Batch, Removed, StoredEntry},
     time::Hlc,
@@ -107,7 +107,12 @@ impl Damage<'_> {
             4 => drop(batch.removed.pop()),
             5 => drop(batch.vector.pop()),
             6 => batch.frontier = Frontier::default(),
-            7 => batch.frontier = Frontier::new(self.dots().iter().copied()),
+            7 => {
+                batch.frontier = Frontier::new(self.dots().iter().map(|dot| Tip {
+                    dot: *dot,
+                    hash: TxnHash([1; 16]),
+                }))
+            }
             8 => batch.vector.push((self.author(), self.tape.number())),
             9 => batch.removed.push(Removed {
                 dot: self.dot(),

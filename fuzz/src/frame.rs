@@ -9,8 +9,8 @@ use gossipstore_core::{
     id::{Dot, StoreId},
     time::Hlc,
     wire::{
-        AuthorTable, Base, Bits, Described, End, EventReader, EventWriter, Frame, Gossip, Hello, Item, Leaves,
-        LiveEvent, Node, NodeReader, Prefix, Tag, WireError, Wishes, choices, read_leaves, read_limits, write_choice,
+        AuthorTable, Base, Described, End, EventReader, EventWriter, Frame, Gossip, Hello, Item, Leaves, LiveEvent,
+        LiveItem, Node, NodeReader, Prefix, Tag, WireError, Wishes, choices, read_leaves, read_limits, write_choice,
         write_inner,
     },
 };
@@ -47,7 +47,7 @@ fn session(bytes: &[u8]) {
         Frame::End { tag, sequence, end } => self::end(tag, sequence, end),
         Frame::Judge { limits, .. } => drop(read_limits(limits).inspect_err(speak)),
         Frame::Vector { nodes, .. } => self::nodes::<u64>(nodes),
-        Frame::Nodes { nodes, .. } => self::nodes::<Bits>(nodes),
+        Frame::Nodes { nodes, .. } => self::nodes::<LiveItem>(nodes),
         Frame::Choose { choices: bytes, .. } | Frame::Expand { choices: bytes, .. } => {
             let mut written = Vec::new();
             choices(bytes).for_each(|choice| write_choice(choice, &mut written));
@@ -59,7 +59,7 @@ fn session(bytes: &[u8]) {
         | Frame::Nothing(_)
         | Frame::Equal(_)
         | Frame::Ack(_)
-        | Frame::Digest(_) => {}
+        | Frame::Digest(..) => {}
     }
 }
 
@@ -74,7 +74,14 @@ fn hello(hello: &Hello<'_>) {
         nothing: false,
         ..hello.wishes
     };
-    let written = Hello::frames(store, hello.tag, wishes, Base::Empty, table, counts.iter().copied());
+    let written = Hello::frames(
+        store,
+        hello.tag,
+        wishes,
+        (Base::Empty, hello.contents),
+        table,
+        counts.iter().copied(),
+    );
     let mut table = AuthorTable::default();
     let mut read = Vec::new();
     for frame in &written {

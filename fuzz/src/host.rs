@@ -262,7 +262,7 @@ impl Host {
         assert_eq!(replica.is_empty(), self.shown.is_empty());
         assert!(dots.into_iter().eq(replica.live_dots()), "live dots have entries");
         let vector = replica.vector();
-        assert!(replica.frontier().iter().all(|dot| vector.covers(dot)));
+        assert!(replica.frontier().iter().all(|tip| vector.covers(&tip.dot)));
         assert_eq!(replica.digest(), vector.digest());
     }
 

@@ -12,7 +12,7 @@ use std::{
 
 use futures::Stream;
 use gossipstore_core::{
-    replica::{Change, Key, StorageFailure},
+    replica::{Change, Fork, Key, StorageFailure},
     sync::SessionError,
 };
 
@@ -33,6 +33,8 @@ pub enum NodeEvent {
         /// Events that the session will bring, as far as known.
         expected: u64,
     },
+    /// Two different writes were found under one number of one author: the first that were of that author.
+    Forked(Fork),
     /// A session was given up. Nothing visible changed; another one follows by itself.
     SessionFailed {
         /// The peer id of the member that it was with.
@@ -135,7 +137,7 @@ impl Queue {
             NodeEvent::Progress { peer, done, expected } => {
                 self.progress.insert(peer.clone(), (*done, *expected));
             }
-            NodeEvent::SessionFailed { .. } | NodeEvent::StorageFailed(_) => {
+            NodeEvent::Forked(_) | NodeEvent::SessionFailed { .. } | NodeEvent::StorageFailed(_) => {
                 if self.failures.len() == FAILURES_WAITING_MAX {
                     self.failures.pop_front();
                 }

@@ -47,6 +47,14 @@ pub(crate) fn to_js(event: NodeEvent, watched: &[String], loaded: &BTreeMap<Dot,
             ("done", (done as f64).into()),
             ("expected", (expected as f64).into()),
         ]),
+        NodeEvent::Forked(fork) => {
+            let message = format!(
+                "a member told some tabs another write than others, as event {} of {}, or says that somebody did; what is not the same \
+                 in all of them is taken out of all; if you do not know why, begin a new store and invite only whom you trust",
+                fork.dot.n, fork.dot.author
+            );
+            failure("Forked", &message)
+        }
         NodeEvent::SessionFailed { peer, error } => {
             let message = format!(
                 "a session with peer {peer} was given up; nothing was lost and another follows by itself: {error}"

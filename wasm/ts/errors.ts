@@ -5,6 +5,7 @@ export type ErrorCode =
   | 'Closed'
   | 'CounterOverflow'
   | 'ImportFailed'
+  | 'Forked'
   | 'Internal'
   | 'InvalidContext'
   | 'InvalidFile'

@@ -1,7 +1,7 @@
 //! A store that many authors have written: what a store looks like that tabs have opened and closed for years.
 
 use gossipstore_core::{
-    causality::{Dots, Event, Kind, Op, Txn},
+    causality::{Dots, Event, Kind, Op, Tip, Tips, Txn, TxnHasher},
     id::AuthorId,
     replica::Input,
     time::{Hlc, Timestamp},
@@ -22,7 +22,7 @@ const TXN_WRITES: usize = 100;
 /// What gossip brings of `authors` who wrote the first `keys` keys one after the other, each having seen what is before its own.
 pub fn gossip(authors: usize, keys: usize) -> Vec<Vec<u8>> {
     let each = keys / authors;
-    let mut deps = Dots::default();
+    let mut deps = Tips::default();
     let mut messages = Vec::new();
     for author in 0..authors {
         for start in (0..each).step_by(TXN_WRITES) {
@@ -43,7 +43,8 @@ pub fn gossip(authors: usize, keys: usize) -> Vec<Vec<u8>> {
                 events: events.collect(),
             };
             messages.push(Gossip::encode(&txn, config(0).gossip_bytes_max));
-            deps = [txn.last()].into();
+            let (dot, hash) = (txn.last(), TxnHasher::of(&txn));
+            deps = [Tip { dot, hash }].into();
         }
     }
     messages

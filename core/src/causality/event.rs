@@ -5,7 +5,7 @@ use alloc::{sync::Arc, vec::Vec};
 use ecow::EcoString;
 
 use crate::{
-    causality::Dots,
+    causality::{Dots, Tips},
     id::{AuthorId, Dot},
     time::Hlc,
 };
@@ -62,8 +62,8 @@ pub struct Txn {
     pub first: u64,
     /// When, by the author's clock.
     pub hlc: Hlc,
-    /// The frontier of what its author saw. Everything in the past of these dots is seen before this transaction is.
-    pub deps: Dots,
+    /// The frontier of what its author saw. Everything in the past of these is seen before this transaction is.
+    pub deps: Tips,
     /// The events; never empty, and no key twice among the puts.
     pub events: Vec<Event>,
 }

@@ -11,14 +11,18 @@
 mod body;
 mod context;
 pub mod counter;
-mod dots;
 mod event;
+mod few;
+mod fork;
 mod frontier;
+mod hash;
 mod vector;
 
 pub use body::{Absent, Body, Print};
 pub use context::Context;
-pub use dots::Dots;
 pub use event::{Event, Key, Kind, Op, Txn, Value};
-pub use frontier::Frontier;
+pub use few::{Dots, Few, Tips};
+pub use fork::{Fork, Found};
+pub use frontier::{Frontier, Tip};
+pub use hash::{TxnHasher, print_of};
 pub use vector::VersionVector;

@@ -4,9 +4,11 @@
 //! commit = batches
 //! batch  = varint count, the counts of the vector that rose: 16 bytes of author and varint n each
 //!          frontier
-//!          flags (1 byte): 1 a call follows that may come again, 2 totals follow
+//!          flags (1 byte): 1 a call follows that may come again, 2 totals follow, 4 hashes follow, 8 forks follow
 //!          the call that was carried out: its caller (8 bytes) and varint number
 //!          how much the store holds afterwards: varint keys, varint bytes of them and of what they read as
+//!          the hashes of the transactions of the frontier, as in the state record
+//!          the forks that became known, as in the state record
 //!          varint count, removed dots that no event of the batch names
 //!          varint length, the events: those that became live, and those that were never live here
 //! ```
@@ -17,10 +19,13 @@ use alloc::{collections::BTreeSet, vec::Vec};
 
 use super::{
     INLINE_BYTES_MAX,
-    state::{read_dot, read_frontier, read_totals, write_dot, write_frontier, write_totals},
+    state::{
+        read_dot, read_dots, read_forks, read_hashes, read_totals, write_dot, write_dots, write_forks, write_hashes,
+        write_totals,
+    },
 };
 use crate::{
-    causality::Frontier,
+    causality::{Fork, Frontier},
     id::{AuthorId, Dot},
     store::{Batch, Call, Caller, Totals},
     wire::{
@@ -32,6 +37,8 @@ use crate::{
 /// The flags of a commit.
 const CALL: u8 = 1;
 const TOTALS: u8 = 2;
+const HASHES: u8 = 4;
+const FORKS: u8 = 8;
 
 /// A stream of events on a disk: each record has its own.
 pub(super) fn writer() -> EventWriter {
@@ -48,13 +55,19 @@ pub(super) fn encode(batch: &Batch, out: &mut Vec<u8>) {
     for (author, n) in &batch.vector {
         write_dot(Dot::new(*author, *n), out);
     }
-    write_frontier(&batch.frontier, out);
-    out.push(if batch.call.is_some() { CALL | TOTALS } else { TOTALS });
+    write_dots(&batch.frontier, out);
+    let call = if batch.call.is_some() { CALL } else { 0 };
+    let forks = if batch.forks.is_empty() { 0 } else { FORKS };
+    out.push(call | TOTALS | HASHES | forks);
     if let Some(Call { caller, n }) = batch.call {
         out.extend(caller.0.to_le_bytes());
         out.varint(n);
     }
     write_totals(batch.totals, out);
+    write_hashes(&batch.frontier, out);
+    if !batch.forks.is_empty() {
+        write_forks(&batch.forks, out);
+    }
 
     let live = batch.entries.iter().flat_map(|entry| &entry.removes);
     let dead = batch.records.iter().flat_map(|(_, removes)| removes);
@@ -100,6 +113,7 @@ pub(super) fn encode(batch: &Batch, out: &mut Vec<u8>) {
 pub(super) struct Committed {
     pub(super) vector: Vec<(AuthorId, u64)>,
     pub(super) frontier: Frontier,
+    pub(super) forks: Vec<Fork>,
     pub(super) call: Option<Call>,
     /// Not told in format 1.
     pub(super) totals: Option<Totals>,
@@ -117,9 +131,9 @@ pub(super) fn decode(payload: &[u8], mut take: impl FnMut(Committed)) -> Result<
             let Dot { author, n } = read_dot(&mut from)?;
             committed.vector.push((author, n));
         }
-        committed.frontier = read_frontier(&mut from)?;
+        let mut frontier = read_dots(&mut from)?;
         let flags = from.byte()?;
-        if flags & !(CALL | TOTALS) != 0 {
+        if flags & !(CALL | TOTALS | HASHES | FORKS) != 0 {
             return Err(WireError::OutOfRange("flags of a commit"));
         }
         if flags & CALL != 0 {
@@ -129,6 +143,13 @@ pub(super) fn decode(payload: &[u8], mut take: impl FnMut(Committed)) -> Result<
         }
         if flags & TOTALS != 0 {
             committed.totals = Some(read_totals(&mut from)?);
+        }
+        if flags & HASHES != 0 {
+            read_hashes(&mut frontier, &mut from)?;
+        }
+        committed.frontier = Frontier::new(frontier);
+        if flags & FORKS != 0 {
+            committed.forks = read_forks(&mut from)?;
         }
         // Collected one by one: each takes bytes, so the record's end bounds them.
         for _ in 0..from.length("removed dots", usize::MAX)? {

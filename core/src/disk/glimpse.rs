@@ -76,7 +76,7 @@ impl Glimpse {
         }
         store
             .load(&mut shared)
-            .finish(VersionVector::new(), Frontier::default());
+            .finish(VersionVector::new(), Frontier::default(), Vec::new());
         Ok(match store.winner(key) {
             None => Glimpsed::Value(None),
             Some((dot, body)) => match Absent::of(dot, &Key::from(key), body) {

@@ -105,10 +105,13 @@ impl Default for Sizes {
 
 /// The version of the format. A newer one is refused by name, before anything else is read; older ones are read, and the first
 /// transaction says that this one has written since.
-pub const FORMAT: u8 = 3;
+pub const FORMAT: u8 = 4;
 
 /// The first version that keeps a membership.
 const FORMAT_MEMBERS: u8 = 3;
+
+/// The first in which transactions are hashed.
+const FORMAT_HASHES: u8 = 4;
 
 /// The oldest version that is read. It did not tell totals, and knew no voids.
 pub const FORMAT_FIRST: u8 = 1;

@@ -14,7 +14,7 @@ use super::{
     writing::{FIRST_COMMIT, Found},
 };
 use crate::{
-    causality::{Body, Dots, Frontier, Key, Value, VersionVector},
+    causality::{Body, Dots, Fork, Frontier, Key, Value, VersionVector},
     id::{Dot, StoreId},
     store::{Calls, StoredEntry, Totals},
     wire::Described,
@@ -31,6 +31,7 @@ pub struct Reading {
     found: Found,
     vector: VersionVector,
     frontier: Frontier,
+    forks: Vec<Fork>,
     /// What the journal says died.
     removed: BTreeSet<Dot>,
     /// What the journal brought and did not remove again. What is in a page as well is taken from there.
@@ -67,6 +68,8 @@ pub struct Kept {
     pub vector: VersionVector,
     /// The maximal transactions of it.
     pub frontier: Frontier,
+    /// The forks that are known.
+    pub forks: Vec<Fork>,
     /// The entries that were not taken before.
     pub entries: Vec<Lying>,
     /// What events that died lately had removed, the oldest first.
@@ -85,6 +88,7 @@ impl Reading {
             found: Found::default(),
             vector: VersionVector::new(),
             frontier: Frontier::default(),
+            forks: Vec::new(),
             removed: BTreeSet::new(),
             added: BTreeMap::new(),
             totals: None,
@@ -213,6 +217,7 @@ impl Reading {
                 known: next_commit,
                 vector: self.vector.clone(),
                 frontier: self.frontier.clone(),
+                forks: self.forks.clone(),
                 calls: self.found.calls.clone(),
                 is_outdated: false,
                 ..state
@@ -221,6 +226,7 @@ impl Reading {
         Ok(Some(Kept {
             vector: self.vector,
             frontier: self.frontier,
+            forks: self.forks,
             entries: self.entries,
             records: self.records,
             disk: Disk::found(self.store, self.sizes, self.found),
@@ -234,6 +240,7 @@ impl Reading {
         }
         self.vector = mem::take(&mut state.vector);
         self.frontier = mem::take(&mut state.frontier);
+        self.forks = mem::take(&mut state.forks);
         self.found.calls = mem::take(&mut state.calls);
         self.totals = state.totals;
         self.state = Some(state);
@@ -254,6 +261,7 @@ impl Reading {
         commit::decode(payload, |committed| {
             self.vector.raise(&committed.vector);
             self.frontier = committed.frontier;
+            self.forks.extend(committed.forks);
             self.totals = committed.totals;
             if let Some(call) = committed.call {
                 self.found.calls.insert(call);

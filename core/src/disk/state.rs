@@ -2,23 +2,26 @@
 //!
 //! ```text
 //! format (1 byte), store (16 bytes), varint number of the first commit that counts, varint number of the commit after the last
-//! that this knows of, vector, frontier, calls; not in format 1: totals
+//! that this knows of, vector, frontier, calls; from format 2 on: totals; from format 4 on: hashes, forks
 //! vector   = varint count, then per author 16 bytes and varint n
 //! frontier = varint count, then per dot 16 bytes and varint n
 //! calls    = varint count, then per caller, who called last comes last: 8 bytes, varint number of the last call that was carried out,
 //!            8 bytes in which the bit 2^(k-1) says that so was the call k numbers before
+//! hashes   = of each transaction of the frontier, in order (16 bytes)
+//! forks    = varint count, then per fork 16 bytes and varint n of its dot, 0 and two hashes of transactions (16 bytes each) or 1 and two
+//!            prints of events (8 bytes each)
 //! totals   = varint count of keys that have a value, varint bytes of these keys and of what they read as
 //! ```
 
 use alloc::vec::Vec;
 
-use super::{DiskError, FORMAT, FORMAT_FIRST, record::Key, writing::FIRST_COMMIT};
+use super::{DiskError, FORMAT, FORMAT_FIRST, FORMAT_HASHES, record::Key, writing::FIRST_COMMIT};
 use crate::{
-    causality::{Frontier, VersionVector},
-    id::{AuthorId, Dot, StoreId},
+    causality::{Fork, Found, Frontier, Tip, VersionVector},
+    id::{AuthorId, Dot, StoreId, TxnHash},
     store::{CALLERS_MAX, Caller, Calls, Carried, Totals},
     wire::{
-        AUTHORS_MAX, FRONTIER_MAX, WireError,
+        AUTHORS_MAX, FORKS_MAX, FRONTIER_MAX, WireError,
         bytes::{Reader, Writer as _},
     },
 };
@@ -32,6 +35,7 @@ pub(super) struct State {
     pub(super) known: u64,
     pub(super) vector: VersionVector,
     pub(super) frontier: Frontier,
+    pub(super) forks: Vec<Fork>,
     pub(super) calls: Calls,
     /// `None` when format 1 has written it.
     pub(super) totals: Option<Totals>,
@@ -48,6 +52,7 @@ impl State {
             known: FIRST_COMMIT,
             vector: VersionVector::new(),
             frontier: Frontier::default(),
+            forks: Vec::new(),
             calls: Calls::default(),
             totals: Some(Totals::default()),
             is_outdated: false,
@@ -63,7 +68,7 @@ impl State {
         for (author, n) in self.vector.iter() {
             write_dot(Dot::new(author, n), &mut out);
         }
-        write_frontier(&self.frontier, &mut out);
+        write_dots(&self.frontier, &mut out);
         out.varint(self.calls.callers().len() as u64);
         for Carried { caller, last, earlier } in self.calls.callers() {
             out.extend(caller.0.to_le_bytes());
@@ -71,6 +76,8 @@ impl State {
             out.extend(earlier.to_le_bytes());
         }
         write_totals(self.totals.unwrap_or_default(), &mut out);
+        write_hashes(&self.frontier, &mut out);
+        write_forks(&self.forks, &mut out);
         out
     }
 
@@ -96,7 +103,7 @@ impl State {
             let dot = read_dot(from)?;
             vector.advance(dot.author, dot.n);
         }
-        let frontier = read_frontier(from)?;
+        let mut frontier = read_dots(from)?;
         let mut calls = Calls::default();
         for _ in 0..from.length("callers", CALLERS_MAX)? {
             calls.push(Carried {
@@ -106,13 +113,19 @@ impl State {
             });
         }
         let totals = (format > FORMAT_FIRST).then(|| read_totals(from)).transpose()?;
+        let mut forks = Vec::new();
+        if format >= FORMAT_HASHES {
+            read_hashes(&mut frontier, from)?;
+            forks = read_forks(from)?;
+        }
         from.clone().finish()?;
         Ok(Self {
             store,
             first,
             known,
             vector,
-            frontier,
+            frontier: Frontier::new(frontier),
+            forks,
             calls,
             totals,
             is_outdated: format < FORMAT,
@@ -141,16 +154,70 @@ pub(super) fn read_dot(from: &mut Reader<'_>) -> Result<Dot, WireError> {
     Ok(Dot::new(AuthorId(from.array()?), from.varint()?))
 }
 
-pub(super) fn write_frontier(frontier: &Frontier, out: &mut Vec<u8>) {
-    out.varint(frontier.dots().len() as u64);
+/// The dots of a frontier; the hashes follow elsewhere, as versions before them knew none.
+pub(super) fn write_dots(frontier: &Frontier, out: &mut Vec<u8>) {
+    out.varint(frontier.tips().len() as u64);
     for dot in frontier.dots() {
-        write_dot(*dot, out);
+        write_dot(dot, out);
     }
 }
 
-pub(super) fn read_frontier(from: &mut Reader<'_>) -> Result<Frontier, WireError> {
+/// Reads what [`write_dots`] wrote.
+pub(super) fn read_dots(from: &mut Reader<'_>) -> Result<Vec<Tip>, WireError> {
     let count = from.length("frontier", FRONTIER_MAX)?;
+    let tip = |dot| Tip {
+        dot,
+        hash: TxnHash::UNKNOWN,
+    };
     // Collected one by one: each takes bytes, so the record's end bounds them.
-    let dots: Result<Vec<Dot>, _> = (0..count).map(|_| read_dot(from)).collect();
-    Ok(Frontier::new(dots?))
+    (0..count).map(|_| read_dot(from).map(tip)).collect()
+}
+
+pub(super) fn write_hashes(frontier: &Frontier, out: &mut Vec<u8>) {
+    frontier.tips().iter().for_each(|tip| out.extend(tip.hash.0));
+}
+
+/// Reads what [`write_hashes`] wrote.
+pub(super) fn read_hashes(tips: &mut [Tip], from: &mut Reader<'_>) -> Result<(), WireError> {
+    for tip in tips {
+        tip.hash = TxnHash(from.array()?);
+    }
+    Ok(())
+}
+
+pub(super) fn write_forks(forks: &[Fork], out: &mut Vec<u8>) {
+    out.varint(forks.len() as u64);
+    for fork in forks {
+        write_dot(fork.dot, out);
+        match fork.found {
+            Found::Transactions(one, other) => {
+                out.push(0);
+                out.extend(one.0);
+                out.extend(other.0);
+            }
+            Found::Events(one, other) => {
+                out.push(1);
+                out.extend(one.to_le_bytes());
+                out.extend(other.to_le_bytes());
+            }
+        }
+    }
+}
+
+/// Reads what [`write_forks`] wrote.
+pub(super) fn read_forks(from: &mut Reader<'_>) -> Result<Vec<Fork>, WireError> {
+    let count = from.length("forks", FORKS_MAX)?;
+    let mut fork = || {
+        let dot = read_dot(from)?;
+        let fork = match from.byte()? {
+            0 => Fork::of_transactions(dot, TxnHash(from.array()?), TxnHash(from.array()?)),
+            1 => {
+                let mut print = || from.array().map(u64::from_le_bytes);
+                Fork::of_events(dot, print()?, print()?)
+            }
+            _ => None,
+        };
+        fork.ok_or(WireError::OutOfRange("fork"))
+    };
+    (0..count).map(|_| fork()).collect()
 }

@@ -189,6 +189,7 @@ impl Disk {
         let state = State {
             vector: store.vector().clone(),
             frontier: store.frontier().clone(),
+            forks: store.forks().copied().collect(),
             totals: Some(store.totals()),
             ..State::nothing(id)
         };
@@ -377,6 +378,7 @@ impl Disk {
             known: self.next_commit,
             vector: store.vector().clone(),
             frontier: store.frontier().clone(),
+            forks: store.forks().copied().collect(),
             calls: self.calls.clone(),
             totals: Some(store.totals()),
             is_outdated: false,

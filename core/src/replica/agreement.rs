@@ -20,14 +20,14 @@ pub(super) fn retry_after(first: Duration, failures: u32) -> Duration {
 impl Replica {
     /// Tells a peer what is held here now, if it was not told.
     pub(super) fn tell(&mut self, peer: Peer) {
-        let digest = self.digest();
+        let (digest, contents) = (self.digest(), self.contents());
         if let Some(link) = self.links.get_mut(&peer)
-            && link.told != Some(digest)
+            && link.told != Some((digest, contents))
         {
-            link.told = Some(digest);
+            link.told = Some((digest, contents));
             self.outputs.push_back(Output::Send {
                 peer,
-                frame: Frame::Digest(digest).encode(),
+                frame: Frame::Digest(digest, contents).encode(),
             });
         }
     }
@@ -35,8 +35,14 @@ impl Replica {
     /// When a session is due because the peer's digest differs from ours: once both were quiet for a while, or have differed for so
     /// long that they will not be.
     pub(super) fn repair_at(&self, link: &Link) -> Option<Timestamp> {
-        if link.incoming.is_some() || link.wanted || link.in_sync == Some(true) {
+        if link.incoming.is_some() || link.wanted {
             return None;
+        }
+        if link.in_sync == Some(true) {
+            let again = retry_after(self.config.repair_after, link.failures).max(self.config.repair_after);
+            return self
+                .is_in_doubt(link)
+                .then_some(link.heard_at.max(self.changed_at) + again);
         }
         let told_at = match link.digest {
             Some((theirs, _)) if link.compared == Some((self.digest(), theirs)) => return None,

@@ -25,7 +25,7 @@ impl Replica {
             ),
             ("bytes of inputs", self.input_bytes, INPUT_BYTES_MAX + FRAME_BYTES_MAX),
             ("authors", self.store.vector().len(), AUTHORS_MAX),
-            ("dots of the frontier", self.store.frontier().dots().len(), FRONTIER_MAX),
+            ("dots of the frontier", self.store.frontier().tips().len(), FRONTIER_MAX),
         ];
         let over = bounds.into_iter().find(|(_, held, max)| held > max);
         over.map(|(what, ..)| what)

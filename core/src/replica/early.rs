@@ -170,5 +170,5 @@ impl Early {
 
 /// Whether a transaction continues what was seen of its author and all that it depends on was seen.
 pub(super) fn is_ready(txn: &Txn, seen: &VersionVector) -> bool {
-    txn.first == seen.get(&txn.author) + 1 && txn.deps.iter().all(|dep| seen.covers(dep))
+    txn.first == seen.get(&txn.author) + 1 && txn.deps.iter().all(|dep| seen.covers(&dep.dot))
 }

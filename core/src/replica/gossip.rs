@@ -1,10 +1,11 @@
 //! Gossiped transactions: applied in causal order, or kept until they can be.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{EARLY_AS_EVENT, Event, Origin, Output, Replica, early::is_ready, merge::Merge};
 use crate::{
-    causality::{Op, Txn},
+    causality::{Fork, Op, Tip, Txn, TxnHasher},
     id::{Dot, Peer},
     mutation::Mutation,
     sync::SessionError,
@@ -38,6 +39,7 @@ impl Replica {
         self.heard_author(&txn.last());
         let seen = self.store.vector();
         if seen.covers(&txn.last()) {
+            self.seen_before(&txn, now);
             return;
         }
         if !is_ready(&txn, seen) && !self.config.mutated.is(Mutation::VectorOverGaps) {
@@ -96,12 +98,16 @@ impl Replica {
         if txn.events.iter().any(|event| matches!(event.op, Op::Put { .. })) {
             self.clock.observe(txn.hlc, now);
         }
+        let forks: Vec<Fork> = txn.deps.iter().filter_map(|dep| self.fork_of(dep)).collect();
+        self.note_forks(forks, now);
+        let (dot, hash) = (txn.last(), TxnHasher::of(&txn));
+        self.recent.note(Tip { dot, hash });
         if txn.events.len() > APPLIED_AT_ONCE_MAX.min(self.config.slice_events) {
-            self.merge = Some(Merge::of_txn(txn, &self.store, now));
+            self.merge = Some(Merge::of_txn(txn, hash, &self.store, now));
             return Ok(());
         }
         let mut edit = self.store.edit();
-        edit.apply(txn);
+        edit.apply(txn, hash);
         let (batch, changes) = edit.finish(Origin::Remote);
         self.settle(batch, changes, now);
         Ok(())

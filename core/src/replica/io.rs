@@ -4,7 +4,7 @@ use alloc::{sync::Arc, vec::Vec};
 use core::fmt;
 
 use crate::{
-    causality::{Absent, Body, Context, Key, Value},
+    causality::{Absent, Body, Context, Fork, Key, Value},
     id::{Dot, Peer},
     store::{Batch, BatchId, Call, Change},
     sync::SessionError,
@@ -216,6 +216,9 @@ pub enum Event {
         /// How many values are gone for it, beyond those that were there twice.
         values: usize,
     },
+    /// An author has made two transactions or events under one dot, or somebody says so: the first that is known of that author. What both
+    /// are of one dot and differ in is dead on every replica in the end.
+    Forked(Fork),
     /// A peer handed us gossip that is wrong; another may have made it. Nothing visible changed.
     GossipRefused {
         /// Which peer.

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 
+use super::forked::Compared;
 use crate::{
     causality::VersionVector,
     id::Digest,
@@ -25,7 +26,7 @@ pub(super) struct Link {
     /// The vector that we announced last.
     pub(super) announced: Option<(Tag, Arc<VersionVector>)>,
     /// What END said in the answer that was completed last.
-    pub(super) ended: Option<(Tag, Digest)>,
+    pub(super) ended: Option<(Tag, Digest, u64)>,
     /// The answer that we are sending.
     pub(super) outgoing: Option<Outgoing>,
     /// Whether the driver's queue for the peer is empty.
@@ -45,12 +46,17 @@ pub(super) struct Link {
     pub(super) failures: u32,
     /// The digest that the peer told last, and when.
     pub(super) digest: Option<(Digest, Timestamp)>,
+    /// What stands for the contents there, as told with the digest; none while that is not known.
+    pub(super) contents: Option<u64>,
+    /// What was compared when the live entries were last; and while that is under way.
+    pub(super) entries_compared: Option<Compared>,
+    pub(super) comparing: Option<Compared>,
     /// Our digest and the peer's when a session last ended: as long as neither changes, another would bring nothing.
     pub(super) compared: Option<(Digest, Digest)>,
     /// Since when the peer's digest is known to differ from ours.
     pub(super) differs_since: Option<Timestamp>,
-    /// The digest that we told last.
-    pub(super) told: Option<Digest>,
+    /// The digest that we told last, and what stands for the contents.
+    pub(super) told: Option<(Digest, u64)>,
     /// What was last reported of the peer being in sync.
     pub(super) in_sync: Option<bool>,
 }
@@ -60,6 +66,8 @@ pub(super) struct Link {
 pub(super) struct Request {
     pub(super) tag: Tag,
     pub(super) wishes: Wishes,
+    /// What stands for the peer's contents.
+    pub(super) contents: u64,
     /// The HELLO of ours to which this is the reply.
     pub(super) reply_to: Option<Tag>,
     /// The peer's vector; none if what it is described from is not known here.
@@ -90,6 +98,9 @@ impl Link {
             audit: false,
             failures: 0,
             digest: None,
+            contents: None,
+            entries_compared: None,
+            comparing: None,
             compared: None,
             differs_since: None,
             told: None,
@@ -109,6 +120,7 @@ impl Link {
             _ => Request {
                 tag: hello.tag,
                 wishes: hello.wishes,
+                contents: hello.contents,
                 reply_to: match hello.base {
                     Base::Hello(tag) => Some(tag),
                     Base::Empty | Base::Digest(_) => None,

@@ -8,8 +8,9 @@ use core::time::Duration;
 
 use super::{Event, Origin, Output, Replica, lost::LOST_ASKED_MAX};
 use crate::{
-    causality::{Body, Dots, Op, Txn, Value},
-    id::{AuthorId, Dot, Peer},
+    causality::{Body, Dots, Op, Tip, Txn, Value},
+    id::{AuthorId, Dot, Peer, TxnHash},
+    mutation::Mutation,
     store::{Edit, Store, StoredEntry},
     sync::{Delta, Judged, Sizes, masked},
     time::{Hlc, Timestamp},
@@ -28,6 +29,8 @@ pub(super) struct Merge {
     /// Entries that it brings whose values are lost at the sender, and how many values that were lost here.
     lost: Vec<Dot>,
     healed: usize,
+    /// Whether the peer has another transaction under a dot of the frontier.
+    pub(super) is_forked: bool,
     phase: Phase,
 }
 
@@ -53,11 +56,11 @@ impl Merge {
 
     /// Of a transaction that continues its author's events and whose dependencies are visible: as if its author had seen all that is
     /// seen here and nothing else that is new.
-    pub(super) fn of_txn(txn: Txn, store: &Store, now: Timestamp) -> Self {
-        let last = txn.last();
+    pub(super) fn of_txn(txn: Txn, hash: TxnHash, store: &Store, now: Timestamp) -> Self {
+        let dot = txn.last();
         let (mut vector, mut frontier) = (store.vector().clone(), store.frontier().clone());
-        vector.advance(last.author, last.n);
-        frontier.advance(last, &txn.deps);
+        vector.advance(dot.author, dot.n);
+        frontier.advance(Tip { dot, hash }, &txn.deps);
         let (author, hlc, mut sizes) = (txn.author, txn.hlc, Sizes::default());
         let events = (txn.first..).zip(txn.events).map(|(n, event)| {
             let (dot, removes) = (Dot::new(author, n), event.removes);
@@ -94,6 +97,7 @@ impl Merge {
             known: BTreeSet::new(),
             lost: Vec::new(),
             healed: 0,
+            is_forked: false,
             phase: Phase::Put(0, 0),
         }
     }
@@ -117,6 +121,9 @@ impl Replica {
                 }
                 Phase::Remove => {
                     if merge.remove(&mut edit, left) {
+                        if !self.config.mutated.is(Mutation::ForkUnsettled) {
+                            merge.delta.conflicts.iter().for_each(|dot| edit.remove(dot));
+                        }
                         merge.phase = Phase::Judge(None);
                     }
                 }
@@ -128,13 +135,16 @@ impl Replica {
                 Phase::Compare => {
                     if edit.compare(Origin::Remote, left) {
                         // With what was seen already, what is maximal stays so, whatever the peer says of it.
-                        if !edit.store().vector().dominates(&merge.delta.vector) {
+                        let is_news = !edit.store().vector().dominates(&merge.delta.vector);
+                        if is_news || merge.is_forked {
                             edit.join(&merge.delta.vector, &merge.delta.frontier);
                         }
+                        merge.delta.forks.iter().for_each(|fork| edit.fork(*fork));
                         let (batch, changes) = edit.publish();
                         merge.phase = Phase::Clean;
                         // A peer may have had nothing that was not seen.
-                        if !batch.is_empty() {
+                        if !batch.is_empty() || merge.is_forked {
+                            self.tell_forks(&batch.forks);
                             self.settle(batch, changes, now);
                         }
                         if let Some(merge) = &self.merge {
@@ -172,7 +182,8 @@ impl Replica {
     pub(super) fn merged(&mut self, peer: Peer, tag: Option<Tag>, begun_at: Timestamp, now: Timestamp) {
         self.early.rouse(None);
         self.apply_early(&mut self.slice(), now);
-        let digest = self.digest();
+        let (digest, contents) = (self.digest(), self.contents());
+        let knows_forks = self.store.forks().next().is_some();
         if self
             .staged
             .as_ref()
@@ -183,6 +194,7 @@ impl Replica {
         for (other, link) in &mut self.links {
             if *other == peer {
                 link.compared = link.digest.map(|(theirs, _)| (digest, theirs));
+                link.entries_compared = link.comparing.take().or(link.entries_compared);
             }
             // While the merge was under way, nobody could be heard. Only that long: else a peer that says nothing would never count as
             // silent beside others that bring something now and then.
@@ -194,9 +206,11 @@ impl Replica {
         if let Some(link) = self.links.get_mut(&peer)
             && let Some(tag) = tag
             && link.in_sync == Some(true)
+            && link.contents == Some(contents)
+            && !knows_forks
         {
             // What END said is what is held here: that takes fewer bytes to say than the digest.
-            link.told = Some(digest);
+            link.told = Some((digest, contents));
             let frame = Frame::Ack(tag).encode();
             self.outputs.push_back(Output::Send { peer, frame });
         }

@@ -18,6 +18,7 @@ mod commands;
 mod config;
 mod crowded;
 mod early;
+mod forked;
 mod gossip;
 mod held;
 mod io;
@@ -26,6 +27,7 @@ mod lost;
 mod merge;
 mod opening;
 mod random;
+mod recent;
 mod restore;
 mod sessions;
 mod source;
@@ -40,9 +42,10 @@ use core::cell::OnceCell;
 
 use self::{
     bases::Bases, commands::Wish, crowded::Crowded, early::Early, held::Held, link::Link, lost::Lost, merge::Merge,
-    random::Random, writing::Writing,
+    random::Random, recent::Recent, writing::Writing,
 };
 use crate::{
+    causality::TxnHasher,
     id::{AuthorId, Digest, Dot, Peer, StoreId},
     store::{Batch, Calls, Store},
     sync::Staged,
@@ -57,7 +60,7 @@ pub use self::{
     restore::{Loader, RestoreError},
 };
 pub use crate::{
-    causality::{Absent, Body, Context, Key, Kind, Print, Value, VersionVector},
+    causality::{Absent, Body, Context, Fork, Found, Key, Kind, Print, Tip, Value, VersionVector},
     store::{BatchId, Call, Change, Origin, Scan, Shown},
 };
 
@@ -104,6 +107,8 @@ pub struct Replica {
     /// This opening's author, from its first write on.
     author: Option<AuthorId>,
     early: Early,
+    /// The hashes of transactions seen lately.
+    recent: Recent,
     links: BTreeMap<Peer, Link>,
     bases: Bases,
     crowded: Crowded,
@@ -128,6 +133,8 @@ pub struct Replica {
     writing: Option<Writing>,
     /// Writes what is gossiped of it.
     message: TxnWriter,
+    /// And hashes it.
+    hasher: TxnHasher,
     /// Why storage takes nothing at present.
     refused: Option<StorageFailure>,
     next_batch: u64,
@@ -143,6 +150,8 @@ pub struct Replica {
     gap_at: Option<Timestamp>,
     anti_entropy_at: Timestamp,
     digest: OnceCell<Digest>,
+    /// What stands for the contents beside it.
+    contents: OnceCell<u64>,
     snapshot: OnceCell<Arc<VersionVector>>,
 }
 
@@ -164,6 +173,7 @@ impl Replica {
             lost: Lost::default(),
             author: None,
             early: Early::new(config.buffered_transactions_max),
+            recent: Recent::default(),
             links: BTreeMap::new(),
             bases: Bases::default(),
             crowded: Crowded::default(),
@@ -179,6 +189,7 @@ impl Replica {
             wishes: VecDeque::new(),
             writing: None,
             message: TxnWriter::default(),
+            hasher: TxnHasher::default(),
             refused: None,
             next_batch: 0,
             durable: None,
@@ -188,6 +199,7 @@ impl Replica {
             gap_at: None,
             anti_entropy_at,
             digest: OnceCell::new(),
+            contents: OnceCell::new(),
             snapshot: OnceCell::new(),
             random,
             config,
@@ -206,6 +218,7 @@ impl Replica {
         let mut edit = self.store.edit();
         edit.remove(dot);
         edit.finish(Origin::Remote);
+        self.vector_changed();
     }
 
     /// Takes one input. Drain [`Self::poll_output`] until it is empty before the next. `now` may jump ahead but must not go back while
@@ -465,9 +478,9 @@ impl Replica {
         self.store.vector()
     }
 
-    /// The last dots of the maximal transactions seen.
-    pub fn frontier(&self) -> &[Dot] {
-        self.store.frontier().dots()
+    /// The maximal transactions seen.
+    pub fn frontier(&self) -> &[Tip] {
+        self.store.frontier().tips()
     }
 
     /// The live entries and what is known of them, for storage.
@@ -506,6 +519,7 @@ impl Replica {
 
     fn vector_changed(&mut self) {
         self.digest.take();
+        self.contents.take();
         self.snapshot.take();
     }
 

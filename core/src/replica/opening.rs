@@ -1,11 +1,11 @@
 //! A replica on its way from a disk, record by record and in slices: 100,000 entries take a browser some hundred milliseconds.
 
-use alloc::vec;
+use alloc::vec::{self, Vec};
 use core::fmt;
 
 use super::{Config, Loader, Replica, RestoreError};
 use crate::{
-    causality::{Dots, Frontier},
+    causality::{Dots, Fork, Frontier},
     disk::{Disk, DiskError, Glimpse, Lying, Reading},
     id::Dot,
     store::Totals,
@@ -39,6 +39,7 @@ pub struct Closing {
     entries: vec::IntoIter<Lying>,
     records: vec::IntoIter<(Dot, Dots)>,
     frontier: Frontier,
+    forks: Vec<Fork>,
     disk: Disk,
 }
 
@@ -116,6 +117,7 @@ impl Opening {
             entries: opened.entries.into_iter(),
             records: opened.records.into_iter(),
             frontier: opened.frontier,
+            forks: opened.forks,
             disk: opened.disk,
         }))
     }
@@ -168,7 +170,7 @@ impl Closing {
     /// When the records are no replica.
     pub fn finish(self) -> Result<Opened, OpeningError> {
         Ok(Opened {
-            replica: self.loader.finish(self.frontier)?,
+            replica: self.loader.finish(self.frontier, self.forks)?,
             disk: self.disk,
         })
     }

@@ -9,7 +9,7 @@ use core::fmt;
 
 use super::{Config, Origin, Replica};
 use crate::{
-    causality::{Dots, Frontier, Kind, Value, VersionVector, counter},
+    causality::{Dots, Fork, Frontier, Kind, Value, VersionVector, counter},
     disk::Lying,
     id::Dot,
     mutation::Mutation,
@@ -165,10 +165,13 @@ impl Loader {
     ///
     /// # Errors
     /// When the frontier was not seen.
-    pub fn finish(mut self, frontier: Frontier) -> Result<Replica, RestoreError> {
+    pub fn finish(mut self, frontier: Frontier, forks: Vec<Fork>) -> Result<Replica, RestoreError> {
         debug_assert_eq!(self.removed.len(), 0, "all was looked at");
         within(&self.vector).frontier(&frontier)?;
-        self.replica.store.load(&mut self.shared).finish(self.vector, frontier);
+        self.replica
+            .store
+            .load(&mut self.shared)
+            .finish(self.vector, frontier, forks);
         Ok(self.replica)
     }
 }
@@ -189,8 +192,8 @@ impl<F: Fn(&Dot) -> bool> Check<F> {
     }
 
     fn frontier(&self, frontier: &Frontier) -> Result<(), RestoreError> {
-        bounded("frontier", frontier.dots().len(), FRONTIER_MAX)?;
-        frontier.dots().iter().try_for_each(|dot| self.covered(dot))
+        bounded("frontier", frontier.tips().len(), FRONTIER_MAX)?;
+        frontier.dots().try_for_each(|dot| self.covered(&dot))
     }
 
     fn event(&self, dot: &Dot, removes: &[Dot]) -> Result<(), RestoreError> {

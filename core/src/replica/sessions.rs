@@ -96,6 +96,11 @@ impl Replica {
 
     fn open_session(&mut self, peer: Peer, now: Timestamp) {
         let (digest, vector, lost) = (self.digest(), self.snapshot(), self.lost_values());
+        let contents = self.contents();
+        let doubt = self
+            .links
+            .get(&peer)
+            .and_then(|link| Some((self.is_in_doubt(link), self.compared(link)?)));
         let Some(link) = self.links.get_mut(&peer) else { return };
         let tag = self.next_tag;
         self.next_tag = Tag(tag.0.wrapping_add(1));
@@ -123,13 +128,14 @@ impl Replica {
             spell: link.spell,
             have: !staged.is_empty() || !lost.is_empty(),
             nothing: matches!(base, Base::Hello(_)) && !asks_back && base_vector.dominates(&vector),
-            audit: link.audit,
+            audit: link.audit || doubt.is_some_and(|(in_doubt, _)| in_doubt),
         };
+        link.comparing = doubt.map(|(_, compared)| compared).filter(|_| wishes.audit);
         // Nothing is named of a vector that is left open.
         let named = (!Arc::ptr_eq(&vector, &base_vector)).then_some(&base_vector);
         let authors = named.map(|base| AuthorTable::new(base)).unwrap_or_default();
         let counts = named.into_iter().flat_map(|base| vector.differing(base));
-        let mut frames = Hello::frames(self.config.store, tag, wishes, base, authors, counts);
+        let mut frames = Hello::frames(self.config.store, tag, wishes, (base, contents), authors, counts);
         if wishes.have {
             frames.extend(staged.frames(tag, &lost));
         }
@@ -138,13 +144,13 @@ impl Replica {
             // That was the answer.
             link.outgoing = None;
         }
-        link.incoming = Some(Incoming::new(tag, Arc::clone(&vector), staged, lost));
+        link.incoming = Some(Incoming::new(tag, (Arc::clone(&vector), contents), staged, lost));
         link.announced = Some((tag, vector));
         link.wanted = false;
         link.audit = false;
         link.spelled = core::mem::take(&mut link.spell);
         link.heard_at = now;
-        link.told = Some(digest);
+        link.told = Some((digest, contents));
     }
 
     pub(super) fn received(&mut self, peer: Peer, frame: &[u8], now: Timestamp) {
@@ -161,15 +167,17 @@ impl Replica {
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             },
-            Ok(Frame::Digest(digest)) => {
+            Ok(Frame::Digest(digest, contents)) => {
                 link.digest = Some((digest, now));
+                link.contents = Some(contents);
                 self.report_sync(now);
                 Ok(())
             }
             Ok(Frame::Ack(tag)) => {
                 // It holds what END said.
-                if let Some((_, digest)) = link.ended.filter(|(ended, _)| *ended == tag) {
+                if let Some((_, digest, contents)) = link.ended.filter(|(ended, ..)| *ended == tag) {
                     link.digest = Some((digest, now));
+                    link.contents = Some(contents);
                     self.report_sync(now);
                 }
                 Ok(())
@@ -263,6 +271,7 @@ impl Replica {
             link.failures = 0;
             if equal {
                 link.digest = Some((incoming.asked().digest(), now));
+                link.contents = Some(incoming.contents());
             }
             self.merged(peer, None, now, now);
         }
@@ -307,10 +316,13 @@ impl Replica {
         let ours = self.snapshot();
         let lacking = !ours.dominates(&vector);
         let digest = self.digest_of(&vector);
+        let is_same = self.contents() == request.contents;
+        let share = self.share();
         let Some(link) = self.links.get_mut(&peer) else {
             return Ok(());
         };
         link.digest = Some((digest, now));
+        link.contents = Some(request.contents);
         let replied = request.reply_to.filter(|_| request.wishes.nothing);
         let over = link.incoming.take_if(|incoming| replied == Some(incoming.tag()));
         if over.is_some_and(|incoming| !incoming.asked().dominates(&vector)) {
@@ -320,7 +332,8 @@ impl Replica {
         link.wanted |= lacking && link.incoming.is_none() && link.failures == 0;
         let manner = Manner {
             spell: request.wishes.spell,
-            audit: request.wishes.audit,
+            audit: request.wishes.audit || !is_same,
+            share,
             event_bytes_max: self.config.event_bytes_max,
             leaves_bytes_max: self.config.leaves_bytes_max,
             salt: self.random.number(),
@@ -368,12 +381,10 @@ impl Replica {
         };
         let (mut frames, frames_max) = (Vec::new(), self.config.frames_per_turn.max(1));
         let mut left = self.config.slice_events.max(1).saturating_mul(DESCRIBED_AS_EVENT);
+        let (tag, mut ended) = (outgoing.tag(), None);
         if outgoing.fill(&self.store, &mut frames, frames_max, &mut left) {
-            link.ended = Some((
-                outgoing.tag(),
-                *self.digest.get_or_init(|| self.store.vector().digest()),
-            ));
             link.outgoing = None;
+            ended = Some(tag);
         }
         let absent = link.outgoing.as_mut().map(Outgoing::lacks).unwrap_or_default();
         if !absent.is_empty() {
@@ -385,6 +396,12 @@ impl Replica {
             self.fill_later(peer);
         }
         self.outputs.extend(sends(peer, frames));
+        if let Some(tag) = ended {
+            let (digest, contents) = (self.digest(), self.contents());
+            if let Some(link) = self.links.get_mut(&peer) {
+                link.ended = Some((tag, digest, contents));
+            }
+        }
     }
 
     /// What the answer to a peer lacked was read, or is lost.
@@ -435,15 +452,31 @@ impl Replica {
                 return Err(SessionError::TooManyAuthors);
             }
             let digest = self.digest_of(&delta.vector);
+            let contents = delta.frontier.digest();
             if let Some(link) = self.links.get_mut(&peer) {
                 link.digest = Some((digest, now));
+                // With forks other things stand for it as well, which the peer tells later.
+                link.contents = Some(contents);
             }
             self.yield_author(&delta.vector);
-            // Who has seen nothing new knows of nothing to remove. Without an event there would be no batch, and callers not told.
-            if self.store.vector().dominates(&delta.vector) {
+            let forks: Vec<_> = delta
+                .frontier
+                .tips()
+                .iter()
+                .filter_map(|tip| self.fork_of(tip))
+                .collect();
+            let is_forked = !forks.is_empty();
+            delta.forks.extend(forks);
+            delta.frontier.tips().iter().for_each(|tip| self.recent.note(*tip));
+            // Who has seen nothing new knows of nothing to remove, unless an author has two kinds of past. Without an event there would be
+            // no batch, and callers not told.
+            let knows_forks = !delta.forks.is_empty() || self.store.forks().next().is_some();
+            if !knows_forks && self.store.vector().dominates(&delta.vector) {
                 delta.judged = None;
             }
-            self.merge = Some(Merge::of_session(peer, tag, delta, now));
+            let mut merge = Merge::of_session(peer, tag, delta, now);
+            merge.is_forked = is_forked;
+            self.merge = Some(merge);
         } else {
             let progress = incoming.progress();
             if self.config.mutated.is(Mutation::VisibleBeforeEnd) {

@@ -1,7 +1,7 @@
 //! The store as a session sees it.
 
 use crate::{
-    causality::{Dots, Frontier, Key, VersionVector},
+    causality::{Dots, Fork, Frontier, Key, VersionVector},
     id::{AuthorId, Dot},
     store::Store,
     sync::Source,
@@ -15,6 +15,10 @@ impl Source for Store {
 
     fn frontier(&self) -> &Frontier {
         Self::frontier(self)
+    }
+
+    fn forks(&self) -> impl Iterator<Item = &Fork> {
+        Self::forks(self)
     }
 
     fn live(&self, author: AuthorId, after: u64, upto: u64) -> impl Iterator<Item = LiveEvent<'_>> {

@@ -13,7 +13,7 @@ use super::{
     commands::{Seen, What, Wish},
 };
 use crate::{
-    causality::{Context, Dots, Key, Kind, counter},
+    causality::{Context, Dots, Key, Kind, Tip, counter},
     id::{AuthorId, Dot},
     mutation::Mutation,
     store::{Scan, Store},
@@ -142,6 +142,8 @@ impl Replica {
                     let mut edit = self.store.edit();
                     let entry = edit.write(dot, hlc, (key, value.into(), Kind::Value), seen);
                     self.message.put(&entry.key, &entry.body, entry.kind, &entry.removes);
+                    self.hasher
+                        .put(&entry.key, entry.body.print(), entry.kind, &entry.removes);
                 }
                 Some(Write::Add { key, amount }) => self.add(writing, key, amount, now),
                 Some(Write::Delete { key, context }) => self.delete(writing, &key, context.as_ref(), now),
@@ -185,6 +187,7 @@ impl Replica {
         if !removes.is_empty() {
             let (dot, _) = self.next_event(writing, now);
             self.message.delete(&removes);
+            self.hasher.delete(&removes);
             self.store.edit().record(dot, removes);
         }
     }
@@ -197,6 +200,8 @@ impl Replica {
         let mut edit = self.store.edit();
         let entry = edit.write(dot, hlc, (key, value.into(), Kind::Counter), |dot| own.contains(dot));
         self.message.put(&entry.key, &entry.body, entry.kind, &entry.removes);
+        self.hasher
+            .put(&entry.key, entry.body.print(), entry.kind, &entry.removes);
     }
 
     /// The dot and stamp of the next event. Begins the transaction with the first.
@@ -205,8 +210,9 @@ impl Replica {
             let author = *self.author.get_or_insert_with(|| self.random.author());
             let first = self.store.vector().get(&author) + 1;
             let (hlc, next) = (self.clock.stamp(now), Dot::new(author, first));
-            let deps = self.store.frontier().dots();
+            let deps = self.store.frontier().tips();
             self.message.begin(next, hlc, deps, self.config.gossip_bytes_max);
+            self.hasher.begin(next, hlc, deps);
             Begun { hlc, first, next }
         });
         let dot = txn.next;
@@ -217,8 +223,10 @@ impl Replica {
     /// Makes the transaction visible.
     fn publish(&mut self, writing: &mut Writing, is_last: bool, now: Timestamp) {
         let Some(txn) = writing.txn.take() else { return };
+        let (dot, hash) = (Dot::new(txn.next.author, txn.next.n - 1), self.hasher.finish());
+        self.recent.note(Tip { dot, hash });
         let mut edit = self.store.edit();
-        edit.conclude(Dot::new(txn.next.author, txn.next.n - 1));
+        edit.conclude(Tip { dot, hash });
         let (mut batch, changes) = edit.publish();
         if is_last && let Some(call) = writing.call {
             self.calls.insert(call);

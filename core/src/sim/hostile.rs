@@ -1,11 +1,12 @@
 //! A hostile member: a hand on the wire of an honest replica, which adds, answers and alters what that replica never would.
 //!
-//! Two kinds. A *liar* stays within what the engine can tell apart from the truth or need not trust: unique events of authors of its
+//! Three kinds. A *liar* stays within what the engine can tell apart from the truth or need not trust: unique events of authors of its
 //! own that remove whatever it likes, transactions and announcements that nobody can have, vectors and digests that nobody holds,
 //! frames out of place, replays, floods, silence. Honest replicas must withstand all of it to the letter of the oracle. A *forger*
 //! sends anything: altered recordings, random bytes, and the lies of [`Lie`], each of which makes honest replicas differ or lose
 //! entries as long as nothing is signed. They must go on working all the same: no panic, no bound exceeded, no session that hangs, all
-//! of one vector in the end.
+//! of one vector in the end. An *equivocator* has puts of its own, and tells each replica another under the same dot: all must hold the
+//! same in the end.
 
 use alloc::{
     collections::{BTreeMap, VecDeque},
@@ -20,11 +21,11 @@ use super::{
     random::Random,
 };
 use crate::{
-    causality::{Dots, Event, Key, Kind, Op, Txn, Value, counter},
-    id::{AuthorId, Dot, Peer},
+    causality::{Dots, Event, Key, Kind, Op, Tip, Tips, Txn, Value, counter},
+    id::{AuthorId, Dot, Peer, TxnHash},
     replica::VersionVector,
     time::{Hlc, Timestamp},
-    wire::{AuthorTable, Base, End, EventWriter, Frame, Gossip, Hello, LiveEvent, STAMP_ORIGIN, Tag, Wishes},
+    wire::{AuthorTable, Base, End, EventWriter, Frame, Gossip, Hello, LiveEvent, STAMP_ORIGIN, Share, Tag, Wishes},
 };
 
 /// What a hostile member does.
@@ -34,6 +35,8 @@ pub enum Hostility {
     Liar,
     /// Anything.
     Forger,
+    /// Several events under one dot.
+    Equivocator,
     /// Events of its own, and one lie: to see what it does.
     One(Lie),
 }
@@ -82,7 +85,7 @@ pub(super) enum Act {
 #[derive(Clone, Debug)]
 struct Own {
     event: Event,
-    deps: Dots,
+    deps: Tips,
     hlc: Hlc,
 }
 
@@ -219,6 +222,11 @@ impl Hostile {
                 self.lie(lie, links, at, random, oracle)
             }
             Hostility::Forger => self.forge(peer, to, random),
+            Hostility::Equivocator if random.percent(50) => self.lie(Lie::Equivocation, links, at, random, oracle),
+            Hostility::Equivocator => {
+                let txn = self.make(false, at, random, oracle);
+                [Act::Gossip(Gossip::encode(&txn, usize::MAX))].into()
+            }
             Hostility::One(lie) => self.lie(lie, links, at, random, oracle),
         }
     }
@@ -266,7 +274,10 @@ impl Hostile {
         oracle: &mut Oracle,
     ) -> Vec<Act> {
         let mut txn = self.make(lie == Lie::ForeignKey, at, random, oracle);
+        // Where one replica holds something and another has seen it dead, no fork can be told from a damaged storage.
+        let shows = self.kind != Hostility::Equivocator || matches!(txn.events[0].op, Op::Put { .. });
         match lie {
+            Lie::Equivocation if !shows => [Act::Gossip(Gossip::encode(&txn, usize::MAX))].into(),
             Lie::Equivocation => {
                 let mut acts = Vec::new();
                 for (_, to) in links {
@@ -334,7 +345,8 @@ impl Hostile {
         let held = asked.get(&self.author);
         for (n, own) in (held + 1..).zip(self.own.iter().skip(held as usize)) {
             let Own { event, deps, hlc } = own;
-            if !deps.iter().chain(&event.removes).all(|dot| vector.covers(dot)) {
+            let deps = deps.iter().map(|tip| &tip.dot);
+            if !deps.chain(&event.removes).all(|dot| vector.covers(dot)) {
                 break;
             }
             let (dot, removes) = (Dot::new(self.author, n), event.removes.clone());
@@ -366,7 +378,11 @@ impl Hostile {
             frames.push(frame.encode());
         }
         let mut end = End {
-            frontier: oracle.frontier(&vector),
+            frontier: oracle
+                .frontier(&vector)
+                .into_iter()
+                .map(|dot| accused(dot, random))
+                .collect(),
             ..End::default()
         };
         if vector.get(&self.author) > held {
@@ -379,7 +395,8 @@ impl Hostile {
             end.vector.push((last.author, last.n + random.below(3) as u64));
         }
         if tells(Lie::FalseFrontier, random) {
-            end.frontier = vector.iter().take(1).map(|(author, _)| Dot::new(author, 1)).collect();
+            let first = vector.iter().take(1).map(|(author, _)| Dot::new(author, 1));
+            end.frontier = first.map(|dot| accused(dot, random)).collect();
         }
         if tells(Lie::FalseLeaves, random) {
             end.named = true;
@@ -395,6 +412,7 @@ impl Hostile {
     fn make(&mut self, foreign_key: bool, at: Moment, random: &mut Random, oracle: &mut Oracle) -> Txn {
         let n = self.own.len() as u64 + 1;
         let deps: Dots = (0..random.below(2)).filter_map(|_| self.known(random)).collect();
+        let tips: Tips = deps.iter().map(|dot| accused(*dot, random)).collect();
         let mut removes: Vec<Dot> = Vec::new();
         let op = if foreign_key || random.percent(60) {
             let op = self.put(random);
@@ -429,7 +447,7 @@ impl Hostile {
         let event = Event { op, removes };
         self.own.push(Own {
             event: event.clone(),
-            deps: deps.clone(),
+            deps: tips.clone(),
             hlc,
         });
         let events = [event].into();
@@ -437,7 +455,7 @@ impl Hostile {
             author: self.author,
             first: n,
             hlc,
-            deps,
+            deps: tips,
             events,
         }
     }
@@ -450,12 +468,12 @@ impl Hostile {
             author: author(random),
             first: 1,
             hlc: Hlc(random.number()),
-            deps: Dots::default(),
+            deps: Tips::default(),
             events: Vec::new(),
         };
         let mut removes = Dots::default();
         match random.below(4) {
-            0 => txn.deps = Dots::from([nowhere]),
+            0 => txn.deps = Tips::from([accused(nowhere, random)]),
             1 => txn.first += 1 + random.below(1_000) as u64,
             2 => removes = Dots::from([nowhere]),
             // Of an author that exists, far in the future.
@@ -499,13 +517,14 @@ impl Hostile {
         } else {
             Base::Empty
         };
-        Hello::frames(store(), tag, wishes, base, table, vector.iter()).into_iter()
+        let contents = random.number();
+        Hello::frames(store(), tag, wishes, (base, contents), table, vector.iter()).into_iter()
     }
 
     fn digest(&self, peer: Peer, random: &mut Random) -> Act {
         let mut vector = self.seen.clone();
         vector.set(author(random), random.below(2) as u64);
-        Act::Send(peer, Frame::Digest(vector.digest()).encode())
+        Act::Send(peer, Frame::Digest(vector.digest(), random.number()).encode())
     }
 
     /// A frame of a session that is none, or not in this place.
@@ -556,6 +575,7 @@ impl Hostile {
                 tag,
                 sequence: 0,
                 salt,
+                share: Share(sequence as u8),
                 limits: &[],
             },
             9 => Frame::Nodes {
@@ -601,4 +621,13 @@ fn author(random: &mut Random) -> AuthorId {
     let mut author = [0; 16];
     author.copy_from_slice(&random.bytes()[..16]);
     AuthorId(author)
+}
+
+/// A transaction, said to hash to what it mostly does not: who tells that accuses its author of having made another.
+fn accused(dot: Dot, random: &mut Random) -> Tip {
+    let mut hash = TxnHash::UNKNOWN;
+    if random.percent(50) {
+        hash.0[..8].copy_from_slice(&random.number().to_le_bytes());
+    }
+    Tip { dot, hash }
 }

@@ -111,9 +111,10 @@ impl Profile {
             mishaps_per_mille: random.pick(&[0, 30, 120]),
             unread_percent: random.pick(&[0, 30, 100]),
             large_percent: random.pick(&[0, 0, 0, 0, 0, 0, 0, 5]),
-            hostility: match random.below(8) {
+            hostility: match random.below(12) {
                 0 => Some(Hostility::Liar),
                 1 => Some(Hostility::Forger),
+                2 => Some(Hostility::Equivocator),
                 _ => None,
             },
             mutation: None,

@@ -4,6 +4,7 @@ use alloc::{collections::BTreeSet, format, vec::Vec};
 use core::time::Duration;
 
 use super::{
+    Hostility,
     oracle::Flaw,
     world::{World, say},
 };
@@ -176,14 +177,35 @@ impl World<'_> {
                 return Err(format!("replica {at} has writes pending").into());
             }
         }
+        if self.profile.hostility == Some(Hostility::Equivocator) {
+            for at in &together {
+                let replica = &self.nodes[*at].replica;
+                let live = |replica: &Replica| replica.live_dots().collect::<BTreeSet<_>>();
+                let differing = live(replica).symmetric_difference(&live(first)).next().copied();
+                if let Some(dot) = differing {
+                    return Err(format!("replica {at} does not agree with others on {dot:?}").into());
+                }
+                if replica.frontier() != first.frontier() || reading(replica) != reading(first) {
+                    return Err(format!("replica {at} holds something else than others").into());
+                }
+            }
+        }
         if !self.is_judged() {
             return Ok(());
         }
         let (frontier, read) = (self.oracle.frontier(first.vector()), reading(first));
         for at in &together {
             let replica = &self.nodes[*at].replica;
-            if replica.frontier() != frontier {
+            if !replica
+                .frontier()
+                .iter()
+                .map(|tip| tip.dot)
+                .eq(frontier.iter().copied())
+            {
                 return Err(format!("the frontier of replica {at} is not {frontier:?}").into());
+            }
+            if replica.frontier() != first.frontier() {
+                return Err(format!("the transactions of the frontier of replica {at} hash to others").into());
             }
             if reading(replica) != read {
                 return Err(format!("replica {at} reads differently than others").into());

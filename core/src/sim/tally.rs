@@ -114,6 +114,8 @@ counts! {
     liars,
     /// Runs with a hostile member that sends anything.
     forgers,
+    /// Runs beside a member that tells each replica another event under one dot.
+    equivocators,
     /// Frames and messages that a hostile member made up.
     hostile_frames,
     /// Events that a hostile member made up and an honest replica shows.

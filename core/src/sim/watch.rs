@@ -42,7 +42,7 @@ pub(super) fn kind(frame: &[u8]) -> &'static str {
         Ok(Frame::Nothing(_)) => "NOTHING",
         Ok(Frame::Equal(_)) => "EQUAL",
         Ok(Frame::Ack(_)) => "ACK",
-        Ok(Frame::Digest(_)) => "DIGEST",
+        Ok(Frame::Digest(..)) => "DIGEST",
         Err(_) => "no frame",
     }
 }

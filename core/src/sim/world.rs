@@ -76,6 +76,7 @@ impl<'w> World<'w> {
         match profile.hostility {
             Some(Hostility::Liar) => tally.liars += 1,
             Some(Hostility::Forger) => tally.forgers += 1,
+            Some(Hostility::Equivocator) => tally.equivocators += 1,
             Some(Hostility::One(_)) | None => {}
         }
         Self {
@@ -121,7 +122,7 @@ impl<'w> World<'w> {
 
     /// Whether what replicas show can be foretold. A forger's events have no one meaning.
     pub(super) fn is_judged(&self) -> bool {
-        self.profile.hostility != Some(Hostility::Forger)
+        !matches!(self.profile.hostility, Some(Hostility::Forger | Hostility::Equivocator))
     }
 
     /// Whether a hostile hand is on this replica's wire.

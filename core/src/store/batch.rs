@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::Call;
 use crate::{
-    causality::{Body, Dots, Frontier, Key, Kind},
+    causality::{Body, Dots, Fork, Frontier, Key, Kind},
     id::{AuthorId, Dot},
     time::Hlc,
 };
@@ -29,6 +29,8 @@ pub struct Batch {
     pub vector: Vec<(AuthorId, u64)>,
     /// The frontier afterwards.
     pub frontier: Frontier,
+    /// Forks that became known.
+    pub forks: Vec<Fork>,
     /// The call that is carried out with it, if it may come again.
     pub call: Option<Call>,
     /// How much the store holds afterwards.
@@ -61,8 +63,8 @@ impl Totals {
 impl Batch {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        // Nothing else changes without an event, and every event raises the vector.
-        self.vector.is_empty() && self.healed.is_empty()
+        // Nothing else changes without an event, and every event raises the vector; but a fork may remove what was seen before.
+        self.vector.is_empty() && self.healed.is_empty() && self.forks.is_empty() && self.removed.is_empty()
     }
 }
 

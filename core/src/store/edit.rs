@@ -9,10 +9,11 @@ use super::{
     stack::Stack,
 };
 use crate::{
-    causality::{Body, Dots, Event, Frontier, Key, Kind, Op, Txn, Value, VersionVector},
-    id::{AuthorId, Dot},
+    causality::{Body, Dots, Event, Fork, Frontier, Key, Kind, Op, Tip, Txn, Value, VersionVector},
+    id::{AuthorId, Dot, TxnHash},
     mutation::Mutation,
     time::Hlc,
+    wire::FORKS_MAX,
 };
 
 /// As how many entries one counts that is taken out of all indexes and leaves a record: it lies in more places that were not
@@ -176,9 +177,9 @@ impl<'a> Edit<'a> {
         }
     }
 
-    /// Takes in a whole transaction that continues its author's events and whose dependencies are visible.
-    pub fn apply(&mut self, txn: Txn) {
-        let last = txn.last();
+    /// Takes in a whole transaction, of this hash, that continues its author's events and whose dependencies are visible.
+    pub fn apply(&mut self, txn: Txn, hash: TxnHash) {
+        let dot = txn.last();
         self.reserve(txn.events.len(), 0, 0);
         for (n, Event { op, removes }) in (txn.first..).zip(txn.events) {
             let dot = Dot::new(txn.author, n);
@@ -197,16 +198,26 @@ impl<'a> Edit<'a> {
                 Op::Delete => self.record(dot, removes),
             }
         }
-        self.advance(last.author, last.n);
+        self.advance(dot.author, dot.n);
         let mut frontier = self.store.frontier.clone();
-        frontier.advance(last, &txn.deps);
+        frontier.advance(Tip { dot, hash }, &txn.deps);
         self.store.step.frontier = Some(frontier);
     }
 
-    /// Notes that what was written is a transaction, which depends on all that is visible before: the dot of its last event.
-    pub fn conclude(&mut self, last: Dot) {
-        self.advance(last.author, last.n);
+    /// Notes that what was written is a transaction, which depends on all that is visible before.
+    pub fn conclude(&mut self, last: Tip) {
+        self.advance(last.dot.author, last.dot.n);
         self.store.step.frontier = Some(Frontier::at(last));
+    }
+
+    /// Notes a fork, if none of its author is known.
+    pub fn fork(&mut self, fork: Fork) {
+        let noted = &mut self.store.step.batch.forks;
+        let room = FORKS_MAX.saturating_sub(self.store.forks.len() + noted.len());
+        let is_new = noted.iter().all(|other| other.dot.author != fork.dot.author);
+        if room > 0 && is_new && !self.store.forks.contains_key(&fork.dot.author) {
+            noted.push(fork);
+        }
     }
 
     /// Joins vector and frontier of another closed event set.
@@ -231,6 +242,9 @@ impl<'a> Edit<'a> {
         }
         for (author, n) in batch.vector {
             self.advance(author, n);
+        }
+        for fork in batch.forks {
+            self.fork(fork);
         }
         self.store.step.frontier = Some(batch.frontier);
     }
@@ -298,6 +312,8 @@ impl<'a> Edit<'a> {
             };
             store.vector = store.vector.iter().filter(|(author, _)| live(*author)).collect();
         }
+        let forks = step.batch.forks.iter().map(|fork| (fork.dot.author, *fork));
+        store.forks.extend(forks);
         step.batch.frontier = store.frontier.clone();
         let (gained, lost) = (mem::take(&mut step.gained), mem::take(&mut step.lost));
         store.totals.keys = store.totals.keys + gained.keys - lost.keys;

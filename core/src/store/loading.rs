@@ -10,7 +10,7 @@ use super::{
     cell::{Cell, KeyNumber, NO_SLOT, State},
 };
 use crate::{
-    causality::{Dots, Frontier, VersionVector},
+    causality::{Dots, Fork, Frontier, VersionVector},
     id::Dot,
 };
 
@@ -67,7 +67,7 @@ impl<'a> Loading<'a> {
     }
 
     /// All is added; this is what was seen.
-    pub fn finish(self, vector: VersionVector, frontier: Frontier) {
+    pub fn finish(self, vector: VersionVector, frontier: Frontier, forks: Vec<Fork>) {
         let Self { store, shared } = self;
         let mut shared = mem::take(&mut shared.0);
         shared.sort_unstable();
@@ -86,5 +86,6 @@ impl<'a> Loading<'a> {
         }
         store.vector = vector;
         store.frontier = frontier;
+        store.forks = forks.into_iter().map(|fork| (fork.dot.author, fork)).collect();
     }
 }

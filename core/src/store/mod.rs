@@ -52,12 +52,13 @@ use self::{
 use crate::{
     cache::Limits,
     causality::{
-        Body, Context, Dots, Frontier, Key, Kind, Value, VersionVector,
+        Body, Context, Dots, Fork, Frontier, Key, Kind, Value, VersionVector,
         counter::{self, Sum},
     },
     id::{AuthorId, Dot},
     mutation::{Mutated, Mutation},
     time::Hlc,
+    wire::FORKS_MAX,
 };
 
 /// What a replica knows of an event. Merging two replicas takes the maximum.
@@ -98,6 +99,8 @@ const HASHED_AS_EVENT: usize = 2 * 1024;
 pub struct Store {
     vector: VersionVector,
     frontier: Frontier,
+    /// By author.
+    forks: BTreeMap<AuthorId, Fork>,
     authors: Authors,
     block_dots: u64,
     /// By the authors' numbers, as far as any of them has had a live event.
@@ -135,6 +138,7 @@ impl Store {
         Self {
             vector: VersionVector::new(),
             frontier: Frontier::default(),
+            forks: BTreeMap::new(),
             authors: Authors::default(),
             block_dots: block_dots.clamp(1, BLOCK_DOTS_MAX),
             logs: Vec::new(),
@@ -161,6 +165,16 @@ impl Store {
     /// The maximal transactions of what was seen.
     pub fn frontier(&self) -> &Frontier {
         &self.frontier
+    }
+
+    /// The forks that are known: of each author one.
+    pub fn forks(&self) -> impl Iterator<Item = &Fork> {
+        self.forks.values()
+    }
+
+    /// Whether a fork of the author is known, or so many of others that no more are remembered.
+    pub fn is_forked(&self, author: &AuthorId) -> bool {
+        self.forks.len() >= FORKS_MAX || self.forks.contains_key(author)
     }
 
     /// What is known of an event.

@@ -17,19 +17,21 @@ use alloc::{
 
 use super::{SessionError, Source};
 use crate::{
-    causality::VersionVector,
+    causality::{VersionVector, print_of},
     id::AuthorId,
     wire::{
-        AuthorTable, Bits, INNER_BYTES_MAX, Item, Node, NodeReader, Prefix, RADIX, choices, write_choice, write_inner,
-        write_leaf,
+        AuthorTable, Bits, INNER_BYTES_MAX, Item, LiveItem, Node, NodeReader, Prefix, RADIX, Share, choices,
+        write_choice, write_inner, write_leaf,
     },
 };
 
 /// Something that stands in a trie.
-pub(super) trait Leaved: Item + Copy + PartialEq {
+pub(super) trait Leaved: Item + Clone + PartialEq {
     /// Up to so many bytes a node is told in full rather than by its children. About what the children's fingerprints would take,
     /// or more where round trips count for more than bytes.
     const LEAF_BYTES_MAX: usize;
+    /// The longest item, which is told in full alone.
+    const ITEM_BYTES_MAX: usize;
     /// Appends what is hashed.
     fn hashed(&self, out: &mut Vec<u8>);
 }
@@ -37,19 +39,23 @@ pub(super) trait Leaved: Item + Copy + PartialEq {
 impl Leaved for u64 {
     // A vector of some fifty authors is told in one round trip.
     const LEAF_BYTES_MAX: usize = 1_024;
+    const ITEM_BYTES_MAX: usize = 26;
 
     fn hashed(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.to_le_bytes());
     }
 }
 
-impl Leaved for Bits {
+impl Leaved for LiveItem {
     const LEAF_BYTES_MAX: usize = 128;
+    const ITEM_BYTES_MAX: usize = Self::BYTES_MAX;
 
     fn hashed(&self, out: &mut Vec<u8>) {
-        for word in self {
-            out.extend_from_slice(&word.to_le_bytes());
-        }
+        let words = match self {
+            Self::Dots(bits) => &bits[..],
+            Self::Prints(prints) => prints,
+        };
+        words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
     }
 }
 
@@ -82,11 +88,11 @@ pub(super) fn author_of(key: u128) -> AuthorId {
 /// The bits of a key in the trie of live dots that tell the block. A dot's number is at most 2^52, so a block of 256 at most 2^44.
 const BLOCK_BITS: u32 = 44;
 
-impl Trie<Bits> {
-    /// The trie of the live dots that `seen` covers, in each author up to the limit that `limits` names. `authors` holds the
-    /// authors of `seen` in order.
+impl Trie<LiveItem> {
+    /// The trie of the live dots that `seen` covers, in each author up to the limit that `limits` names, with the prints of a share of their
+    /// blocks. `authors` holds the authors of `seen` in order.
     pub(super) fn of_leaves(
-        salt: u64,
+        (salt, share): (u64, Share),
         source: &impl Source,
         authors: &AuthorTable,
         seen: &VersionVector,
@@ -108,7 +114,15 @@ impl Trie<Bits> {
             };
             let live = masked(&leaf.live, leaf.block, source.block_dots(), upto);
             if live != Bits::default() {
-                items.push((u128::from(number) << BLOCK_BITS | u128::from(leaf.block), live));
+                let half = u128::from(number) << BLOCK_BITS | u128::from(leaf.block);
+                items.push((half << 1, LiveItem::Dots(live)));
+                if is_chosen(share, salt, half) {
+                    let first = leaf.block * source.block_dots();
+                    let events = source.live(leaf.author, first, upto.min(first + source.block_dots()));
+                    let prints =
+                        events.map(|event| print_of(event.hlc, event.key, event.body, event.kind, &event.removes));
+                    items.push((half << 1 | 1, LiveItem::Prints(prints.collect())));
+                }
             }
         }
         items.sort_unstable_by_key(|(key, _)| *key);
@@ -118,8 +132,25 @@ impl Trie<Bits> {
 
 /// Author and block of a key in the trie of live dots.
 pub(super) fn block_of(key: u128, authors: &AuthorTable) -> Option<(AuthorId, u64)> {
-    let author = authors.author((key >> BLOCK_BITS) as u64)?;
-    Some((author, key as u64 & ((1 << BLOCK_BITS) - 1)))
+    let half = (key >> 1) as u64;
+    let author = authors.author(half >> BLOCK_BITS)?;
+    Some((author, half & ((1 << BLOCK_BITS) - 1)))
+}
+
+/// Whether a block is of the share of which prints are compared. Another part is with each salt, so that in time all are.
+fn is_chosen(share: Share, salt: u64, half_key: u128) -> bool {
+    match share.0 {
+        0 => false,
+        1 => true,
+        share => {
+            let mut bytes = [0; 24];
+            bytes[..8].copy_from_slice(&salt.to_le_bytes());
+            bytes[8..].copy_from_slice(&half_key.to_le_bytes());
+            let hash = blake3::hash(&bytes);
+            let drawn = hash.as_bytes().first_chunk().copied().map_or(0, u64::from_le_bytes);
+            drawn.trailing_zeros() >= u32::from(share - 1)
+        }
+    }
 }
 
 /// The bits of a block of so many dots that belong to dots up to `upto`.
@@ -145,7 +176,7 @@ impl<I: Leaved> Trie<I> {
         let mut bytes = Vec::with_capacity(HASHED_BYTES.min(8 + size_of_val(items)));
         bytes.extend_from_slice(&self.salt.to_le_bytes());
         for (key, item) in items {
-            if bytes.len() + size_of::<(u128, I)>() > HASHED_BYTES {
+            if bytes.len() + size_of::<u128>() + I::ITEM_BYTES_MAX > HASHED_BYTES {
                 hasher.update(&bytes);
                 bytes.clear();
             }
@@ -228,7 +259,7 @@ impl<I: Leaved> Holder<I> {
         if self.asked.is_empty() {
             return None;
         }
-        let node_bytes_max = INNER_BYTES_MAX.max(I::LEAF_BYTES_MAX);
+        let node_bytes_max = INNER_BYTES_MAX.max(I::LEAF_BYTES_MAX).max(1 + I::ITEM_BYTES_MAX);
         while let Some(asked) = self.asked.pop_front() {
             self.told.extend(self.trie.tell(&asked, out));
             if out.len() + node_bytes_max > bytes_max {
@@ -368,7 +399,7 @@ impl<I: Leaved> Asker<I> {
                         .left
                         .checked_sub(1)
                         .ok_or(SessionError::OutOfPlace("trie without end"))?;
-                    self.found.push((*key, Some(*item)));
+                    self.found.push((*key, Some(item.clone())));
                 }
             }
         }
@@ -502,11 +533,17 @@ mod tests {
         asker.remove(3_000);
         let trie = |items: &Vec<(u128, Bits)>| Trie {
             salt: SALT,
-            items: items.clone(),
+            items: items
+                .iter()
+                .map(|(block, bits)| (block << 1, LiveItem::Dots(*bits)))
+                .collect(),
         };
         let (found, bytes, rounds) = descend(trie(&holder), trie(&asker), false);
-        let of =
-            |key: u128, items: &[(u128, Bits)]| items.iter().find(|(other, _)| *other == key).map(|(_, bits)| *bits);
+        let found: Vec<_> = found.into_iter().map(|(key, item)| (key >> 1, item)).collect();
+        let of = |key: u128, items: &[(u128, Bits)]| {
+            let item = items.iter().find(|(other, _)| *other == key);
+            item.map(|(_, bits)| LiveItem::Dots(*bits))
+        };
         for (key, item) in &found {
             assert_eq!(*item, of(*key, &holder));
             assert!(of(*key, &asker).is_some());
@@ -518,6 +555,31 @@ mod tests {
         );
         assert_eq!(keys.len(), 5);
         assert!(bytes < 4_000 && rounds <= 5, "{bytes} bytes, {rounds} rounds");
+    }
+
+    #[test]
+    fn blocks_whose_prints_differ_are_told_with_them() {
+        let prints = |at: u64| (0..256).map(|n| at << 8 | n).collect::<Vec<u64>>();
+        let items = (0..300_u64).flat_map(|at| {
+            let half = u128::from(at) << 1;
+            [
+                (half << 1, LiveItem::Dots([u64::MAX; 4])),
+                (half << 1 | 1, LiveItem::Prints(prints(at))),
+            ]
+        });
+        let items: Vec<(u128, LiveItem)> = items.collect();
+        let mut other = items.clone();
+        let LiveItem::Prints(forged) = &mut other[2 * 200 + 1].1 else {
+            panic!("prints follow dots")
+        };
+        forged[9] ^= 1;
+        let trie = |items: &[(u128, LiveItem)]| Trie {
+            salt: SALT,
+            items: items.to_vec(),
+        };
+        let (found, bytes, _) = descend(trie(&other), trie(&items), false);
+        assert_eq!(found, [(200 << 2 | 1, Some(other[2 * 200 + 1].1.clone()))]);
+        assert!(bytes < 4_000, "{bytes} bytes");
     }
 
     #[test]

@@ -12,11 +12,11 @@ use super::{
     stage::{STAGED_EVENT_BYTES, Sizes, Stage, Staged},
 };
 use crate::{
-    causality::{Frontier, VersionVector},
+    causality::{Fork, Frontier, Tip, VersionVector, print_of},
     id::{AuthorId, Dot},
     wire::{
-        AUTHORS_MAX, AuthorTable, Bits, Described, End, EventReader, FRONTIER_MAX, Frame, Leaves, NodeReader,
-        STAMP_ORIGIN, Tag, WireError, paged, read_leaves, read_limits,
+        AUTHORS_MAX, AuthorTable, Bits, Described, End, EventReader, FORKS_MAX, FRONTIER_MAX, Frame, Leaves, LiveItem,
+        NodeReader, STAMP_ORIGIN, Share, Tag, WireError, bit_of, paged, read_leaves, read_limits,
     },
 };
 
@@ -34,8 +34,13 @@ pub struct Delta {
     pub resumed: Vec<Arc<Vec<Described>>>,
     /// How many of each kind `events` are.
     pub sizes: Sizes,
-    /// Which dots are dead at the sender, when some dead events could not be described.
+    /// Which dots are dead at the sender, when some dead events could not be described or there are forks.
     pub judged: Option<Judged>,
+    /// The forks that the sender knows of, and those found by comparing.
+    pub forks: Vec<Fork>,
+    /// The dots under which both hold another live event. They are dead from now on: whoever has only seen one of the two learns that from
+    /// who has compared both.
+    pub conflicts: Vec<Dot>,
 }
 
 /// How to tell which dots are dead at the sender.
@@ -71,6 +76,7 @@ pub struct Progress {
 pub struct Incoming {
     tag: Tag,
     asked: Arc<VersionVector>,
+    contents: u64,
     /// Tells the vector, where HELLO has left it open.
     told: Option<Holder<u64>>,
     reader: EventReader,
@@ -79,20 +85,21 @@ pub struct Incoming {
     remaining: u64,
     /// The live dots that LEAVES named.
     leaves: Option<Leaves>,
-    /// The salt and the limits of a descent.
-    salt: Option<u64>,
+    /// The salt, the share of prints and the limits of a descent.
+    salt: Option<(u64, Share)>,
     limits: BTreeMap<AuthorId, u64>,
     /// Compares the live dots in a descent.
-    asker: Option<Asker<Bits>>,
-    /// What it found.
+    asker: Option<Asker<LiveItem>>,
+    /// What it found: blocks with other live dots, and events of another print under one dot.
     found: Option<Leaves>,
+    conflicts: Vec<Fork>,
     end: End,
 }
 
 impl Incoming {
-    /// Begins a session whose HELLO has this tag, announces `asked`, and says that `staged` is here already and the values of `lost` are
+    /// Begins a session whose HELLO has this tag, announces `asked` and what stands for the contents, and says that `staged` is here already and the values of `lost` are
     /// not any more.
-    pub fn new(tag: Tag, asked: Arc<VersionVector>, staged: Staged, lost: BTreeSet<Dot>) -> Self {
+    pub fn new(tag: Tag, (asked, contents): (Arc<VersionVector>, u64), staged: Staged, lost: BTreeSet<Dot>) -> Self {
         Self {
             tag,
             told: None,
@@ -100,12 +107,14 @@ impl Incoming {
             sequence: 0,
             stage: Stage::new(Arc::clone(&asked), staged, lost),
             asked,
+            contents,
             remaining: 0,
             leaves: None,
             salt: None,
             limits: BTreeMap::new(),
             asker: None,
             found: None,
+            conflicts: Vec::new(),
             end: End::default(),
         }
     }
@@ -118,6 +127,11 @@ impl Incoming {
     /// What the HELLO announced.
     pub fn asked(&self) -> &Arc<VersionVector> {
         &self.asked
+    }
+
+    /// What stands for the contents that it announced.
+    pub fn contents(&self) -> u64 {
+        self.contents
     }
 
     /// How far the session is.
@@ -185,11 +199,13 @@ impl Incoming {
                     stage.charge(STAGED_EVENT_BYTES)
                 })?;
             }
-            Frame::Judge { salt, limits, .. } => {
+            Frame::Judge {
+                salt, share, limits, ..
+            } => {
                 if self.asker.is_some() || self.found.is_some() {
                     return Err(SessionError::OutOfPlace("descent within another"));
                 }
-                self.salt = Some(salt);
+                self.salt = Some((salt, share));
                 let authors = self.reader.authors();
                 for (place, n) in read_limits(limits)? {
                     let author = authors.author(place).ok_or(WireError::OutOfRange("author number"))?;
@@ -197,7 +213,7 @@ impl Incoming {
                 }
             }
             Frame::Nodes { nodes, more, .. } => self.compare(nodes, more, source, replies)?,
-            Frame::End { end, .. } => return self.end(end, source.vector()),
+            Frame::End { end, .. } => return self.end(end, source),
             _ => {}
         }
         Ok(None)
@@ -268,9 +284,20 @@ impl Incoming {
             Next::Done => {
                 let mut found = Leaves::default();
                 let differing = self.asker.take().map(|mut asker| asker.found()).unwrap_or_default();
-                for (key, live) in differing {
-                    if let Some((author, block)) = block_of(key, authors) {
-                        found.insert(author, block, live.unwrap_or_default(), 0);
+                // The dots of a block come before its prints.
+                for (key, item) in differing {
+                    let Some((author, block)) = block_of(key, authors) else {
+                        continue;
+                    };
+                    match item {
+                        Some(LiveItem::Prints(prints)) => {
+                            let theirs = found.get(&author, block);
+                            let dots = live_dots(source, author, block, theirs);
+                            self.conflicts.extend(conflicts(source, author, &dots, &prints));
+                        }
+                        Some(LiveItem::Dots(live)) => found.insert(author, block, live, 0),
+                        None if key & 1 == 0 => found.insert(author, block, Bits::default(), 0),
+                        None => {}
                     }
                 }
                 self.found = Some(found);
@@ -281,12 +308,14 @@ impl Incoming {
         Ok(())
     }
 
-    fn end(&mut self, bytes: &[u8], here: &VersionVector) -> Result<Option<Delta>, SessionError> {
+    fn end(&mut self, bytes: &[u8], source: &impl Source) -> Result<Option<Delta>, SessionError> {
         let part = End::decode(bytes, self.reader.authors())?;
         (self.end.judged, self.end.named, self.end.last) = (part.judged, part.named, part.last);
         self.end.vector.extend(part.vector);
         self.end.frontier.extend(part.frontier);
+        self.end.forks.extend(part.forks);
         for (what, count, max) in [
+            ("forks", self.end.forks.len(), FORKS_MAX),
             ("authors of a vector", self.end.vector.len(), AUTHORS_MAX),
             ("dots of a frontier", self.end.frontier.len(), FRONTIER_MAX),
         ] {
@@ -308,10 +337,11 @@ impl Incoming {
         if self.asker.is_some() && !part.named {
             return Err(SessionError::OutOfPlace("end within a descent"));
         }
-        self.complete(here).map(Some)
+        self.complete(source).map(Some)
     }
 
-    fn complete(&mut self, here: &VersionVector) -> Result<Delta, SessionError> {
+    fn complete(&mut self, source: &impl Source) -> Result<Delta, SessionError> {
+        let (here, forked) = (source.vector(), source.forks().next().is_some());
         let mut vector = self.stage.seen();
         for (author, n) in self.end.vector.drain(..) {
             vector.set(author, n);
@@ -331,12 +361,21 @@ impl Incoming {
                 events: beyond.saturating_sub(told),
             });
         }
-        if let Some(dot) = self.end.frontier.iter().find(|dot| !vector.covers(dot)) {
-            return Err(SessionError::UnexpectedEvent(*dot));
+        if let Some(tip) = self.end.frontier.iter().find(|tip| !vector.covers(&tip.dot)) {
+            return Err(SessionError::UnexpectedEvent(tip.dot));
         }
-        let last = self.stage.last().filter(|_| self.end.last);
+        let last = self.stage.last().zip(self.end.last);
+        let last = last.map(|(dot, hash)| Tip { dot, hash });
         let frontier = Frontier::new(self.end.frontier.drain(..).chain(last));
         let (leaves, found) = (self.leaves.take(), self.found.take());
+        // Both have seen the same all the time.
+        let is_audit = !self.end.judged && !self.end.named && vector == *self.asked && vector == *here;
+        let mut forks = core::mem::take(&mut self.end.forks);
+        let mut conflicts = Vec::new();
+        if is_audit {
+            conflicts.extend(self.conflicts.iter().map(|fork| fork.dot));
+            forks.append(&mut self.conflicts);
+        }
         let judged = if self.end.named {
             Some(Judged::Named(leaves.unwrap_or_default()))
         } else if self.end.judged {
@@ -346,12 +385,18 @@ impl Incoming {
                 all: leaves.is_some(),
                 leaves: leaves.or(found).unwrap_or_default(),
             })
-        } else if let Some(found) = found.filter(|found| !found.is_empty())
-            && vector == *self.asked
-            && vector == *here
-        {
-            // An audit: both have seen the same all the time, and hold different entries.
-            return Err(SessionError::Diverged { blocks: found.len() });
+        } else if let Some(found) = found.filter(|found| is_audit && !found.is_empty()) {
+            if !forked && forks.is_empty() {
+                // What they hold differs all the same.
+                return Err(SessionError::Diverged { blocks: found.len() });
+            }
+            // What a fork has removed for some is removed for all.
+            Some(Judged::Announced {
+                asked: Arc::clone(&self.asked),
+                limits: BTreeMap::new(),
+                all: false,
+                leaves: found,
+            })
         } else {
             None
         };
@@ -364,6 +409,37 @@ impl Incoming {
             resumed,
             sizes,
             judged,
+            forks,
+            conflicts,
         })
     }
+}
+
+/// The live dots of a block: of the sender where they were told, which is where they differ, else of the receiver.
+fn live_dots(source: &impl Source, author: AuthorId, block: u64, theirs: Option<Bits>) -> Vec<Dot> {
+    let first = block * source.block_dots();
+    match theirs {
+        Some(bits) => (1..=source.block_dots())
+            .filter(|n| bit_of(*n).is_some_and(|(_, word, bit)| bits[word] & bit != 0))
+            .map(|n| Dot::new(author, first + n))
+            .collect(),
+        None => source
+            .live(author, first, first + source.block_dots())
+            .map(|event| event.dot)
+            .collect(),
+    }
+}
+
+/// Where the receiver holds another live event under a dot than the sender, whose live events `dots` have these prints.
+fn conflicts(source: &impl Source, author: AuthorId, dots: &[Dot], prints: &[u64]) -> Vec<Fork> {
+    let (Some(first), Some(last)) = (dots.first(), dots.last()) else {
+        return Vec::new();
+    };
+    let theirs: BTreeMap<Dot, u64> = dots.iter().copied().zip(prints.iter().copied()).collect();
+    let ours = source.live(author, first.n - 1, last.n);
+    ours.filter_map(|event| {
+        let print = print_of(event.hlc, event.key, event.body, event.kind, &event.removes);
+        Fork::of_events(event.dot, print, *theirs.get(&event.dot)?)
+    })
+    .collect()
 }

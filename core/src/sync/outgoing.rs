@@ -12,12 +12,12 @@ use super::{
     raised::Raised,
 };
 use crate::{
-    causality::{Absent, Body, Dots, Frontier, Key, Value, VersionVector},
+    causality::{Absent, Body, Dots, Fork, Frontier, Key, Value, VersionVector},
     id::{AuthorId, Dot},
     mutation::{Mutated, Mutation},
     wire::{
-        AuthorTable, Bits, End, EventWriter, Frame, LIMIT_BYTES_MAX, Leaf, LeafWriter, Leaves, LiveEvent, STAMP_ORIGIN,
-        Tag, write_limit,
+        AuthorTable, Bits, End, EventWriter, Frame, LIMIT_BYTES_MAX, Leaf, LeafWriter, Leaves, LiveEvent, LiveItem,
+        STAMP_ORIGIN, Share, Tag, write_limit,
     },
 };
 
@@ -37,6 +37,8 @@ pub trait Source {
     fn vector(&self) -> &VersionVector;
     /// The maximal transactions of it.
     fn frontier(&self) -> &Frontier;
+    /// The forks that are known, by author.
+    fn forks(&self) -> impl Iterator<Item = &Fork>;
     /// The live events of an author after `after` and up to `upto`, in order.
     fn live(&self, author: AuthorId, after: u64, upto: u64) -> impl Iterator<Item = LiveEvent<'_>>;
     /// What a dead event removed, if that is remembered.
@@ -62,6 +64,8 @@ pub struct Manner {
     pub leaves_bytes_max: usize,
     /// For the fingerprints of a descent; random.
     pub salt: u64,
+    /// Of how many blocks prints are compared, where the live dots are although nothing is lacking.
+    pub share: Share,
     /// A deliberate bug, for the tests of the tests.
     pub mutated: Mutated,
 }
@@ -117,7 +121,7 @@ pub struct Outgoing {
 #[derive(Clone, Debug)]
 enum Descent {
     None,
-    Running(Holder<Bits>),
+    Running(Holder<LiveItem>),
     Done,
 }
 
@@ -518,8 +522,9 @@ impl Outgoing {
     /// Begins a descent.
     fn descend(&mut self, source: &impl Source, frames: &mut Vec<Vec<u8>>) {
         // The table begins with the authors of what was announced.
+        let (salt, share) = (self.manner.salt, self.share());
         let table = self.writer.authors();
-        let trie = Trie::of_leaves(self.manner.salt, source, table, &self.asked, &BTreeMap::new());
+        let trie = Trie::of_leaves((salt, share), source, table, &self.asked, &BTreeMap::new());
         self.descent = Descent::Running(Holder::new(trie));
         // What the receiver has seen and is not known here yet is not judged.
         let asked = Arc::clone(&self.asked);
@@ -534,11 +539,20 @@ impl Outgoing {
         self.push_limits(&mut limits, frames);
     }
 
+    fn share(&self) -> Share {
+        if self.manner.audit {
+            self.manner.share
+        } else {
+            Share::default()
+        }
+    }
+
     fn push_limits(&mut self, limits: &mut Vec<u8>, frames: &mut Vec<Vec<u8>>) {
         let frame = Frame::Judge {
             tag: self.tag,
             sequence: self.next_sequence(),
             salt: self.manner.salt,
+            share: self.share(),
             limits,
         };
         frames.push(frame.encode());
@@ -581,15 +595,20 @@ impl Outgoing {
         // Only what differs from HELLO was described.
         let differing = source.vector().differing(&self.asked);
         let untold = differing.filter(|(author, n)| *n != self.told.get(author));
-        let frontier = source.frontier().dots();
-        let last = self.last.is_some_and(|last| *frontier == [last]);
+        let frontier = source.frontier().tips();
+        let last = match frontier {
+            [tip] if self.last == Some(tip.dot) => Some(tip.hash),
+            _ => None,
+        };
+        let forks = source.forks().filter(|_| self.manner.audit);
         let end = End {
             more: false,
             last,
+            forks: forks.copied().collect(),
             judged: !self.described,
             named: self.lost,
             vector: untold.collect(),
-            frontier: if last { Vec::new() } else { frontier.to_vec() },
+            frontier: if last.is_some() { Vec::new() } else { frontier.to_vec() },
         };
         frames.extend(end.frames(self.tag, self.sequence, self.writer.authors()));
     }

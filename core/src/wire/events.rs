@@ -33,8 +33,8 @@ use super::{
     checked_dot,
 };
 use crate::{
-    causality::{Body, Dots, Key, Kind, Value, counter},
-    id::{AuthorId, ContentHash, Dot},
+    causality::{Body, Dots, Key, Kind, Tip, Value, counter},
+    id::{AuthorId, ContentHash, Dot, TxnHash},
     time::Hlc,
 };
 
@@ -505,6 +505,20 @@ impl EventReader {
 pub(super) fn write_dot(authors: &mut AuthorTable, dot: Dot, out: &mut Vec<u8>) {
     authors.write(dot.author, out);
     out.varint(dot.n);
+}
+
+/// Appends a tip.
+pub(super) fn write_tip(authors: &mut AuthorTable, tip: Tip, out: &mut Vec<u8>) {
+    write_dot(authors, tip.dot, out);
+    out.put(&tip.hash.0);
+}
+
+/// Reads what [`write_tip`] wrote.
+pub(super) fn read_tip(authors: &mut AuthorTable, from: &mut Reader<'_>) -> Result<Tip, WireError> {
+    Ok(Tip {
+        dot: read_dot(authors, from)?,
+        hash: TxnHash(from.array()?),
+    })
 }
 
 /// Reads what [`write_dot`] wrote.

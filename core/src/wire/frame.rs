@@ -7,12 +7,12 @@
 //! WANT    8, tag, varint which, varint offset                      LEAVES 4, tag, sequence, leaves
 //! VECTOR 11, tag, flags, nodes                                     ASK   10, tag, store (16), salt (8)
 //! EXPAND 13, tag, flags, choices                                   CHOOSE 15, tag, flags, choices
-//! ACK     7, tag                                                   JUDGE 14, tag, sequence, salt (8), limits
+//! ACK     7, tag                                                   JUDGE 14, tag, sequence, salt (8), share, limits
 //!                                                                  NODES 12, tag, sequence, flags, nodes
 //!                                                                  END    5, see `end`
 //!                                                                  NOTHING 18, tag   or   EQUAL 19, tag
 //!
-//! of either: DIGEST 6, digest (16)
+//! of either: DIGEST 6, digest (16), digest of the frontier (8)
 //!
 //! to come = varint, with m = 1: how many events follow after this frame; tag = 2 bytes, sequence = varint, flags: 1 = more frames of this kind follow, choices: 2 bytes each, little-endian
 //! ```
@@ -28,6 +28,11 @@ use crate::id::{Digest, StoreId};
 /// Says which HELLO a frame answers, so that a late frame of an earlier session is not taken for one of the present.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Tag(pub u16);
+
+/// Of which blocks of live dots prints are compared: 0 of none, 1 of all, and each number more of half as many as the one before, which
+/// the salt of the descent chooses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Share(pub u8);
 
 /// One frame, its parts still in the bytes it came in where only the session knows how to read them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -121,6 +126,8 @@ pub enum Frame<'a> {
         sequence: u64,
         /// For the fingerprints, as in [`Frame::Ask`].
         salt: u64,
+        /// Of how many blocks the prints of the live events are compared as well; see [`Share`].
+        share: Share,
         /// For [`super::read_limits`].
         limits: &'a [u8],
     },
@@ -159,8 +166,8 @@ pub enum Frame<'a> {
     Equal(Tag),
     /// What END said is held now, and nothing else.
     Ack(Tag),
-    /// The digest of what is held now.
-    Digest(Digest),
+    /// The digest of what is held now, and that of its frontier.
+    Digest(Digest, u64),
 }
 
 pub(super) const HELLO: u8 = 1;
@@ -216,9 +223,9 @@ impl<'a> Frame<'a> {
         match kind {
             HELLO => Hello::decode(from).map(Self::Hello),
             DIGEST => {
-                let digest = Digest(from.array()?);
+                let (digest, frontier) = (Digest(from.array()?), from.array().map(u64::from_le_bytes)?);
                 from.finish()?;
-                Ok(Self::Digest(digest))
+                Ok(Self::Digest(digest, frontier))
             }
             ACK..=CHOOSE | EVENTS..=END | NOTHING | EQUAL => Self::tagged(kind, from),
             other => Err(WireError::UnknownFrame(other)),
@@ -275,6 +282,7 @@ impl<'a> Frame<'a> {
                 tag,
                 sequence,
                 salt: from.array().map(u64::from_le_bytes)?,
+                share: Share(from.byte()?),
                 limits: from.rest(),
             },
             NODES => Self::Nodes {
@@ -328,7 +336,7 @@ impl<'a> Frame<'a> {
     /// Which HELLO the frame answers or follows; none for HELLO itself and DIGEST.
     pub fn tag(&self) -> Option<Tag> {
         match self {
-            Self::Hello(_) | Self::Digest(_) => None,
+            Self::Hello(_) | Self::Digest(..) => None,
             Self::Have { tag, .. }
             | Self::Events { tag, .. }
             | Self::Want { tag, .. }
@@ -395,10 +403,12 @@ impl<'a> Frame<'a> {
                 tag,
                 sequence,
                 salt,
+                share,
                 limits,
             } => {
-                let mut out = head(JUDGE, tag, sequence, SALT_BYTES + limits.len());
+                let mut out = head(JUDGE, tag, sequence, SALT_BYTES + 1 + limits.len());
                 out.put(&salt.to_le_bytes());
+                out.byte(share.0);
                 out.put(limits);
                 out
             }
@@ -432,10 +442,11 @@ impl<'a> Frame<'a> {
             Self::Nothing(tag) => start(NOTHING, tag, 0),
             Self::Equal(tag) => start(EQUAL, tag, 0),
             Self::Ack(tag) => start(ACK, tag, 0),
-            Self::Digest(digest) => {
-                let mut out = Vec::with_capacity(1 + size_of::<Digest>());
+            Self::Digest(digest, frontier) => {
+                let mut out = Vec::with_capacity(1 + size_of::<Digest>() + size_of::<u64>());
                 out.byte(DIGEST);
                 out.put(&digest.0);
+                out.put(&frontier.to_le_bytes());
                 out
             }
         }

@@ -1,8 +1,9 @@
 //! What is gossiped: a fresh transaction, or word of one that is too long for gossip.
 //!
 //! ```text
-//! transaction = kind 16, version, varint epoch, author (16), varint first, varint stamp, varint count, count x (author, varint number) deps,
+//! transaction = kind 16, version, varint epoch, author (16), varint first, varint stamp, varint count, count x tip,
 //!               events (see the `events` module; one run of live-inline and dead events, the stamps all equal)
+//! tip = author reference, varint number, hash (16)
 //! announcement = kind 17, version, varint epoch, author (16), varint last
 //! ```
 
@@ -13,10 +14,10 @@ use super::{
     TXN_EVENTS_MAX, VERSION, WireError,
     bytes::{Reader, Writer},
     checked_dot,
-    events::{read_dot, write_dot},
+    events::{read_tip, write_tip},
 };
 use crate::{
-    causality::{Body, Dots, Event, Key, Kind, Op, Txn},
+    causality::{Body, Dots, Event, Key, Kind, Op, Tip, Txn},
     id::{AuthorId, Dot},
     time::Hlc,
 };
@@ -94,7 +95,7 @@ pub struct TxnWriter {
 
 impl TxnWriter {
     /// Begins the message of a transaction whose first event is `first`; it may take up to `bytes_max` bytes.
-    pub fn begin(&mut self, first: Dot, hlc: Hlc, deps: &[Dot], bytes_max: usize) {
+    pub fn begin(&mut self, first: Dot, hlc: Hlc, deps: &[Tip], bytes_max: usize) {
         (self.next, self.hlc, self.bytes_max, self.too_long) = (first, hlc, bytes_max, false);
         self.events.restart(hlc);
         let out = &mut self.out;
@@ -106,7 +107,7 @@ impl TxnWriter {
         out.varint(hlc.0);
         out.varint(deps.len() as u64);
         for dep in deps {
-            write_dot(self.events.authors(), *dep, out);
+            write_tip(self.events.authors(), *dep, out);
         }
     }
 
@@ -155,7 +156,7 @@ fn decode_txn(first: Dot, mut from: Reader<'_>) -> Result<Txn, WireError> {
     let count = from.length("dependencies", FRONTIER_MAX)?;
     let mut authors = AuthorTable::default();
     let deps = (0..count)
-        .map(|_| read_dot(&mut authors, &mut from))
+        .map(|_| read_tip(&mut authors, &mut from))
         .collect::<Result<_, _>>()?;
     let mut events = Vec::new();
     EventReader::new(authors, hlc).read(

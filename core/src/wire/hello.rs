@@ -1,7 +1,7 @@
 //! The beginning of a session: what its receiver holds.
 //!
 //! ```text
-//! HELLO = 1, version, tag (2), flags, [varint epoch], [store (16)], [base], counts
+//! HELLO = 1, version, tag (2), flags, [varint epoch], [store (16)], [base], contents (8), counts
 //!   flags  1 = more HELLO frames of this tag follow    2 = spell every key            4 = HAVE frames follow
 //!          8 = the base is a vector known by its digest: base = digest (16)
 //!         16 = this replies to a HELLO, whose vector is the base: base = its tag (2)
@@ -9,6 +9,7 @@
 //!         32 = nothing is held here that the HELLO replied to lacks: this is the end of its session as well
 //!         64 = audit: if nothing is lacking, compare the live dots all the same
 //!        128 = the epoch follows; without it, it is 0
+//!   contents = stands for what is held where vectors are equal: see `Replica::contents`
 //!   counts = to the end: author reference, varint number: where the vector differs from the base; 0 = unknown here.
 //!            The table of references begins with the authors of the base. Without a base, the base is empty.
 //! ```
@@ -64,6 +65,8 @@ pub struct Hello<'a> {
     pub store: Option<StoreId>,
     /// What the counts are relative to.
     pub base: Base,
+    /// Stands for what is held where vectors are equal.
+    pub contents: u64,
     /// For [`Hello::counts`].
     pub counts: &'a [u8],
 }
@@ -77,8 +80,8 @@ const NOTHING: u8 = 32;
 const AUDIT: u8 = 64;
 const EPOCH_FOLLOWS: u8 = 128;
 
-/// All but the counts: kind, version, epoch, tag, flags, store, base.
-const HEAD_BYTES_MAX: usize = 2 + size_of::<Tag>() + 1 + size_of::<StoreId>() + size_of::<Digest>();
+/// All but the counts: kind, version, epoch, tag, flags, store, base, contents.
+const HEAD_BYTES_MAX: usize = 2 + size_of::<Tag>() + 1 + size_of::<StoreId>() + size_of::<Digest>() + size_of::<u64>();
 
 impl<'a> Hello<'a> {
     /// The frames that announce a vector by its differences from `base`, whose authors `authors` begins with.
@@ -86,7 +89,7 @@ impl<'a> Hello<'a> {
         store: StoreId,
         tag: Tag,
         wishes: Wishes,
-        base: Base,
+        (base, contents): (Base, u64),
         mut authors: AuthorTable,
         counts: impl IntoIterator<Item = (AuthorId, u64)>,
     ) -> Vec<Vec<u8>> {
@@ -107,6 +110,7 @@ impl<'a> Hello<'a> {
                 wishes,
                 store: (base == Base::Empty).then_some(store),
                 base,
+                contents,
                 counts,
             }
             .encode()
@@ -135,6 +139,7 @@ impl<'a> Hello<'a> {
             Base::Digest(digest) => out.put(&digest.0),
             Base::Hello(tag) => tag.write(&mut out),
         }
+        out.put(&self.contents.to_le_bytes());
         out.put(self.counts);
         out
     }
@@ -177,6 +182,7 @@ impl<'a> Hello<'a> {
             },
             store,
             base,
+            contents: from.array().map(u64::from_le_bytes)?,
             counts: from.rest(),
         })
     }

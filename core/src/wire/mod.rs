@@ -16,16 +16,16 @@ mod leaves;
 mod trie;
 
 pub use authors::AuthorTable;
-pub use end::End;
+pub use end::{End, FORKS_MAX};
 pub use error::WireError;
 pub use events::{Described, EventReader, EventWriter, LiveEvent};
-pub use frame::{Frame, Tag, choices, paged, write_choice};
+pub use frame::{Frame, Share, Tag, choices, paged, write_choice};
 pub use gossip::{Gossip, TxnWriter};
 pub use hello::{Base, EPOCH, Hello, Wishes};
 pub use leaves::{Bits, Leaf, LeafWriter, Leaves, bit_of, read_leaves};
 pub use trie::{
-    INNER_BYTES_MAX, Item, LIMIT_BYTES_MAX, Node, NodeReader, Prefix, RADIX, read_limits, write_inner, write_leaf,
-    write_limit,
+    INNER_BYTES_MAX, Item, LIMIT_BYTES_MAX, LiveItem, Node, NodeReader, Prefix, RADIX, read_limits, write_inner,
+    write_leaf, write_limit,
 };
 
 use crate::{

@@ -14,6 +14,7 @@ use core::ops::RangeInclusive;
 use super::{
     Bits, DOT_NUMBER_MAX, WireError,
     bytes::{Reader, Writer},
+    frame::VARINT_BYTES_MAX,
     leaves::{read_bits, write_bits},
 };
 
@@ -240,26 +241,57 @@ impl Item for u64 {
     }
 }
 
-/// The trie of live dots: a block and its bitmap. The key is `place of the author in the receiver's vector << 44 | block`.
+/// What stands in the trie of live dots, under `(place of the author in the receiver's vector << 44 | block) << 1`, and for prints under the
+/// key that follows.
 ///
 /// ```text
-/// item = varint (key - that before it in the leaf, less 1; the first: the whole key), bitmap
+/// item = varint (half the key - half of that before it in the leaf; the first: half the key),
+///        bitmap | 98, varint count, count x print (8)
 /// ```
-impl Item for Bits {
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LiveItem {
+    /// Which dots of a block are live.
+    Dots(Bits),
+    /// The prints of the live events of a block, in order.
+    Prints(Vec<u64>),
+}
+
+/// In the place of the first byte of a bitmap.
+const PRINTS: u8 = 98;
+
+impl LiveItem {
+    /// The longest: the prints of a block of 256 dots.
+    pub const BYTES_MAX: usize = VARINT_BYTES_MAX + 1 + 2 + 256 * size_of::<u64>();
+}
+
+impl Item for LiveItem {
     fn write(&self, key: u128, previous: Option<u128>, out: &mut Vec<u8>) {
-        // Keys have 64 bits.
-        out.varint((key - previous.map_or(0, |previous| previous + 1)) as u64);
-        write_bits(self, out);
+        // Half of a key has 64 bits.
+        out.varint(((key >> 1) - previous.map_or(0, |previous| previous >> 1)) as u64);
+        match self {
+            Self::Dots(bits) => write_bits(bits, out),
+            Self::Prints(prints) => {
+                out.byte(PRINTS);
+                out.varint(prints.len() as u64);
+                prints.iter().for_each(|print| out.put(&print.to_le_bytes()));
+            }
+        }
     }
 
     fn read(bytes: &mut NodeReader<'_>, previous: Option<u128>) -> Result<(u128, Self), WireError> {
-        let skipped = bytes.from.varint()?;
-        let key = previous.map_or(0, |previous| previous + 1) + u128::from(skipped);
-        let (bits, more) = read_bits(&mut bytes.from)?;
-        if more > 0 {
-            return Err(WireError::OutOfRange("run in a node"));
+        let skipped = u128::from(bytes.from.varint()?);
+        let half = previous.map_or(0, |previous| previous >> 1) + skipped;
+        if bytes.from.clone().byte()? != PRINTS {
+            let (bits, more) = read_bits(&mut bytes.from)?;
+            if more > 0 {
+                return Err(WireError::OutOfRange("run in a node"));
+            }
+            return Ok((half << 1, Self::Dots(bits)));
         }
-        Ok((key, bits))
+        bytes.from.byte()?;
+        let count = bytes.from.length("prints", 256)?;
+        let prints = (0..count).map(|_| bytes.from.array().map(u64::from_le_bytes));
+        Ok((half << 1 | 1, Self::Prints(prints.collect::<Result<_, _>>()?)))
     }
 }
 

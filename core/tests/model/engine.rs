@@ -368,7 +368,7 @@ impl Snapshot {
             author: replica.author(),
             vector: replica.vector().clone(),
             live: replica.live_dots().collect(),
-            frontier: replica.frontier().to_vec(),
+            frontier: replica.frontier().iter().map(|tip| tip.dot).collect(),
             reading: Reading {
                 digest,
                 items: items.collect(),

@@ -511,6 +511,7 @@ impl State {
                 tracing::warn!(%key, values, "a key had too many concurrent values; the oldest were dropped");
                 None
             }
+            Event::Forked(fork) => Some(NodeEvent::Forked(fork)),
             Event::SessionFailed { peer, error } => {
                 if error != SessionError::Silent {
                     self.faults.push(peer);

@@ -6,7 +6,7 @@
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
 use gossipstore_core::{
     causality::{Event, Key, Kind, Op, Txn},
-    id::{AuthorId, Digest},
+    id::{AuthorId, Digest, Dot},
     membership::{CHALLENGE_BYTES, NONCE_BYTES, PROOF_BYTES, Secret, Side},
     sync::SessionError,
     time::Hlc,
@@ -254,6 +254,23 @@ fn frame(length: u32, bytes: &[u8]) -> Vec<u8> {
     [&out, bytes].concat()
 }
 
+/// A transaction of one put.
+fn txn(author: [u8; 16], first: u64, key: &str, value: &[u8]) -> Txn {
+    let op = Op::Put {
+        key: Key::from(key),
+        value: value.into(),
+        kind: Kind::Value,
+    };
+    let removes = [].into();
+    Txn {
+        author: AuthorId(author),
+        first,
+        hlc: Hlc(1),
+        deps: [].into(),
+        events: vec![Event { op, removes }],
+    }
+}
+
 /// Two members that are in sync, their relay, and the first's other peer: none.
 async fn two_members(store: &str) -> (RunningRelay, Member, Member) {
     let relay = RunningRelay::start().await;
@@ -407,7 +424,7 @@ async fn one_that_sends_without_end_is_not_read_from_for_a_while() {
     let (relay, friend, victim) = two_members("flood").await;
     let (_hostile, mut stream) = Hostile::join("flood", &relay, &friend, &victim).await;
     // What any member says when it has changed.
-    let said = Frame::Digest(Digest([7; 16])).encode();
+    let said = Frame::Digest(Digest([7; 16]), 7).encode();
     let flood = frame(said.len() as u32, &said).repeat(8_000);
     stream.write_all(&flood).await.unwrap();
     stream.flush().await.unwrap();
@@ -503,20 +520,7 @@ async fn transactions_whose_past_nobody_has_keep_no_other_from_coming() {
     for n in 0..10_000_u32 {
         let mut author = [7; 16];
         author[..4].copy_from_slice(&n.to_be_bytes());
-        let invented = Txn {
-            author: AuthorId(author),
-            first: 2,
-            hlc: Hlc(1),
-            deps: [].into(),
-            events: vec![Event {
-                op: Op::Put {
-                    key: Key::from("invented"),
-                    value: vec![7; 1_000].as_slice().into(),
-                    kind: Kind::Value,
-                },
-                removes: [].into(),
-            }],
-        };
+        let invented = txn(author, 2, "invented", &[7; 1_000]);
         hostile.gossip_as_member(n, &Gossip::encode(&invented, 48 * 1024));
         if n % 100 == 0 {
             friend.put(&format!("meanwhile {n}"), "value").await;
@@ -528,6 +532,33 @@ async fn transactions_whose_past_nobody_has_keep_no_other_from_coming() {
     victim.until("all values", |member| member.len() == 101).await;
     victim.put("after", "value").await;
     friend.until("the value", |member| member.get("after").is_some()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_transactions_under_one_dot_are_told_of_and_leave_all_with_the_same() {
+    let (relay, friend, victim) = two_members("forked").await;
+    let events = [&friend, &victim].map(|member| member.handle.events());
+    let (hostile, _stream) = Hostile::join("forked", &relay, &friend, &victim).await;
+    for n in 0..2 {
+        let one_of_two = txn([7; 16], 1, &format!("key {n}"), b"value");
+        hostile.gossip_as_member(n, &Gossip::encode(&one_of_two, 48 * 1024));
+    }
+    for mut events in events {
+        let told = async {
+            loop {
+                if let NodeEvent::Forked(fork) = events.next().await.expect("the node runs") {
+                    return fork;
+                }
+            }
+        };
+        let fork = tokio::time::timeout(PATIENCE, told).await.expect("it is told");
+        assert_eq!(fork.dot, Dot::new(AuthorId([7; 16]), 1));
+    }
+    victim.put("after", "value").await;
+    friend.until("the value", |member| member.get("after").is_some()).await;
+    friend.until_in_sync_with(1).await;
+    let shown = |member: &Member| [0, 1].map(|n| member.get(&format!("key {n}")));
+    friend.until("the same", |member| shown(member) == shown(&victim)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
