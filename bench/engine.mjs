@@ -20,6 +20,7 @@ const TOGETHER_MS = 60_000;
 /** The rates that are reported, as `rates.rs` names them. */
 const RATES = {
   put: ['new', 'overwrite'],
+  membership: ['hash', 'seal'],
   get: ['present'],
   scan: ['range', 'prefix', 'all'],
   gossip: ['one write each', 'a hundred writes each'],

@@ -13,7 +13,14 @@ use criterion::{
     BatchSize, Criterion, Throughput, criterion_group, criterion_main,
     measurement::{Measurement, ValueFormatter, WallTime},
 };
-use gossipstore_core::replica::{Scan, Write};
+use gossipstore_core::{
+    causality::{self, Event, Op, Tip, Txn, TxnHasher},
+    id::{AuthorId, Dot, TxnHash},
+    membership::{NONCE_BYTES, Secret},
+    replica::{Scan, Write},
+    time::Hlc,
+    wire::Gossip,
+};
 use support::{
     authors,
     case::{Case, Kind, Order, Ring},
@@ -31,7 +38,7 @@ criterion_group! {
         .sample_size(10)
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(3));
-    targets = puts, gets, scans, gossip, sessions
+    targets = puts, membership, gets, scans, gossip, sessions
 }
 criterion_main!(rates);
 
@@ -96,6 +103,45 @@ fn puts(criterion: &mut Criterion<Processor>) {
             );
         });
     }
+}
+
+/// What of a write serves members only: its hash, which is part of the puts above, and its seal, which the driver adds.
+fn membership(criterion: &mut Criterion<Processor>) {
+    let mut dot = Dot::new(AuthorId([7; 16]), 0);
+    let txns = (0..KEYS).map(|at| {
+        let deps = [Tip {
+            dot,
+            hash: TxnHash([7; 16]),
+        }];
+        dot.n += 1;
+        let op = Op::Put {
+            key: key(at),
+            value: value(at),
+            kind: causality::Kind::Value,
+        };
+        let removes = [].into();
+        Txn {
+            author: dot.author,
+            first: dot.n,
+            hlc: Hlc(at as u64),
+            deps: deps.into(),
+            events: vec![Event { op, removes }],
+        }
+    });
+    let txns: Vec<Txn> = txns.collect();
+    let mut group = criterion.benchmark_group("membership");
+    group.throughput(Throughput::Elements(KEYS as u64));
+    group.bench_function("hash", |bencher| {
+        bencher.iter(|| txns.iter().map(TxnHasher::of).max());
+    });
+    let sealer = Secret::new([7; 32]).sealer();
+    let messages: Vec<Vec<u8>> = txns.iter().map(|txn| Gossip::encode(txn, 48 * 1024)).collect();
+    group.bench_function("seal", |bencher| {
+        bencher.iter(|| {
+            let sealed = messages.iter().map(|message| sealer.seal([7; NONCE_BYTES], message));
+            sealed.map(|sealed| sealed.len()).sum::<usize>()
+        });
+    });
 }
 
 fn gets(criterion: &mut Criterion<Processor>) {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use gossipstore_core::{
     causality::{Event as Made, Fork, Found, Kind, Op, Tip, Tips, Txn, TxnHasher, Value},
-    id::{AuthorId, Dot, TxnHash},
+    id::{AuthorId, Dot, Peer, TxnHash},
     replica::{Event, Input, Key},
     store::StoredEntry,
     time::Hlc,
     wire::Gossip,
 };
-use support::{Driver, cut, join, settle};
+use support::{Driver, PEER, cut, join, settle};
 
 const LIAR: AuthorId = AuthorId([0xee; 16]);
 
@@ -268,4 +268,68 @@ fn a_peer_that_comes_back_is_not_asked_again_and_again() {
         bytes += settle(&mut a, &mut b);
     }
     assert_eq!(bytes, 0, "bytes in half a minute of silence");
+}
+
+/// Delivers the next frame of one of three replicas, of which the first is linked to the others as peers 1 and 2. Returns whether there was
+/// one.
+fn step(mesh: &mut [Driver; 3], from: usize) -> bool {
+    let Some((peer, frame)) = mesh[from].sent.pop_front() else {
+        return false;
+    };
+    let (to, as_peer) = match from {
+        0 => (peer.0 as usize, PEER),
+        from => (0, Peer(from as u64)),
+    };
+    mesh[to].feed(Input::Received { peer: as_peer, frame });
+    if mesh[from].sent.iter().all(|(other, _)| *other != peer) {
+        mesh[from].feed(Input::Drained { peer });
+    }
+    true
+}
+
+#[test]
+fn comparing_with_two_at_once_takes_out_nothing_but_what_differs() {
+    let mut state = 1_u64;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) % below
+    };
+    for round in 0..60 {
+        let mut mesh = [Driver::new(1), Driver::new(2), Driver::new(3)];
+        let (one, other) = (txn(1, [], "k", "one", []), txn(1, [], "k", "other", []));
+        hear(&mut mesh[0], &one);
+        hear(&mut mesh[1], &other);
+        hear(&mut mesh[2], &other);
+        // The same for all, whatever it depends on.
+        let mut last = Tip {
+            hash: TxnHash::UNKNOWN,
+            ..tip(&one)
+        };
+        for n in 2..40 {
+            let next = txn(n, [last], &format!("key {n}"), "same", []);
+            mesh.iter_mut().for_each(|driver| hear(driver, &next));
+            last = tip(&next);
+        }
+        for peer in 1..3 {
+            mesh[0].feed(Input::PeerUp { peer: Peer(peer) });
+            mesh[peer as usize].feed(Input::PeerUp { peer: PEER });
+        }
+        for _ in 0..600 {
+            while mesh.iter().any(|driver| !driver.sent.is_empty()) {
+                step(&mut mesh, random(3) as usize);
+            }
+            mesh.iter_mut().for_each(|driver| driver.pass(Duration::from_secs(1)));
+        }
+        for (at, driver) in mesh.iter().enumerate() {
+            assert_eq!(driver.get("k"), None, "replica {at} in round {round}");
+            for n in 2..40 {
+                let shown = driver.get(&format!("key {n}"));
+                assert_eq!(
+                    shown.as_deref(),
+                    Some("same"),
+                    "key {n} of replica {at} in round {round}"
+                );
+            }
+        }
+    }
 }

@@ -17,7 +17,7 @@
 //! Numbers are little-endian. An event has a hash of its own so that a live entry can be compared, and one day be signed for, by whoever
 //! has not got the others of its transaction; the value has one so that neither needs it.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use super::{Body, Dots, Kind, Op, Print, Tip, Txn};
 use crate::{
@@ -28,23 +28,19 @@ use crate::{
 const EVENT: [u8; 32] = *b"gossipstore 1 event\0\0\0\0\0\0\0\0\0\0\0\0\0";
 const TRANSACTION: [u8; 32] = *b"gossipstore 1 transaction\0\0\0\0\0\0\0";
 
+/// So many bytes are hashed at once, or as many as there are if these are less, which is quickest.
+const AT_ONCE: usize = 4 * 1024;
+
 /// Hashes transactions, one after the other, event by event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct TxnHasher {
-    hasher: blake3::Hasher,
+    /// What of the transaction is not hashed yet.
+    rest: Vec<u8>,
+    /// Of one that is long.
+    hasher: Option<Box<blake3::Hasher>>,
     /// What is hashed of an event.
     event: Vec<u8>,
     hlc: Hlc,
-}
-
-impl Default for TxnHasher {
-    fn default() -> Self {
-        Self {
-            hasher: blake3::Hasher::new_keyed(&TRANSACTION),
-            event: Vec::new(),
-            hlc: Hlc::default(),
-        }
-    }
 }
 
 impl TxnHasher {
@@ -63,24 +59,22 @@ impl TxnHasher {
 
     /// Begins a transaction whose first event is `first`.
     pub fn begin(&mut self, first: Dot, hlc: Hlc, deps: &[Tip]) {
-        self.hasher.reset();
+        self.hasher = None;
         self.hlc = hlc;
-        let head = &mut self.event;
-        head.clear();
-        write_dot(first, head);
+        self.rest.clear();
+        write_dot(first, &mut self.rest);
         // A frontier is bounded by far less.
-        head.extend_from_slice(&(deps.len() as u32).to_le_bytes());
+        self.rest.extend_from_slice(&(deps.len() as u32).to_le_bytes());
         for Tip { dot, hash } in deps {
-            write_dot(*dot, head);
-            head.extend_from_slice(&hash.0);
+            write_dot(*dot, &mut self.rest);
+            self.rest.extend_from_slice(&hash.0);
         }
-        self.hasher.update(head);
     }
 
     /// The next event puts a value under a key.
     pub fn put(&mut self, key: &str, print: Print, kind: Kind, removes: &Dots) {
-        self.hasher
-            .update(&put_hash(&mut self.event, self.hlc, key, print, kind, removes));
+        let hash = put_hash(&mut self.event, self.hlc, key, print, kind, removes);
+        self.push(&hash);
     }
 
     /// The next event is a delete.
@@ -89,12 +83,25 @@ impl TxnHasher {
         self.event.extend_from_slice(&self.hlc.0.to_le_bytes());
         self.event.push(0);
         write_dots(removes, &mut self.event);
-        self.hasher.update(blake3::keyed_hash(&EVENT, &self.event).as_bytes());
+        let hash = *blake3::keyed_hash(&EVENT, &self.event).as_bytes();
+        self.push(&hash);
     }
 
     /// The hash.
     pub fn finish(&mut self) -> TxnHash {
-        TxnHash::of(&self.hasher.finalize())
+        TxnHash::of(&match &mut self.hasher {
+            Some(hasher) => hasher.update(&self.rest).finalize(),
+            None => blake3::keyed_hash(&TRANSACTION, &self.rest),
+        })
+    }
+
+    fn push(&mut self, hash: &[u8; 32]) {
+        if self.rest.len() >= AT_ONCE {
+            let begin = || Box::new(blake3::Hasher::new_keyed(&TRANSACTION));
+            self.hasher.get_or_insert_with(begin).update(&self.rest);
+            self.rest.clear();
+        }
+        self.rest.extend_from_slice(hash);
     }
 }
 

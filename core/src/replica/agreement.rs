@@ -39,7 +39,8 @@ impl Replica {
             return None;
         }
         if link.in_sync == Some(true) {
-            let again = retry_after(self.config.repair_after, link.failures).max(self.config.repair_after);
+            let vain = link.failures.max(link.doubts);
+            let again = retry_after(self.config.repair_after, vain).max(self.config.repair_after);
             return self
                 .is_in_doubt(link)
                 .then_some(link.heard_at.max(self.changed_at) + again);
@@ -73,7 +74,7 @@ impl Replica {
         if self.links.is_empty() {
             return;
         }
-        let digest = self.digest();
+        let (digest, contents) = (self.digest(), self.contents());
         let agreed: Vec<Peer> = self
             .links
             .iter()
@@ -85,6 +86,9 @@ impl Replica {
         }
         for (peer, link) in &mut self.links {
             let in_sync = link.digest.map(|(theirs, _)| theirs == digest);
+            if link.contents == Some(contents) {
+                link.doubts = 0;
+            }
             link.differs_since = match in_sync {
                 Some(false) => link.differs_since.or(Some(now)),
                 _ => None,

@@ -5,6 +5,7 @@
 //! whatever order they meet: per dot the maximum of *unknown*, *live*, and *removed*, with two different live entries below *removed* only.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::{Event, Origin, Output, Replica, link::Link};
 use crate::{
@@ -14,9 +15,13 @@ use crate::{
     wire::{Bits, Share},
 };
 
-/// Of about how many live entries prints are compared at most in one session: some 10 ms at both ends. In a larger store another part of
-/// them each time.
+/// Of about how many live entries prints are compared at most in one session, and of how many bytes of values: some 10 ms at both ends. In a
+/// larger store another part of them each time.
 const PRINTED_MAX: usize = 8 * 1024;
+const PRINTED_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// How long after a peer was told prints it is told them again.
+pub(super) const PRINTED_EVERY: Duration = Duration::from_secs(1);
 
 /// What two replicas had when they last compared their live entries: what stood for the contents of both, and how many forks were known here.
 pub(super) type Compared = (u64, u64, usize);
@@ -38,14 +43,17 @@ impl Replica {
         let dot = txn.last();
         if let Some(known) = self.hash_of(&dot) {
             let fork = Fork::of_transactions(dot, known, TxnHasher::of(txn));
-            self.note_forks(fork, now);
+            self.note_forks(fork.as_slice(), now);
         }
     }
 
     /// Notes forks outside a merge.
-    pub(super) fn note_forks(&mut self, forks: impl IntoIterator<Item = Fork>, now: Timestamp) {
+    pub(super) fn note_forks(&mut self, forks: &[Fork], now: Timestamp) {
+        if forks.is_empty() {
+            return;
+        }
         let mut edit = self.store.edit();
-        forks.into_iter().for_each(|fork| edit.fork(fork));
+        forks.iter().for_each(|fork| edit.fork(*fork));
         let (batch, changes) = edit.finish(Origin::Remote);
         if !batch.is_empty() {
             self.tell_forks(&batch.forks);
@@ -65,14 +73,11 @@ impl Replica {
 
     /// Of how many blocks the prints are compared in the next session that compares live entries.
     pub(super) fn share(&self) -> Share {
+        let totals = self.store.totals();
+        let entries = totals.keys.div_ceil(PRINTED_MAX);
+        let bytes = usize::try_from(totals.bytes.div_ceil(PRINTED_BYTES_MAX)).unwrap_or(usize::MAX >> 1);
         // Each step halves what is compared.
-        let halvings = self
-            .store
-            .len()
-            .div_ceil(PRINTED_MAX)
-            .next_power_of_two()
-            .trailing_zeros();
-        Share(1 + halvings as u8)
+        Share(1 + entries.max(bytes).next_power_of_two().trailing_zeros() as u8)
     }
 
     /// What stands for the contents where vectors are equal: the digest of the frontier, and once a fork is known of the live dots as well.
@@ -80,7 +85,7 @@ impl Replica {
     pub(super) fn contents(&self) -> u64 {
         *self.contents.get_or_init(|| {
             let frontier = self.store.frontier().digest();
-            if self.store.forks().next().is_none() {
+            if self.store.forks_count() == 0 {
                 return frontier;
             }
             let mut hasher = blake3::Hasher::new_derive_key("gossipstore 1 contents");
@@ -106,7 +111,7 @@ impl Replica {
 
     /// What is compared with a peer when a session with it compares live entries now.
     pub(super) fn compared(&self, link: &Link) -> Option<Compared> {
-        Some((self.contents(), link.contents?, self.store.forks().count()))
+        Some((self.contents(), link.contents?, self.store.forks_count()))
     }
 
     /// Whether the live entries may differ from a peer's, although both have seen the same.

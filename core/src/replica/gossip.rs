@@ -99,7 +99,7 @@ impl Replica {
             self.clock.observe(txn.hlc, now);
         }
         let forks: Vec<Fork> = txn.deps.iter().filter_map(|dep| self.fork_of(dep)).collect();
-        self.note_forks(forks, now);
+        self.note_forks(&forks, now);
         let (dot, hash) = (txn.last(), TxnHasher::of(&txn));
         self.recent.note(Tip { dot, hash });
         if txn.events.len() > APPLIED_AT_ONCE_MAX.min(self.config.slice_events) {

@@ -51,6 +51,10 @@ pub(super) struct Link {
     /// What was compared when the live entries were last; and while that is under way.
     pub(super) entries_compared: Option<Compared>,
     pub(super) comparing: Option<Compared>,
+    /// Comparisons in a row after which it was in doubt still whether both hold the same.
+    pub(super) doubts: u32,
+    /// When it was last told prints.
+    pub(super) printed_at: Option<Timestamp>,
     /// Our digest and the peer's when a session last ended: as long as neither changes, another would bring nothing.
     pub(super) compared: Option<(Digest, Digest)>,
     /// Since when the peer's digest is known to differ from ours.
@@ -101,6 +105,8 @@ impl Link {
             contents: None,
             entries_compared: None,
             comparing: None,
+            doubts: 0,
+            printed_at: None,
             compared: None,
             differs_since: None,
             told: None,

@@ -29,8 +29,6 @@ pub(super) struct Merge {
     /// Entries that it brings whose values are lost at the sender, and how many values that were lost here.
     lost: Vec<Dot>,
     healed: usize,
-    /// Whether the peer has another transaction under a dot of the frontier.
-    pub(super) is_forked: bool,
     phase: Phase,
 }
 
@@ -97,7 +95,6 @@ impl Merge {
             known: BTreeSet::new(),
             lost: Vec::new(),
             healed: 0,
-            is_forked: false,
             phase: Phase::Put(0, 0),
         }
     }
@@ -136,14 +133,18 @@ impl Replica {
                     if edit.compare(Origin::Remote, left) {
                         // With what was seen already, what is maximal stays so, whatever the peer says of it.
                         let is_news = !edit.store().vector().dominates(&merge.delta.vector);
-                        if is_news || merge.is_forked {
+                        // Nothing else is new of a frontier that was seen than which of two hashes its author is known by.
+                        let known = edit.store().frontier();
+                        let raises = |tip: &Tip| known.hash_of(&tip.dot).is_some_and(|own| own < tip.hash);
+                        let is_raised = merge.delta.frontier.tips().iter().any(raises);
+                        if is_news || is_raised {
                             edit.join(&merge.delta.vector, &merge.delta.frontier);
                         }
                         merge.delta.forks.iter().for_each(|fork| edit.fork(*fork));
                         let (batch, changes) = edit.publish();
                         merge.phase = Phase::Clean;
                         // A peer may have had nothing that was not seen.
-                        if !batch.is_empty() || merge.is_forked {
+                        if !batch.is_empty() || is_raised {
                             self.tell_forks(&batch.forks);
                             self.settle(batch, changes, now);
                         }
@@ -157,9 +158,15 @@ impl Replica {
                     if edit.clean(left) {
                         let (session, begun_at) = (merge.session, merge.begun_at);
                         let (loses, healed) = (!merge.lost.is_empty(), merge.healed);
+                        let compared = merge.delta.compared;
                         self.merge = None;
+                        // It may have been asked for with the step half cleared away.
+                        self.contents.take();
                         match session {
                             Some((peer, tag)) => {
+                                if let Some(link) = self.links.get_mut(&peer).filter(|_| compared) {
+                                    link.entries_compared = link.comparing.or(link.entries_compared);
+                                }
                                 if loses {
                                     self.note_lost(Some(peer), now);
                                 }
@@ -183,7 +190,7 @@ impl Replica {
         self.early.rouse(None);
         self.apply_early(&mut self.slice(), now);
         let (digest, contents) = (self.digest(), self.contents());
-        let knows_forks = self.store.forks().next().is_some();
+        let knows_forks = self.store.forks_count() > 0;
         if self
             .staged
             .as_ref()
@@ -194,7 +201,7 @@ impl Replica {
         for (other, link) in &mut self.links {
             if *other == peer {
                 link.compared = link.digest.map(|(theirs, _)| (digest, theirs));
-                link.entries_compared = link.comparing.take().or(link.entries_compared);
+                link.comparing = None;
             }
             // While the merge was under way, nobody could be heard. Only that long: else a peer that says nothing would never count as
             // silent beside others that bring something now and then.

@@ -21,7 +21,7 @@ pub(super) struct Recent {
 impl Recent {
     /// Notes a transaction. The first of a dot counts.
     pub(super) fn note(&mut self, tip: Tip) {
-        if self.hashes.contains_key(&tip.dot) {
+        if tip.hash == TxnHash::UNKNOWN || self.hashes.contains_key(&tip.dot) {
             return;
         }
         self.hashes.insert(tip.dot, tip.hash);

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::{
     DESCRIBED_AS_EVENT, Event, Origin, Output, Replica, anti_entropy_after,
+    forked::PRINTED_EVERY,
     link::{Link, Request},
     merge::Merge,
 };
@@ -14,7 +15,7 @@ use crate::{
     mutation::Mutation,
     sync::{Incoming, Manner, Outgoing, SessionError, VectorDescent},
     time::Timestamp,
-    wire::{AUTHORS_MAX, AuthorTable, Base, Frame, Hello, Tag, Wishes},
+    wire::{AUTHORS_MAX, AuthorTable, Base, Frame, Hello, Share, Tag, Wishes},
 };
 
 /// How many sessions receive at the same time. More would bring the same events several times; with one only, a peer that
@@ -96,7 +97,7 @@ impl Replica {
 
     fn open_session(&mut self, peer: Peer, now: Timestamp) {
         let (digest, vector, lost) = (self.digest(), self.snapshot(), self.lost_values());
-        let contents = self.contents();
+        let (contents, share) = (self.contents(), self.share());
         let doubt = self
             .links
             .get(&peer)
@@ -123,14 +124,18 @@ impl Replica {
         } else {
             (base, base_vector)
         };
-        let asks_back = link.outgoing.as_ref().is_some_and(Outgoing::has_lost_values);
+        let asks_back = |outgoing: &Outgoing| outgoing.has_lost_values() || outgoing.is_audit();
+        let asks_back = link.outgoing.as_ref().is_some_and(asks_back);
         let wishes = Wishes {
             spell: link.spell,
             have: !staged.is_empty() || !lost.is_empty(),
             nothing: matches!(base, Base::Hello(_)) && !asks_back && base_vector.dominates(&vector),
             audit: link.audit || doubt.is_some_and(|(in_doubt, _)| in_doubt),
         };
-        link.comparing = doubt.map(|(_, compared)| compared).filter(|_| wishes.audit);
+        link.doubts += u32::from(doubt.is_some_and(|(in_doubt, _)| in_doubt));
+        // Where vectors differ, entries are not compared.
+        let compares = wishes.audit && link.in_sync == Some(true);
+        link.comparing = doubt.map(|(_, compared)| compared).filter(|_| compares);
         // Nothing is named of a vector that is left open.
         let named = (!Arc::ptr_eq(&vector, &base_vector)).then_some(&base_vector);
         let authors = named.map(|base| AuthorTable::new(base)).unwrap_or_default();
@@ -144,7 +149,8 @@ impl Replica {
             // That was the answer.
             link.outgoing = None;
         }
-        link.incoming = Some(Incoming::new(tag, (Arc::clone(&vector), contents), staged, lost));
+        let announced = (Arc::clone(&vector), contents);
+        link.incoming = Some(Incoming::new(tag, announced, (staged, lost), share));
         link.announced = Some((tag, vector));
         link.wanted = false;
         link.audit = false;
@@ -330,10 +336,15 @@ impl Replica {
         }
         // It holds something that is lacking here: ask in turn, unless that is under way, or has failed and is due later.
         link.wanted |= lacking && link.incoming.is_none() && link.failures == 0;
+        let audit = request.wishes.audit || !is_same;
+        let prints = audit && link.printed_at.is_none_or(|at| at + PRINTED_EVERY <= now);
+        if prints {
+            link.printed_at = Some(now);
+        }
         let manner = Manner {
             spell: request.wishes.spell,
-            audit: request.wishes.audit || !is_same,
-            share,
+            audit,
+            share: if prints { share } else { Share::default() },
             event_bytes_max: self.config.event_bytes_max,
             leaves_bytes_max: self.config.leaves_bytes_max,
             salt: self.random.number(),
@@ -398,8 +409,16 @@ impl Replica {
         self.outputs.extend(sends(peer, frames));
         if let Some(tag) = ended {
             let (digest, contents) = (self.digest(), self.contents());
+            let knows_forks = self.store.forks_count() > 0;
             if let Some(link) = self.links.get_mut(&peer) {
                 link.ended = Some((tag, digest, contents));
+                if knows_forks {
+                    // END does not say what stands for the contents then.
+                    link.told = None;
+                }
+            }
+            if knows_forks {
+                self.tell(peer);
             }
         }
     }
@@ -452,31 +471,23 @@ impl Replica {
                 return Err(SessionError::TooManyAuthors);
             }
             let digest = self.digest_of(&delta.vector);
-            let contents = delta.frontier.digest();
+            let tips = delta.frontier.tips().iter();
+            let forks: Vec<_> = tips.filter_map(|tip| self.fork_of(tip)).collect();
+            delta.forks.extend(forks);
+            let knows_forks = !delta.forks.is_empty() || self.store.forks_count() > 0;
             if let Some(link) = self.links.get_mut(&peer) {
                 link.digest = Some((digest, now));
-                // With forks other things stand for it as well, which the peer tells later.
-                link.contents = Some(contents);
+                // With forks other things stand for it as well, which the peer tells next.
+                link.contents = (!knows_forks).then(|| delta.frontier.digest());
             }
             self.yield_author(&delta.vector);
-            let forks: Vec<_> = delta
-                .frontier
-                .tips()
-                .iter()
-                .filter_map(|tip| self.fork_of(tip))
-                .collect();
-            let is_forked = !forks.is_empty();
-            delta.forks.extend(forks);
             delta.frontier.tips().iter().for_each(|tip| self.recent.note(*tip));
             // Who has seen nothing new knows of nothing to remove, unless an author has two kinds of past. Without an event there would be
             // no batch, and callers not told.
-            let knows_forks = !delta.forks.is_empty() || self.store.forks().next().is_some();
             if !knows_forks && self.store.vector().dominates(&delta.vector) {
                 delta.judged = None;
             }
-            let mut merge = Merge::of_session(peer, tag, delta, now);
-            merge.is_forked = is_forked;
-            self.merge = Some(merge);
+            self.merge = Some(Merge::of_session(peer, tag, delta, now));
         } else {
             let progress = incoming.progress();
             if self.config.mutated.is(Mutation::VisibleBeforeEnd) {

@@ -112,6 +112,7 @@ impl Replica {
                 }
                 &mut Phase::Clean { is_last } => {
                     if self.store.edit().clean(left) {
+                        self.contents.take();
                         if is_last {
                             self.carried_out(writing.id, writing.batch);
                             return true;

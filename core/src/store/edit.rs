@@ -212,10 +212,9 @@ impl<'a> Edit<'a> {
 
     /// Notes a fork, if none of its author is known.
     pub fn fork(&mut self, fork: Fork) {
-        let noted = &mut self.store.step.batch.forks;
-        let room = FORKS_MAX.saturating_sub(self.store.forks.len() + noted.len());
-        let is_new = noted.iter().all(|other| other.dot.author != fork.dot.author);
-        if room > 0 && is_new && !self.store.forks.contains_key(&fork.dot.author) {
+        let (known, noted) = (&self.store.forks, &mut self.store.step.batch.forks);
+        let is_known = |noted: &[Fork]| noted.iter().any(|other| other.dot.author == fork.dot.author);
+        if known.len() + noted.len() < FORKS_MAX && !known.contains_key(&fork.dot.author) && !is_known(noted) {
             noted.push(fork);
         }
     }

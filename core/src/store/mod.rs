@@ -58,7 +58,6 @@ use crate::{
     id::{AuthorId, Dot},
     mutation::{Mutated, Mutation},
     time::Hlc,
-    wire::FORKS_MAX,
 };
 
 /// What a replica knows of an event. Merging two replicas takes the maximum.
@@ -172,9 +171,9 @@ impl Store {
         self.forks.values()
     }
 
-    /// Whether a fork of the author is known, or so many of others that no more are remembered.
-    pub fn is_forked(&self, author: &AuthorId) -> bool {
-        self.forks.len() >= FORKS_MAX || self.forks.contains_key(author)
+    /// How many they are.
+    pub fn forks_count(&self) -> usize {
+        self.forks.len()
     }
 
     /// What is known of an event.

@@ -11,7 +11,7 @@
 //! less than a millisecond, so keeping hashes up to date at every write would cost more than it saves.
 
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 
@@ -100,6 +100,13 @@ impl Trie<LiveItem> {
     ) -> Self {
         let mut items = Vec::new();
         let mut last = None;
+        // Whoever has made two events under one dot is looked at in any case.
+        let forked: BTreeSet<AuthorId> = source.forks().map(|fork| fork.dot.author).collect();
+        let mut left = if share == Share::default() {
+            0
+        } else {
+            FORKED_PRINTS_MAX
+        };
         for leaf in source.leaves() {
             // Leaves of one author come together.
             let (number, upto) = match last {
@@ -116,12 +123,15 @@ impl Trie<LiveItem> {
             if live != Bits::default() {
                 let half = u128::from(number) << BLOCK_BITS | u128::from(leaf.block);
                 items.push((half << 1, LiveItem::Dots(live)));
-                if is_chosen(share, salt, half) {
+                let is_suspect = left > 0 && forked.contains(&leaf.author);
+                if is_suspect || is_chosen(share, salt, half) {
                     let first = leaf.block * source.block_dots();
                     let events = source.live(leaf.author, first, upto.min(first + source.block_dots()));
                     let prints =
                         events.map(|event| print_of(event.hlc, event.key, event.body, event.kind, &event.removes));
-                    items.push((half << 1 | 1, LiveItem::Prints(prints.collect())));
+                    let prints: Vec<u64> = prints.collect();
+                    left = left.saturating_sub(if is_suspect { prints.len() } else { 0 });
+                    items.push((half << 1 | 1, LiveItem::Prints(prints)));
                 }
             }
         }
@@ -129,6 +139,9 @@ impl Trie<LiveItem> {
         Self { salt, items }
     }
 }
+
+/// Of how many live events of authors with forks prints are compared, beside those of the share.
+const FORKED_PRINTS_MAX: usize = 4 * 1024;
 
 /// Author and block of a key in the trie of live dots.
 pub(super) fn block_of(key: u128, authors: &AuthorTable) -> Option<(AuthorId, u64)> {
@@ -378,6 +391,12 @@ impl<I: Leaved> Asker<I> {
         let payloads = chunks.collect();
         self.choices.clear();
         Ok(Next::Choose(payloads))
+    }
+
+    /// What the asker had under a key when it began.
+    pub(super) fn own(&self, key: u128) -> Option<&I> {
+        let at = self.trie.items.binary_search_by_key(&key, |(key, _)| *key).ok()?;
+        Some(&self.trie.items[at].1)
     }
 
     /// What differs, when all is done.

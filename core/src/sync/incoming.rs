@@ -12,11 +12,11 @@ use super::{
     stage::{STAGED_EVENT_BYTES, Sizes, Stage, Staged},
 };
 use crate::{
-    causality::{Fork, Frontier, Tip, VersionVector, print_of},
+    causality::{Fork, Frontier, Tip, VersionVector},
     id::{AuthorId, Dot},
     wire::{
         AUTHORS_MAX, AuthorTable, Bits, Described, End, EventReader, FORKS_MAX, FRONTIER_MAX, Frame, Leaves, LiveItem,
-        NodeReader, STAMP_ORIGIN, Share, Tag, WireError, bit_of, paged, read_leaves, read_limits,
+        NodeReader, STAMP_ORIGIN, Share, Tag, WireError, paged, read_leaves, read_limits,
     },
 };
 
@@ -41,6 +41,8 @@ pub struct Delta {
     /// The dots under which both hold another live event. They are dead from now on: whoever has only seen one of the two learns that from
     /// who has compared both.
     pub conflicts: Vec<Dot>,
+    /// Whether the live entries were compared: both had seen the same all the time.
+    pub compared: bool,
 }
 
 /// How to tell which dots are dead at the sender.
@@ -77,6 +79,8 @@ pub struct Incoming {
     tag: Tag,
     asked: Arc<VersionVector>,
     contents: u64,
+    /// Of which share of the blocks prints are compared at most.
+    share: Share,
     /// Tells the vector, where HELLO has left it open.
     told: Option<Holder<u64>>,
     reader: EventReader,
@@ -99,7 +103,12 @@ pub struct Incoming {
 impl Incoming {
     /// Begins a session whose HELLO has this tag, announces `asked` and what stands for the contents, and says that `staged` is here already and the values of `lost` are
     /// not any more.
-    pub fn new(tag: Tag, (asked, contents): (Arc<VersionVector>, u64), staged: Staged, lost: BTreeSet<Dot>) -> Self {
+    pub fn new(
+        tag: Tag,
+        (asked, contents): (Arc<VersionVector>, u64),
+        (staged, lost): (Staged, BTreeSet<Dot>),
+        share: Share,
+    ) -> Self {
         Self {
             tag,
             told: None,
@@ -108,6 +117,7 @@ impl Incoming {
             stage: Stage::new(Arc::clone(&asked), staged, lost),
             asked,
             contents,
+            share,
             remaining: 0,
             leaves: None,
             salt: None,
@@ -205,6 +215,12 @@ impl Incoming {
                 if self.asker.is_some() || self.found.is_some() {
                     return Err(SessionError::OutOfPlace("descent within another"));
                 }
+                // Not more is hashed than this end means to. What only the sender has looked at is not asked for.
+                let share = if share == Share::default() {
+                    share
+                } else {
+                    share.max(self.share)
+                };
                 self.salt = Some((salt, share));
                 let authors = self.reader.authors();
                 for (place, n) in read_limits(limits)? {
@@ -283,21 +299,26 @@ impl Incoming {
             }
             Next::Done => {
                 let mut found = Leaves::default();
-                let differing = self.asker.take().map(|mut asker| asker.found()).unwrap_or_default();
-                // The dots of a block come before its prints.
-                for (key, item) in differing {
-                    let Some((author, block)) = block_of(key, authors) else {
-                        continue;
-                    };
-                    match item {
-                        Some(LiveItem::Prints(prints)) => {
-                            let theirs = found.get(&author, block);
-                            let dots = live_dots(source, author, block, theirs);
-                            self.conflicts.extend(conflicts(source, author, &dots, &prints));
+                if let Some(mut asker) = self.asker.take() {
+                    // The dots of a block come before its prints.
+                    for (key, item) in asker.found() {
+                        let Some((author, block)) = block_of(key, authors) else {
+                            continue;
+                        };
+                        match item {
+                            Some(LiveItem::Dots(live)) => found.insert(author, block, live, 0),
+                            None if key & 1 == 0 => found.insert(author, block, Bits::default(), 0),
+                            Some(LiveItem::Prints(theirs)) => {
+                                let (dots, prints) = (asker.own(key ^ 1), asker.own(key));
+                                if let (Some(LiveItem::Dots(ours)), Some(LiveItem::Prints(prints))) = (dots, prints) {
+                                    let told = found.get(&author, block).unwrap_or(*ours);
+                                    let first = Dot::new(author, block * source.block_dots() + 1);
+                                    self.conflicts
+                                        .extend(conflicts(first, (ours, prints), (&told, &theirs)));
+                                }
+                            }
+                            None => {}
                         }
-                        Some(LiveItem::Dots(live)) => found.insert(author, block, live, 0),
-                        None if key & 1 == 0 => found.insert(author, block, Bits::default(), 0),
-                        None => {}
                     }
                 }
                 self.found = Some(found);
@@ -368,14 +389,19 @@ impl Incoming {
         let last = last.map(|(dot, hash)| Tip { dot, hash });
         let frontier = Frontier::new(self.end.frontier.drain(..).chain(last));
         let (leaves, found) = (self.leaves.take(), self.found.take());
+        let has_descended = found.is_some();
         // Both have seen the same all the time.
         let is_audit = !self.end.judged && !self.end.named && vector == *self.asked && vector == *here;
         let mut forks = core::mem::take(&mut self.end.forks);
         let mut conflicts = Vec::new();
         if is_audit {
             conflicts.extend(self.conflicts.iter().map(|fork| fork.dot));
+            // Of each author one is remembered.
+            self.conflicts.dedup_by_key(|fork| fork.dot.author);
             forks.append(&mut self.conflicts);
         }
+        // What nobody has seen is not accused.
+        forks.retain(|fork| vector.covers(&fork.dot) || here.covers(&fork.dot));
         let judged = if self.end.named {
             Some(Judged::Named(leaves.unwrap_or_default()))
         } else if self.end.judged {
@@ -411,35 +437,29 @@ impl Incoming {
             judged,
             forks,
             conflicts,
+            compared: is_audit && has_descended,
         })
     }
 }
 
-/// The live dots of a block: of the sender where they were told, which is where they differ, else of the receiver.
-fn live_dots(source: &impl Source, author: AuthorId, block: u64, theirs: Option<Bits>) -> Vec<Dot> {
-    let first = block * source.block_dots();
-    match theirs {
-        Some(bits) => (1..=source.block_dots())
-            .filter(|n| bit_of(*n).is_some_and(|(_, word, bit)| bits[word] & bit != 0))
-            .map(|n| Dot::new(author, first + n))
-            .collect(),
-        None => source
-            .live(author, first, first + source.block_dots())
-            .map(|event| event.dot)
-            .collect(),
-    }
-}
-
-/// Where the receiver holds another live event under a dot than the sender, whose live events `dots` have these prints.
-fn conflicts(source: &impl Source, author: AuthorId, dots: &[Dot], prints: &[u64]) -> Vec<Fork> {
-    let (Some(first), Some(last)) = (dots.first(), dots.last()) else {
-        return Vec::new();
+/// Where a block holds another live event under a dot here than at the sender. `first` is its first dot; told of each are which are live, and
+/// their prints in order.
+fn conflicts(first: Dot, ours: (&Bits, &[u64]), theirs: (&Bits, &[u64])) -> Vec<Fork> {
+    let by_number = |(live, prints): (&Bits, &[u64])| {
+        let numbers = (0..).zip(live).flat_map(|(word, bits)| {
+            let bits = *bits;
+            (0..64)
+                .filter(move |bit| bits >> bit & 1 == 1)
+                .map(move |bit| 64 * word + bit)
+        });
+        let numbers: Vec<u64> = numbers.collect();
+        // Each print is of a dot, or it cannot be told of which.
+        let fits = numbers.len() == prints.len();
+        let pairs = numbers.into_iter().zip(prints.iter().copied());
+        pairs.filter(|_| fits).collect::<BTreeMap<u64, u64>>()
     };
-    let theirs: BTreeMap<Dot, u64> = dots.iter().copied().zip(prints.iter().copied()).collect();
-    let ours = source.live(author, first.n - 1, last.n);
-    ours.filter_map(|event| {
-        let print = print_of(event.hlc, event.key, event.body, event.kind, &event.removes);
-        Fork::of_events(event.dot, print, *theirs.get(&event.dot)?)
-    })
-    .collect()
+    let theirs = by_number(theirs);
+    let ours = by_number(ours).into_iter();
+    ours.filter_map(|(n, print)| Fork::of_events(Dot::new(first.author, first.n + n), print, *theirs.get(&n)?))
+        .collect()
 }

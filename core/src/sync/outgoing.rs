@@ -206,6 +206,11 @@ impl Outgoing {
         self.read.extend(values);
     }
 
+    /// Whether the receiver is to compare live entries.
+    pub fn is_audit(&self) -> bool {
+        self.manner.audit
+    }
+
     /// Whether the receiver has lost values that it asks for.
     pub fn has_lost_values(&self) -> bool {
         !self.lost_there.is_empty()
@@ -600,7 +605,7 @@ impl Outgoing {
             [tip] if self.last == Some(tip.dot) => Some(tip.hash),
             _ => None,
         };
-        let forks = source.forks().filter(|_| self.manner.audit);
+        let forks = source.forks();
         let end = End {
             more: false,
             last,

@@ -34,7 +34,7 @@ pub struct End {
     pub named: bool,
     /// The hash of the only transaction of the frontier, where that ends with the last event described; it is left out then.
     pub last: Option<TxnHash>,
-    /// The forks that the sender knows of, where the live dots are compared.
+    /// The forks that the sender knows of.
     pub forks: Vec<Fork>,
     /// The counts in which the sender's vector differs from the receiver's, raised by the events described; 0 for authors that the
     /// sender does not know.
@@ -56,7 +56,7 @@ const ITEMS_MAX: usize =
     (FRAME_BYTES_MAX - HEAD_BYTES_MAX - 1 - HASH_BYTES - VARINT_BYTES_MAX) / (ITEM_BYTES_MAX + HASH_BYTES);
 
 /// How many forks are told, and remembered. One is known by its author; honest authors make none, so more only serve who makes them up.
-pub const FORKS_MAX: usize = 512;
+pub const FORKS_MAX: usize = 64;
 
 /// All fit one frame.
 const _: () = assert!(FORKS_MAX * (ITEM_BYTES_MAX + 1 + 2 * HASH_BYTES) < FRAME_BYTES_MAX - HEAD_BYTES_MAX - 64);

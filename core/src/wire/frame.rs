@@ -31,7 +31,7 @@ pub struct Tag(pub u16);
 
 /// Of which blocks of live dots prints are compared: 0 of none, 1 of all, and each number more of half as many as the one before, which
 /// the salt of the descent chooses.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Share(pub u8);
 
 /// One frame, its parts still in the bytes it came in where only the session knows how to read them.

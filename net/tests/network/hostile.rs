@@ -10,7 +10,7 @@ use gossipstore_core::{
     membership::{CHALLENGE_BYTES, NONCE_BYTES, PROOF_BYTES, Secret, Side},
     sync::SessionError,
     time::Hlc,
-    wire::{FRAME_BYTES_MAX, Frame, Gossip},
+    wire::{AuthorTable, Base, FRAME_BYTES_MAX, Frame, Gossip, Hello, Tag, Wishes},
 };
 use gossipstore_net::{NodeEvent, Refusals};
 use libp2p::{
@@ -572,4 +572,66 @@ async fn a_frame_that_comes_byte_by_byte_holds_up_nobody() {
         friend.put(&key, "value").await;
         victim.until("the value", |member| member.get(&key).is_some()).await;
     }
+}
+
+/// By how much what this process holds may grow: the victim, the friend that gets what it hands on, and the attacker, 64 MiB each.
+#[cfg(target_os = "linux")]
+const GROWTH_MAX: usize = 3 * 64 * 1024 * 1024;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn floods_of_all_kinds_are_held_within_64_mib_a_peer() {
+    // In a process of its own, so that nothing else counts.
+    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+    alone.args(["--exact", "hostile::flooded_alone", "--ignored", "--nocapture"]);
+    let output = alone.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run by the test above, in a process of its own"]
+async fn flooded_alone() {
+    /// The most bytes of memory that this process has had.
+    fn peak() -> usize {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        1024 * line.trim().trim_end_matches(" kB").parse::<usize>().unwrap()
+    }
+
+    let (relay, friend, victim) = two_members("flooded").await;
+    let (hostile, mut stream) = Hostile::join("flooded", &relay, &friend, &victim).await;
+    let before = peak();
+    // Transactions that wait, of 20 MB in all; and vectors of 48 MB, each another.
+    for n in 0..5_000_u32 {
+        let mut author = [7; 16];
+        author[..4].copy_from_slice(&n.to_be_bytes());
+        hostile.gossip_as_member(n, &Gossip::encode(&txn(author, 2, "invented", &[7; 4_000]), 48 * 1024));
+        if n % 100 == 0 {
+            friend.put(&format!("meanwhile {n}"), "value").await;
+        }
+    }
+    for n in 0..800_u32 {
+        let counts = (0..3_000_u32).map(|at| {
+            let mut author = [9; 16];
+            author[..8].copy_from_slice(&[n.to_be_bytes(), at.to_be_bytes()].concat());
+            (AuthorId(author), 1 << 40)
+        });
+        let (wishes, base) = (Wishes::default(), (Base::Empty, 7));
+        let id = hostile.secret.store();
+        for hello in Hello::frames(id, Tag(n as u16), wishes, base, AuthorTable::default(), counts) {
+            stream.write_all(&frame(hello.len() as u32, &hello)).await.unwrap();
+        }
+    }
+    stream.flush().await.unwrap();
+    victim.until("all values", |member| member.len() == 51).await;
+    victim.put("after", "value").await;
+    friend.until("the value", |member| member.get("after").is_some()).await;
+    drop((hostile, stream));
+    victim
+        .until_status("the end of it", |status| status.peers.len() == 1)
+        .await;
+    let grown = peak() - before;
+    println!("grown by {} KiB", grown / 1024);
+    assert!(grown < GROWTH_MAX, "grown by {grown} bytes");
 }
