@@ -17,12 +17,13 @@ use alloc::vec::Vec;
 
 use super::{DiskError, FORMAT, FORMAT_FIRST, FORMAT_HASHES, record::Key, writing::FIRST_COMMIT};
 use crate::{
-    causality::{Fork, Found, Frontier, Tip, VersionVector},
+    causality::{Fork, Frontier, Tip, VersionVector},
     id::{AuthorId, Dot, StoreId, TxnHash},
     store::{CALLERS_MAX, Caller, Calls, Carried, Totals},
     wire::{
         AUTHORS_MAX, FORKS_MAX, FRONTIER_MAX, WireError,
         bytes::{Reader, Writer as _},
+        read_found, write_found,
     },
 };
 
@@ -189,18 +190,7 @@ pub(super) fn write_forks(forks: &[Fork], out: &mut Vec<u8>) {
     out.varint(forks.len() as u64);
     for fork in forks {
         write_dot(fork.dot, out);
-        match fork.found {
-            Found::Transactions(one, other) => {
-                out.push(0);
-                out.extend(one.0);
-                out.extend(other.0);
-            }
-            Found::Events(one, other) => {
-                out.push(1);
-                out.extend(one.to_le_bytes());
-                out.extend(other.to_le_bytes());
-            }
-        }
+        write_found(fork.found, out);
     }
 }
 
@@ -209,15 +199,7 @@ pub(super) fn read_forks(from: &mut Reader<'_>) -> Result<Vec<Fork>, WireError> 
     let count = from.length("forks", FORKS_MAX)?;
     let mut fork = || {
         let dot = read_dot(from)?;
-        let fork = match from.byte()? {
-            0 => Fork::of_transactions(dot, TxnHash(from.array()?), TxnHash(from.array()?)),
-            1 => {
-                let mut print = || from.array().map(u64::from_le_bytes);
-                Fork::of_events(dot, print()?, print()?)
-            }
-            _ => None,
-        };
-        fork.ok_or(WireError::OutOfRange("fork"))
+        read_found(dot, from)
     };
     (0..count).map(|_| fork()).collect()
 }

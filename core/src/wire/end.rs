@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     causality::{Fork, Found, Tip},
-    id::{AuthorId, TxnHash},
+    id::{AuthorId, Dot, TxnHash},
 };
 
 /// The end of an answer, or a part of it: the sender's state in terms of the receiver's vector.
@@ -155,7 +155,17 @@ impl End {
 
 fn write_fork(authors: &mut AuthorTable, fork: &Fork, out: &mut Vec<u8>) {
     write_dot(authors, fork.dot, out);
-    match fork.found {
+    write_found(fork.found, out);
+}
+
+fn read_fork(authors: &mut AuthorTable, from: &mut Reader<'_>) -> Result<Fork, WireError> {
+    let dot = read_dot(authors, from)?;
+    read_found(dot, from)
+}
+
+/// Appends what was found under the dot of a fork, which stands before it.
+pub(crate) fn write_found(found: Found, out: &mut Vec<u8>) {
+    match found {
         Found::Transactions(one, other) => {
             out.byte(0);
             out.put(&one.0);
@@ -169,8 +179,8 @@ fn write_fork(authors: &mut AuthorTable, fork: &Fork, out: &mut Vec<u8>) {
     }
 }
 
-fn read_fork(authors: &mut AuthorTable, from: &mut Reader<'_>) -> Result<Fork, WireError> {
-    let dot = read_dot(authors, from)?;
+/// Reads what [`write_found`] wrote.
+pub(crate) fn read_found(dot: Dot, from: &mut Reader<'_>) -> Result<Fork, WireError> {
     let fork = match from.byte()? {
         0 => Fork::of_transactions(dot, TxnHash(from.array()?), TxnHash(from.array()?)),
         1 => {

@@ -17,6 +17,7 @@ mod trie;
 
 pub use authors::AuthorTable;
 pub use end::{End, FORKS_MAX};
+pub(crate) use end::{read_found, write_found};
 pub use error::WireError;
 pub use events::{Described, EventReader, EventWriter, LiveEvent};
 pub use frame::{Frame, Share, Tag, choices, paged, write_choice};

@@ -602,7 +602,7 @@ async fn flooded_alone() {
     let (relay, friend, victim) = two_members("flooded").await;
     let (hostile, mut stream) = Hostile::join("flooded", &relay, &friend, &victim).await;
     let before = peak();
-    // Transactions that wait, of 20 MB in all; and vectors of 48 MB, each another.
+    // Transactions that wait, of 20 MB in all; and vectors of 55 MB, each another.
     for n in 0..5_000_u32 {
         let mut author = [7; 16];
         author[..4].copy_from_slice(&n.to_be_bytes());
