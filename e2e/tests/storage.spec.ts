@@ -212,12 +212,39 @@ for (const { what, before, problem } of REFUSALS) {
   test(`IndexedDB ${what}: the store works in memory and says why`, async ({ join }) => {
     const ada = await join('Ada', { ...ALONE, before });
     expect(await storageOf(ada)).toMatchObject({ kind: 'memory', problem: expect.stringMatching(problem) });
+    await expect(ada.page.locator('#notice')).toHaveText(problem);
     await ada.add('milk');
     expect(await set(ada.page, 'key', 'value')).toMatchObject({ code: 'stored' });
     expect(await get(ada.page, 'key')).toBe('value');
     expect(await storageOf(ada)).toMatchObject({ kind: 'memory', persisted: false });
   });
 }
+
+/** Has the page fail to open a database some times, as while a browser that was killed still holds the files. */
+function openLater(): void {
+  const { open } = IDBFactory.prototype;
+  let failures = 3;
+  IDBFactory.prototype.open = function (...args) {
+    if (failures === 0) return open.apply(this, args);
+    failures -= 1;
+    const error = new DOMException('Internal error opening backing store for indexedDB.open.', 'UnknownError');
+    const request = Object.assign(new EventTarget(), { error });
+    setTimeout(() => request.dispatchEvent(new Event('error')));
+    return request as unknown as IDBOpenDBRequest;
+  };
+}
+
+test('IndexedDB cannot be opened at first: the store waits until it can, and shows nobody an empty list', async ({
+  join,
+}) => {
+  const ada = await join('Ada', { ...ALONE, before: openLater });
+  await ada.add('milk');
+  await expect.poll(async () => (await ada.status).pending).toBe(0);
+  await reload(ada);
+  await expect(ada.row('milk')).toBeVisible();
+  const storage = await storageOf(ada);
+  expect([storage.kind, storage.problem]).toEqual(['indexeddb', undefined]);
+});
 
 /** Ways in which all that is stored is deleted under a tab that has it open. */
 const WIPES: { what: string; wipe: (page: Page) => Promise<void>; needsProtocol: boolean }[] = [

@@ -10,9 +10,11 @@ use std::{
     cell::{Cell, RefCell},
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use futures::{channel::oneshot, future::try_join};
+use futures_timer::Delay;
 use gossipstore_core::disk::Transaction;
 use gossipstore_net::{
     StorageKind,
@@ -33,6 +35,16 @@ const RECORDS: &str = "records";
 /// How many records are read in one call: at first, since nobody knows how long they are and what comes first is waited for, and at most.
 const READ_FIRST: usize = 8;
 const READ_MAX: usize = 512;
+
+/// How long to wait before a database is opened again. A browser that was killed may hold its files for as long as its last writes take,
+/// and the next cannot open them meanwhile: whoever took that for a refusal would show an empty store. (Chromium itself tries for two
+/// seconds each time.)
+const OPENED_AGAIN_AFTER: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_millis(1_000),
+    Duration::from_millis(2_000),
+];
 
 /// What web-sys has only behind a flag for unstable interfaces (all browsers have it since 2024, and older ones pass over the options), and
 /// what it takes text for that would be decoded anew with each write.
@@ -111,21 +123,7 @@ impl IndexedDb {
     /// # Errors
     /// When there is no IndexedDB here, or the browser refuses it.
     pub async fn open(store: &str) -> Result<Self, StorageError> {
-        let request = factory()?
-            .open_with_u32(&Self::name_of(store), VERSION)
-            .map_err(|error| failed(&error))?;
-        let upgrade = {
-            let request = request.clone();
-            Closure::once(move || {
-                // It fails if the browser has taken the request back meanwhile, which the request says by itself.
-                if let Ok(database) = request.result() {
-                    let _ = database.unchecked_into::<IdbDatabase>().create_object_store(RECORDS);
-                }
-            })
-        };
-        request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
-        let database: IdbDatabase = outcome(request.into()).await?.unchecked_into();
-
+        let database = open_patiently(&Self::name_of(store)).await?;
         let gone = Rc::new(RefCell::new(Gone::default()));
         let note = |why: &'static str| {
             let (gone, database) = (Rc::clone(&gone), database.clone());
@@ -172,6 +170,36 @@ impl IndexedDb {
         let request = factory()?.delete_database(&Self::name_of(store));
         let request: IdbOpenDbRequest = request.map_err(|error| failed(&error))?;
         outcome(request.into()).await.map(|_| ())
+    }
+}
+
+/// Opens a database, or makes it; again, for a while, when the browser cannot say why it did not.
+async fn open_patiently(name: &str) -> Result<IdbDatabase, StorageError> {
+    let mut waits = OPENED_AGAIN_AFTER.into_iter();
+    loop {
+        let request = factory()?
+            .open_with_u32(name, VERSION)
+            .map_err(|error| failed(&error))?;
+        let upgrade = {
+            let request = request.clone();
+            Closure::once(move || {
+                // It fails if the browser has taken the request back meanwhile, which the request says by itself.
+                if let Ok(database) = request.result() {
+                    let _ = database.unchecked_into::<IdbDatabase>().create_object_store(RECORDS);
+                }
+            })
+        };
+        request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
+        let error = match outcome(request.clone().into()).await {
+            Ok(database) => return Ok(database.unchecked_into()),
+            Err(error) => error,
+        };
+        let is_unknown = |error: DomException| error.name() == "UnknownError";
+        let may_pass = request.error().ok().flatten().is_some_and(is_unknown);
+        match waits.next().filter(|_| may_pass) {
+            Some(wait) => Delay::new(wait).await,
+            None => return Err(error),
+        }
     }
 }
 

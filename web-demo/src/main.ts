@@ -1,6 +1,6 @@
 // Wires the page to the store: what a person does becomes a call, what the store tells becomes a change on the screen. Nothing
 // here waits for the network; a list works the same without one.
-import { GossipStore, GossipStoreError } from '@gossipstore/core';
+import { GossipStore, GossipStoreError, type Status } from '@gossipstore/core';
 import { Arrival } from './arrival.js';
 import { byId, element, setText } from './dom.js';
 import { keepDraft } from './draft.js';
@@ -212,8 +212,17 @@ function run(store: GossipStore): void {
     const lines = [describeOffline(offline), ...(pageVersion() === '' ? [] : [`Version ${pageVersion()}.`])];
     panel.replaceChildren(...details(store.status, lines));
   };
+  let notKept: string | undefined;
+  /** What a person writes they take to be kept: where it is not, the page says so before anything is lost. */
+  const showNotKept = ({ storage: { kind, problem } }: Status) => {
+    if (kind !== 'memory' || problem === undefined || problem === notKept) return;
+    notKept = problem;
+    showNotice(`This list is kept only as long as this tab is open: ${problem}`, true);
+  };
+  showNotKept(store.status);
   store.addEventListener('status', ({ status }) => {
     showStatus();
+    showNotKept(status);
     arrival.status(status);
     update.saved();
   });
