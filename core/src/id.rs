@@ -150,6 +150,35 @@ impl fmt::Debug for ContentHash {
     }
 }
 
+/// Names one tab among those that are present: a number drawn at random when its store is opened.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PresenceId(pub u64);
+
+impl fmt::Display for PresenceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// The text names no tab.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotAPresenceId;
+
+impl FromStr for PresenceId {
+    type Err = NotAPresenceId;
+
+    fn from_str(text: &str) -> Result<Self, NotAPresenceId> {
+        let number = u64::from_str_radix(text, 16).map_err(|_| NotAPresenceId)?;
+        // In the one form that is written.
+        let is_whole = text.len() == 16 && !text.starts_with('+');
+        is_whole.then_some(Self(number)).ok_or(NotAPresenceId)
+    }
+}
+
+/// Names one opening of a replica among those that tabs are present with: a number that it draws.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Home(pub u64);
+
 /// An endpoint we exchange bytes with: a number the driver chose for one connection. A peer that comes back may have
 /// another number; nothing durable depends on it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -171,6 +200,18 @@ mod tests {
     use alloc::string::ToString as _;
 
     use super::*;
+
+    #[test]
+    fn a_presence_id_is_read_as_it_is_written() {
+        let id = PresenceId(0xab);
+        assert_eq!(
+            (id.to_string().as_str(), id.to_string().parse()),
+            ("00000000000000ab", Ok(id))
+        );
+        for text in ["", "ab", "+0000000000000ab", "00000000000000ag", "000000000000000ab"] {
+            assert_eq!(text.parse::<PresenceId>(), Err(NotAPresenceId), "{text}");
+        }
+    }
 
     #[test]
     fn a_dot_is_read_as_it_is_written() {

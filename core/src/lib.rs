@@ -6,8 +6,8 @@
 //!
 //! The rooms, from the bottom: [`id`] and [`time`] are plain values; [`causality`] says which event removes which; [`cache`]
 //! is a bounded map that knows nothing of the rest; [`store`] keeps the live entries; [`wire`] is every byte that crosses
-//! between peers; [`sync`] is a session; [`replica`] joins them into the engine; [`disk`] is every byte that is kept. Beside them
-//! [`membership`] says who may take part.
+//! between peers; [`sync`] is a session; [`presence`] is who is there, which is never stored; [`replica`] joins them into the engine;
+//! [`disk`] is every byte that is kept. Beside them [`membership`] says who may take part.
 //!
 //! [`mutation`] holds deliberate bugs for the tests; every room may ask for them.
 //!
@@ -26,6 +26,7 @@ pub mod disk;
 pub mod id;
 pub mod membership;
 pub mod mutation;
+pub mod presence;
 pub mod replica;
 #[cfg(feature = "sim")]
 pub mod sim;

@@ -41,6 +41,7 @@ fn kind(frame: &[u8]) -> &'static str {
         Frame::Equal(_) => "EQUAL",
         Frame::Ack(_) => "ACK",
         Frame::Digest(..) => "DIGEST",
+        Frame::Present { .. } => "PRESENT",
     }
 }
 

@@ -12,12 +12,12 @@ use std::collections::BTreeMap;
 use golden::{Vectors, hex, recorded};
 use gossipstore_core::{
     causality::{Body, Event, Fork, Key, Kind, Op, Tip, Txn, TxnHasher, Value, VersionVector, counter},
-    id::{AuthorId, ContentHash, Dot, StoreId, TxnHash},
+    id::{AuthorId, ContentHash, Dot, Home, PresenceId, StoreId, TxnHash},
     time::{Hlc, Timestamp},
     wire::{
         AuthorTable, Base, Described, End, EventReader, EventWriter, FRAME_BYTES_MAX, Frame, Gossip, Hello, Leaf,
-        LeafWriter, Leaves, LiveEvent, LiveItem, Node, NodeReader, Prefix, Share, Tag, WireError, Wishes, choices,
-        read_leaves, read_limits, write_choice, write_inner, write_leaf, write_limit,
+        LeafWriter, Leaves, LiveEvent, LiveItem, Node, NodeReader, PRESENCE_BYTES_MAX, Prefix, Presence, Share, Tag,
+        WireError, Wishes, choices, read_leaves, read_limits, write_choice, write_inner, write_leaf, write_limit,
     },
 };
 
@@ -38,6 +38,18 @@ fn tip(byte: u8, n: u64) -> Tip {
 
 fn vector() -> VersionVector {
     [(author(0xaa), 300), (author(0xbb), 1)].into_iter().collect()
+}
+
+/// One tab that is there, and one that has left.
+fn presences() -> [Presence; 2] {
+    let presence = |id, value: Option<&str>| Presence {
+        id: PresenceId(id),
+        home: Home(9),
+        clock: HLC.timestamp().0,
+        age: 300,
+        value: value.map(|value| Value::from(value.as_bytes())),
+    };
+    [presence(1, Some("Ada")), presence(0x0203, None)]
 }
 
 const TAG: Tag = Tag(0x0102);
@@ -432,6 +444,9 @@ fn frames() -> BTreeMap<&'static str, Vec<u8>> {
         ("digest", Frame::Digest(vector().digest(), 8).encode()),
         ("transaction", Gossip::encode(&txn(), 1_000)),
         ("announcement", Gossip::encode(&txn(), 10)),
+        ("presence", Gossip::present(presences(), 10_000).remove(0)),
+        ("present", Frame::present(Home(9), presences()).remove(0)),
+        ("present with nobody", Frame::present(Home(9), []).remove(0)),
         ("hash of the transaction", TxnHasher::of(&txn()).0.to_vec()),
     ])
 }
@@ -448,7 +463,10 @@ fn frames_are_the_golden_ones() {
 #[test]
 fn session_frames_are_read_back_as_they_were() {
     for (name, bytes) in frames() {
-        if matches!(name, "transaction" | "announcement" | "hash of the transaction") {
+        if matches!(
+            name,
+            "transaction" | "announcement" | "presence" | "hash of the transaction"
+        ) {
             continue;
         }
         let frame = Frame::parse(&bytes).expect(name);
@@ -584,6 +602,66 @@ fn gossip_is_read_back() {
         Gossip::decode(&frames["announcement"]),
         Ok(Gossip::Announce(dot(0xaa, 13)))
     );
+    assert_eq!(
+        Gossip::decode(&frames["presence"]),
+        Ok(Gossip::Present(presences().into()))
+    );
+    let Ok(Frame::Present {
+        home: Home(9),
+        presences: payload,
+    }) = Frame::parse(&frames["present"])
+    else {
+        panic!("not PRESENT")
+    };
+    assert_eq!(Frame::presences(payload), Ok(presences().into()));
+}
+
+#[test]
+fn who_is_present_takes_several_frames_and_messages_where_one_would_be_too_long() {
+    let many = (0..40).map(|id| Presence {
+        id: PresenceId(id),
+        home: Home(u64::MAX),
+        clock: u64::MAX,
+        age: u64::MAX,
+        value: Some(Value::from(vec![7; PRESENCE_BYTES_MAX])),
+    });
+    let many: Vec<_> = many.collect();
+    let (mut read, frames) = (Vec::new(), Frame::present(Home(1), many.clone()));
+    assert_eq!(frames.len(), 3);
+    for frame in &frames {
+        assert!(frame.len() <= FRAME_BYTES_MAX);
+        let Ok(Frame::Present { presences, .. }) = Frame::parse(frame) else {
+            panic!("not PRESENT")
+        };
+        read.extend(Frame::presences(presences).expect("well formed"));
+    }
+    assert_eq!(read, many);
+    let messages = Gossip::present(many.clone(), 48 * 1024);
+    assert!(messages.iter().all(|message| message.len() <= 48 * 1024 + 2));
+    let read = messages.iter().map(|message| match Gossip::decode(message) {
+        Ok(Gossip::Present(presences)) => presences,
+        other => panic!("not PRESENCE: {other:?}"),
+    });
+    assert_eq!(read.flatten().collect::<Vec<_>>(), many);
+}
+
+#[test]
+fn a_presence_that_is_too_long_or_cut_is_refused() {
+    let whole = &frames()["presence"];
+    // Nobody at all is no mistake; the second is alone when the first is cut off with it.
+    for length in 3..whole.len() {
+        let read = Gossip::decode(&whole[..length]);
+        assert!(
+            matches!(read, Err(WireError::Truncated) | Ok(Gossip::Present(_))),
+            "{length}"
+        );
+    }
+    let mut long = presences();
+    long[0].value = Some(Value::from(vec![0; PRESENCE_BYTES_MAX + 1]));
+    assert!(matches!(
+        Gossip::decode(&Gossip::present(long, 10_000).remove(0)),
+        Err(WireError::TooLong { what: "presence", .. })
+    ));
 }
 
 #[test]

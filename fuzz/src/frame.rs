@@ -53,6 +53,13 @@ fn session(bytes: &[u8]) {
             choices(bytes).for_each(|choice| write_choice(choice, &mut written));
             assert_eq!(written, bytes);
         }
+        Frame::Present { home, presences } => {
+            let read = match Frame::presences(presences) {
+                Ok(read) => read,
+                Err(error) => return speak(&error),
+            };
+            assert_eq!(Frame::present(home, read).concat(), bytes);
+        }
         Frame::Want { .. }
         | Frame::Body { .. }
         | Frame::Ask { .. }
@@ -199,6 +206,8 @@ fn gossip(bytes: &[u8]) {
             let written = Gossip::encode(&txn, usize::MAX);
             assert_eq!(Gossip::decode(&written), Ok(Gossip::Txn(txn)));
         }
+        Ok(Gossip::Present(presences)) if presences.is_empty() => {}
+        Ok(Gossip::Present(presences)) => assert_eq!(Gossip::present(presences, usize::MAX).concat(), bytes),
         Ok(Gossip::Announce(last)) => assert_eq!(Gossip::encode(&one_delete(last), 0), bytes),
         Err(error) => speak(&error),
     }

@@ -5,6 +5,7 @@ use std::{error::Error, fmt};
 use gossipstore_core::{
     disk::BackupError,
     replica::{CommandError, Key, OpeningError},
+    wire::PRESENCE_BYTES_MAX,
 };
 
 use crate::storage::StorageError;
@@ -97,6 +98,12 @@ pub enum StoreError {
         /// The key that it stands under.
         key: Key,
     },
+    /// What a tab is to say of itself is longer than
+    /// [`PRESENCE_BYTES_MAX`]. Nothing was changed.
+    PresenceTooLarge {
+        /// Its length in bytes.
+        bytes: usize,
+    },
     /// Another process has taken the store over before this was durable. Whoever made a call makes it again there; a command may be known
     /// to peers.
     Superseded,
@@ -126,6 +133,10 @@ impl fmt::Display for StoreError {
                 f,
                 "the value of {key:?} is damaged on this device; it is fetched from the next peer that has it, or write another"
             ),
+            Self::PresenceTooLarge { bytes } => write!(
+                f,
+                "what is said of who is present takes {bytes} bytes; at most {PRESENCE_BYTES_MAX} are allowed: store the rest under a key"
+            ),
             Self::Superseded => write!(
                 f,
                 "another process has taken the store over; what was asked for here is not stored"
@@ -138,9 +149,12 @@ impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Command(error) => Some(error),
-            Self::Closed | Self::MergeFailed | Self::Unreadable { .. } | Self::ValueLost { .. } | Self::Superseded => {
-                None
-            }
+            Self::Closed
+            | Self::MergeFailed
+            | Self::Unreadable { .. }
+            | Self::ValueLost { .. }
+            | Self::PresenceTooLarge { .. }
+            | Self::Superseded => None,
         }
     }
 }

@@ -24,6 +24,8 @@ pub enum NodeEvent {
     Changed(Vec<Change>),
     /// [`crate::Handle::status`] may read differently than before.
     StatusChanged,
+    /// Somebody is present that was not, is not any more, or says something else: [`crate::Handle::presences`].
+    PresenceChanged,
     /// A session moved on.
     Progress {
         /// The peer id of the member that it is with.
@@ -122,6 +124,7 @@ struct Queue {
     failures: VecDeque<NodeEvent>,
     progress: BTreeMap<String, (u64, u64)>,
     status_changed: bool,
+    presence_changed: bool,
     ended: bool,
     waker: Option<Waker>,
 }
@@ -134,6 +137,7 @@ impl Queue {
             }
             NodeEvent::Changed(changes) => self.merge(changes),
             NodeEvent::StatusChanged => self.status_changed = true,
+            NodeEvent::PresenceChanged => self.presence_changed = true,
             NodeEvent::Progress { peer, done, expected } => {
                 self.progress.insert(peer.clone(), (*done, *expected));
             }
@@ -182,6 +186,9 @@ impl Queue {
         }
         if let Some((peer, (done, expected))) = self.progress.pop_first() {
             return Some(NodeEvent::Progress { peer, done, expected });
+        }
+        if std::mem::take(&mut self.presence_changed) {
+            return Some(NodeEvent::PresenceChanged);
         }
         std::mem::take(&mut self.status_changed).then_some(NodeEvent::StatusChanged)
     }
@@ -284,6 +291,7 @@ mod tests {
         };
         for n in 0..FAILURES_WAITING_MAX + 3 {
             audience.tell(&NodeEvent::StatusChanged);
+            audience.tell(&NodeEvent::PresenceChanged);
             audience.tell(&NodeEvent::Progress {
                 peer: "p".into(),
                 done: n as u64,
@@ -303,6 +311,7 @@ mod tests {
                 expected: 100
             })
         );
+        assert_eq!(take(&mut events), Some(NodeEvent::PresenceChanged));
         assert_eq!(take(&mut events), Some(NodeEvent::StatusChanged));
         assert_eq!(take(&mut events), None);
     }

@@ -171,12 +171,7 @@ impl Gossip {
     }
 
     /// Hands a message on to others, or not.
-    pub(crate) fn judge(&mut self, id: &MessageId, from: &PeerId, good: bool) {
-        let judgement = if good {
-            MessageAcceptance::Accept
-        } else {
-            MessageAcceptance::Reject
-        };
+    pub(crate) fn judge(&mut self, id: &MessageId, from: &PeerId, judgement: MessageAcceptance) {
         self.inner.report_message_validation_result(id, from, judgement);
     }
 
@@ -326,7 +321,7 @@ impl NetworkBehaviour for Gossip {
                     Ok(message) => GossipEvent::Message { from, id, message },
                     Err(error) => {
                         tracing::debug!(member = %from, %error, "a message is dropped");
-                        self.judge(&id, &from, false);
+                        self.judge(&id, &from, MessageAcceptance::Reject);
                         GossipEvent::Unsealed { from }
                     }
                 },

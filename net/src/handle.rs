@@ -5,9 +5,11 @@ use std::{future::Future, sync::Arc};
 use futures::Stream;
 use gossipstore_core::{
     disk::export,
-    id::{Dot, StoreId},
+    id::{Dot, PresenceId, StoreId},
     membership::{Invitation, InvitationError},
-    replica::{Absent, Call, Command, Key, Replica, Value, Write},
+    presence::News,
+    replica::{Absent, Call, Command, Input, Key, Replica, Value, Write},
+    wire::PRESENCE_BYTES_MAX,
 };
 
 use crate::{
@@ -177,6 +179,33 @@ impl Handle {
     /// What happens from now on, until the store is closed. Each call makes an independent stream.
     pub fn events(&self) -> impl Stream<Item = NodeEvent> + Send + Unpin + use<> {
         self.engine.listen()
+    }
+
+    /// A tab, or whatever has the store open, says something of itself to all who are members at present, or that it is not there any
+    /// more. Never stored. Others know by [`Handle::presences`], until it says so, for as long as this store is open and linked.
+    ///
+    /// # Errors
+    /// When the value is longer than [`PRESENCE_BYTES_MAX`], or the store is closed.
+    pub fn present(&self, id: PresenceId, value: Option<Value>) -> Result<(), StoreError> {
+        let bytes = value.as_ref().map_or(0, |value| value.len());
+        if bytes > PRESENCE_BYTES_MAX {
+            return Err(StoreError::PresenceTooLarge { bytes });
+        }
+        self.engine.tell(Input::Present { id, value })
+    }
+
+    /// Who was present a moment ago, as another opening of this store on this device has told: they count until they say so themselves, for
+    /// some seconds.
+    ///
+    /// # Errors
+    /// When the store is closed.
+    pub fn recall(&self, presences: Vec<(PresenceId, Value)>) -> Result<(), StoreError> {
+        self.engine.tell(Input::Recalled { presences })
+    }
+
+    /// Who is present, and of those what reads differently than when this was asked with that result: `since` is its `changes`, or 0.
+    pub fn presences(&self, since: u64) -> News {
+        self.read(|replica| replica.presences().news(since))
     }
 
     /// The truth about the store at this moment.

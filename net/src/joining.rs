@@ -13,7 +13,10 @@ use std::{
 use gossipstore_core::{id::Peer, time::Timestamp};
 use libp2p::{PeerId, swarm::ConnectionId};
 
-use crate::{pace::Pace, status::Path};
+use crate::{
+    pace::{Pace, Rates},
+    status::Path,
+};
 
 /// How long a connected member may take until frames and gossip can be exchanged with it. One that takes longer is no
 /// member, or one that we are better off without.
@@ -42,6 +45,9 @@ struct Connection {
     /// Frames and messages that were refused.
     faults: u32,
     pace: Pace,
+    /// That of its gossip, and of what of that says who is present.
+    messages: Pace,
+    presences: Pace,
     /// Until when nothing is read from it.
     paused: Option<Timestamp>,
 }
@@ -89,7 +95,9 @@ impl Joining {
             state,
             rtt: None,
             faults: 0,
-            pace: Pace::new(now),
+            pace: Pace::new(Rates::FRAMES, now),
+            messages: Pace::new(Rates::MESSAGES, now),
+            presences: Pace::new(Rates::PRESENCES, now),
             paused: None,
         };
         self.connections.insert(connection, begun);
@@ -165,6 +173,16 @@ impl Joining {
             Some(*connection)
         });
         rested.collect()
+    }
+
+    /// A member that the replica knows has handed on a message. Says whether it is heard, or is one too many.
+    pub(crate) fn is_heard(&mut self, peer: Peer, is_presence: bool, bytes: usize, now: Timestamp) -> bool {
+        let connection = self
+            .up
+            .get(&peer)
+            .and_then(|connection| self.connections.get_mut(connection));
+        connection
+            .is_none_or(|found| found.messages.takes(bytes, now) && (!is_presence || found.presences.takes(bytes, now)))
     }
 
     /// What a member said was refused. Gives its connection if it is to be hung up on.
@@ -291,6 +309,19 @@ mod tests {
         assert_eq!(joining.rested(until), [connection(1)]);
         assert_eq!((joining.rested(until), joining.timeout()), (vec![], None));
         assert!(!joining.received(connection(9), 1, NOW));
+    }
+
+    #[test]
+    fn one_that_says_too_often_who_is_present_is_heard_in_everything_else() {
+        let (mut joining, member) = (Joining::default(), PeerId::random());
+        joining.connected(connection(1), member, None, NOW);
+        joining.opened(connection(1), Path::Direct);
+        joining.joined(connection(1), Peer(3));
+        let heard = |joining: &mut Joining, is_presence| {
+            let all = (0..10_000).filter(|_| joining.is_heard(Peer(3), is_presence, 100, NOW));
+            all.count()
+        };
+        assert_eq!((heard(&mut joining, true), heard(&mut joining, false)), (2_000, 10_000));
     }
 
     #[test]

@@ -349,7 +349,7 @@ fn close(connection: ConnectionId, peer_id: PeerId) -> ToSwarm<LinkEvent, ToLink
 mod tests {
     use futures::{StreamExt as _, future::select};
     use gossipstore_core::membership::Secret;
-    use libp2p::{Swarm, swarm::SwarmEvent};
+    use libp2p::{Swarm, gossipsub::MessageAcceptance, swarm::SwarmEvent};
     use rand::SeedableRng as _;
 
     use super::*;
@@ -427,7 +427,11 @@ mod tests {
                 }
                 SwarmEvent::Behaviour(BehaviourEvent::Gossip(GossipEvent::Message { from, id, message })) => {
                     self.heard.push(message);
-                    self.swarm.behaviour_mut().gossip.inner.judge(&id, &from, true);
+                    self.swarm
+                        .behaviour_mut()
+                        .gossip
+                        .inner
+                        .judge(&id, &from, MessageAcceptance::Accept);
                 }
                 _ => {}
             }

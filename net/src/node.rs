@@ -10,7 +10,9 @@ use gossipstore_core::{
     wire::Gossip,
 };
 use libp2p::{
-    PeerId, Swarm, relay, rendezvous,
+    PeerId, Swarm,
+    gossipsub::MessageAcceptance,
+    relay, rendezvous,
     swarm::{
         ListenError, SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
@@ -563,21 +565,8 @@ impl Node {
         match event {
             BehaviourEvent::Links(event) => self.on_link(event, now),
             BehaviourEvent::Gossip(GossipEvent::Message { from, id, message }) => {
-                let peer = self.joining.peer_of(&from);
-                if let Some(peer) = peer {
-                    self.engine
-                        .note_peer(peer, |linked| linked.bytes_in += message.len() as u64);
-                }
-                // Judged by what every member sees alike: who hands it on may hold what makes it right.
-                let is_good = Gossip::decode(&message).is_ok();
-                self.engine.feed(Input::Gossiped { peer, message });
-                self.swarm.behaviour_mut().gossip.inner.judge(&id, &from, is_good);
-                if !is_good {
-                    // The replica counts it where it knows the peer.
-                    let uncounted = u64::from(peer.is_none());
-                    self.engine.refuse(|refused| refused.messages += uncounted);
-                    self.find_fault(&from);
-                }
+                let judgement = self.on_message(&from, message, now);
+                self.swarm.behaviour_mut().gossip.inner.judge(&id, &from, judgement);
             }
             BehaviourEvent::Gossip(GossipEvent::Unsealed { from }) => {
                 self.engine.refuse(|refused| refused.messages += 1);
@@ -616,6 +605,31 @@ impl Node {
             }
             BehaviourEvent::Relay(_) | BehaviourEvent::Identify(_) => {}
         }
+    }
+
+    /// Takes in what a member has gossiped, and says whether it is handed on. Judged by what every member sees alike: who hands it on may
+    /// hold what makes it right.
+    fn on_message(&mut self, from: &PeerId, message: Vec<u8>, now: Timestamp) -> MessageAcceptance {
+        let peer = self.joining.peer_of(from);
+        if let Some(peer) = peer {
+            self.engine
+                .note_peer(peer, |linked| linked.bytes_in += message.len() as u64);
+        }
+        let said = Gossip::decode(&message);
+        let is_presence = matches!(said, Ok(Gossip::Present(_)));
+        if peer.is_some_and(|peer| !self.joining.is_heard(peer, is_presence, message.len(), now)) {
+            self.engine.refuse(|refused| refused.floods += 1);
+            return MessageAcceptance::Ignore;
+        }
+        self.engine.feed(Input::Gossiped { peer, message });
+        if said.is_ok() {
+            return MessageAcceptance::Accept;
+        }
+        // The replica counts it where it knows the peer.
+        let uncounted = u64::from(peer.is_none());
+        self.engine.refuse(|refused| refused.messages += uncounted);
+        self.find_fault(from);
+        MessageAcceptance::Reject
     }
 
     fn on_rendezvous(&mut self, event: rendezvous::client::Event, now: Timestamp) {

@@ -18,6 +18,11 @@ pub struct Refusals {
     pub pauses: u64,
     /// Gossip that no member had sealed, or that the replica found wrong.
     pub messages: u64,
+    /// Messages that were dropped, as a member had handed on more than 20,000 a second, 64 MB, or 1,000 that say who is present. What was
+    /// written comes by a session, who is present says so again.
+    pub floods: u64,
+    /// Tabs that are not shown as present, as 256 were known.
+    pub presences: u64,
     /// Transactions that came before what they depend on and were dropped, as many others waited. Sessions bring what was among them.
     pub transactions: u64,
     /// Members that were given up because they could not be reached.

@@ -234,7 +234,7 @@ mod tests {
                 "pending": 0,
                 "refused": {
                     "connections": 0, "strangers": 4, "streams": 0, "frames": 0,
-                    "pauses": 0, "messages": 0, "transactions": 0, "members": 0,
+                    "pauses": 0, "messages": 0, "floods": 0, "presences": 0, "transactions": 0, "members": 0,
                 },
             })
         );

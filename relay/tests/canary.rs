@@ -19,7 +19,11 @@ use std::{
 };
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
-use gossipstore_core::{membership::Secret, replica::Write};
+use gossipstore_core::{
+    id::PresenceId,
+    membership::Secret,
+    replica::{Value, Write},
+};
 use gossipstore_net::{Handle, Options, open};
 use libp2p::{
     Multiaddr, PeerId, Swarm, Transport as _,
@@ -212,6 +216,15 @@ async fn a_relay_and_those_on_the_way_learn_nothing_of_a_store() {
         }
     };
     tokio::time::timeout(PATIENCE, whole).await.expect("all arrives");
+    // Who is there is nobody else's business either.
+    let said = Value::from(format!("I am {text}").into_bytes());
+    ann.present(PresenceId(1), Some(said)).unwrap();
+    let known = async {
+        while ben.presences(0).present.is_empty() {
+            events.next().await.expect("the node runs");
+        }
+    };
+    tokio::time::timeout(PATIENCE, known).await.expect("it is known");
     let memory = observed.memory();
     ann.close().await;
     ben.close().await;

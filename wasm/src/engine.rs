@@ -8,7 +8,9 @@ use std::{
 use futures::StreamExt;
 use gossipstore_core::{
     cache,
+    id::PresenceId,
     membership::SECRET_BYTES,
+    presence::News,
     replica::{Call, Command, Key, Replica, Siblings, Value},
     store::Caller,
     wire,
@@ -85,6 +87,7 @@ impl OpenOptions {
 struct Limits {
     key_bytes: usize,
     transaction_writes: usize,
+    presence_bytes: usize,
 }
 
 /// See [`Limits`].
@@ -93,6 +96,7 @@ pub fn limits() -> Result<JsValue, Failure> {
     let limits = Limits {
         key_bytes: wire::KEY_BYTES_MAX,
         transaction_writes: wire::TXN_EVENTS_MAX,
+        presence_bytes: wire::PRESENCE_BYTES_MAX,
     };
     Ok(serde_wasm_bindgen::to_value(&limits)?)
 }
@@ -318,6 +322,37 @@ impl Engine {
         }))
     }
 
+    /// A tab says something of itself, or that it leaves.
+    pub fn present(&self, id: &str, value: Option<Vec<u8>>) -> Result<(), Failure> {
+        Ok(self.handle()?.present(presence_id(id)?, value.map(Value::from))?)
+    }
+
+    /// Who was present a moment ago, by what another tab knew. Columns of one length.
+    pub fn recall(&self, ids: Vec<String>, values: Vec<Uint8Array>) -> Result<(), Failure> {
+        let presences = ids.iter().zip(values);
+        let presences = presences.map(|(id, value)| Ok((presence_id(id)?, Value::from(value.to_vec()))));
+        Ok(self.handle()?.recall(presences.collect::<Result<_, Failure>>()?)?)
+    }
+
+    /// Who is present, and of those what reads differently than when this was asked with that result: `since` is its `changes`, or 0.
+    pub fn presences(&self, since: f64) -> Result<JsValue, Failure> {
+        let News {
+            changes,
+            present,
+            changed,
+        } = self.handle()?.presences(since as u64);
+        let present: Array = present.iter().map(|id| JsValue::from(id.to_string())).collect();
+        let changed = changed.into_iter().map(|(id, value)| {
+            let pair = [JsValue::from(id.to_string()), Uint8Array::from(&value[..]).into()];
+            JsValue::from(pair.into_iter().collect::<Array>())
+        });
+        Ok(convert::object([
+            ("changes", (changes as f64).into()),
+            ("present", present.into()),
+            ("changed", changed.collect::<Array>().into()),
+        ]))
+    }
+
     /// How many keys have a value.
     #[wasm_bindgen(getter)]
     pub fn size(&self) -> usize {
@@ -442,6 +477,11 @@ fn run(node: Node, handle: &Handle, watched: &Rc<RefCell<Vec<String>>>, listener
         }
     });
     spawn_local(node.run());
+}
+
+fn presence_id(id: &str) -> Result<PresenceId, Failure> {
+    id.parse()
+        .map_err(|_| Failure::internal(format!("`{id}` names no tab")))
 }
 
 /// What a key reads, if it has a value; within that, nothing if the storage has lost it.

@@ -81,6 +81,10 @@ impl From<StoreError> for Failure {
                 code: "ValueLost",
                 message: error.to_string(),
             },
+            StoreError::PresenceTooLarge { .. } => Self {
+                code: "ValueTooLarge",
+                message: error.to_string(),
+            },
             StoreError::MergeFailed => Self {
                 code: "ImportFailed",
                 message: error.to_string(),

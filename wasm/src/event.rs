@@ -41,6 +41,7 @@ pub(crate) fn to_js(event: NodeEvent, watched: &[String], loaded: &BTreeMap<Dot,
         NodeEvent::Changed(changes) => changed(&changes, watched, loaded, handle.read(Replica::len)),
         // Asked for when somebody wants it: these come in bursts, and a status is the largest of all that crosses.
         NodeEvent::StatusChanged => convert::object([("event", "statusChanged".into())]),
+        NodeEvent::PresenceChanged => convert::object([("event", "presenceChanged".into())]),
         NodeEvent::Progress { peer, done, expected } => convert::object([
             ("event", "progress".into()),
             ("peer", peer.into()),

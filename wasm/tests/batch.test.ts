@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { Cutter } from '../ts/batch.js';
 import { collect, failure, open } from './store.js';
 
-const LIMITS = { keyBytes: 1_024, transactionWrites: 65_536 };
+const LIMITS = { keyBytes: 1_024, transactionWrites: 65_536, presenceBytes: 4_096 };
 
 interface Write {
   readonly key: string;

@@ -10,6 +10,8 @@ export const NOTHING_REFUSED: Refusals = {
   frames: 0,
   pauses: 0,
   messages: 0,
+  floods: 0,
+  presences: 0,
   transactions: 0,
   members: 0,
 };

@@ -1,6 +1,6 @@
 /** The store for other tabs: each is told what it looks at, and one that hears nothing costs no more than what it has to be told. */
 import { beforeEach, expect, it } from 'vitest';
-import type { ChangedEvent, HostEvent, Status } from '../ts/host.js';
+import type { ChangedEvent, HostEvent, Request, Status } from '../ts/host.js';
 import type { Leadership } from '../ts/leadership.js';
 import type { LocalHost } from '../ts/local-host.js';
 import type { Mailbox, ToFollower, ToLeader } from '../ts/tab-messages.js';
@@ -33,12 +33,13 @@ beforeEach(() => {
       tell = listener;
       return () => {};
     },
-    call: (request: { call: string; key?: string; prefixes?: readonly string[] }) => {
-      if (request.prefixes) {
+    call: (request: Request) => {
+      if (request.call === 'watch') {
         watched = request.prefixes;
         return Promise.resolve();
       }
-      calls.push(`${request.call} ${request.key}`);
+      const of = 'key' in request ? request.key : 'id' in request ? `${request.id} ${request.value}` : '';
+      calls.push(`${request.call} ${of}`);
       return new Promise((resolve) => replies.push(() => resolve(request.call)));
     },
     opened: () => ({ size: 1 }),
@@ -112,6 +113,23 @@ it('answers calls of those who have joined this term', async () => {
   await reply();
   expect(calls).toEqual(['has k']);
   expect(sent.map(({ message }) => message)).toEqual([{ say: 'reply', term: TERM, id: 10, number: 1, reply: 'has' }]);
+});
+
+it('has a tab count as present for as long as it is there', () => {
+  join([]);
+  say({ say: 'present', id: 'ada', value: bytes(1) });
+  say({ say: 'present', id: 'ada', value: bytes(2) });
+  join([], 2);
+  die();
+  expect(calls).toEqual(['present ada 1', 'present ada 2', 'present ada undefined']);
+  // One that has left by itself is not said to have left once more.
+  calls = [];
+  said = 0;
+  join([], 3);
+  say({ say: 'present', id: 'bob', value: bytes(3) });
+  say({ say: 'present', id: 'bob', value: undefined });
+  hear({ say: 'leave' });
+  expect(calls).toEqual(['present bob 3', 'present bob undefined']);
 });
 
 /** The last pong. */

@@ -2,7 +2,7 @@
  * What wasm-bindgen makes of `wasm/src`: written by hand, because its own declarations say `any` wherever a plain object
  * crosses, and so that the facade type-checks before the wasm is built.
  */
-import type { Calls, Context, Found, HostEvent, Limits, Page, ScanRequest, Status } from './host.js';
+import type { Calls, Context, Found, HostEvent, Limits, Page, Presented, ScanRequest, Status } from './host.js';
 import type { Invited } from './invitation.js';
 
 /** Starts the engine. `Promise<Response>` is compiled while it arrives. */
@@ -21,8 +21,11 @@ export function readInvitation(invitation: string, now: number): Invited;
 /** What the store of a secret is called among its members. */
 export function storeOf(secret: Uint8Array): string;
 
-/** What an engine tells: as its host does, but of the status only that it may have changed. */
-export type EngineEvent = Exclude<HostEvent, { event: 'status' }> | { readonly event: 'statusChanged' };
+/** What an engine tells: as its host does, but of the status and of who is present only that they may have changed. */
+export type EngineEvent =
+  | Exclude<HostEvent, { event: 'status' | 'presence' }>
+  | { readonly event: 'statusChanged' }
+  | { readonly event: 'presenceChanged' };
 
 /** One open store. Every method may throw, and every promise reject with, an `Error` that has a `code`. */
 export class Engine {
@@ -66,6 +69,9 @@ export class Engine {
   invite(expires: number | undefined): string;
   exportFile(): Promise<Uint8Array<ArrayBuffer>>;
   importFile(file: Uint8Array): Promise<undefined>;
+  present(id: string, value: Uint8Array | undefined): void;
+  recall(ids: readonly string[], values: readonly Uint8Array[]): void;
+  presences(since: number): { changes: number; present: string[]; changed: Presented[] };
   lastEvent(): string | undefined;
   networkChanged(): void;
   supersede(): void;

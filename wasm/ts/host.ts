@@ -37,6 +37,10 @@ export interface Refusals {
   readonly pauses: number;
   /** Gossip that no member had sealed, or that was wrong. */
   readonly messages: number;
+  /** Messages that were dropped, as a member had handed on more than 20,000 a second, 64 MB, or 1,000 that say who is present. What was written comes all the same. */
+  readonly floods: number;
+  /** Tabs that are not shown as present, as 256 were known. */
+  readonly presences: number;
   /** Transactions that came before what they depend on and were dropped, as many others waited. What was among them comes again. */
   readonly transactions: number;
   /** Members that were given up because they could not be reached. */
@@ -83,10 +87,15 @@ export interface Limits {
   readonly keyBytes: number;
   /** Writes in a transaction. */
   readonly transactionWrites: number;
+  /** Bytes that a tab may say of itself. */
+  readonly presenceBytes: number;
 }
 
 /** The bytes of a value; `null` where the storage has lost them, or does not have them any more. */
 export type Found = Uint8Array | null;
+
+/** What a tab says of itself, by the tab's id. */
+export type Presented = readonly [id: string, value: Uint8Array];
 
 /** What a reader saw under a key: opaque bytes, to be handed back when writing. Survives structured clone and storage. */
 export type Context = Uint8Array;
@@ -161,7 +170,7 @@ export interface Calls {
       problem?: string | undefined;
     };
     /** `store`: what it is called among its members. */
-    reply: { store: string; limits: Limits; status: Status; size: number };
+    reply: { store: string; limits: Limits; status: Status; size: number; presences: readonly Presented[] };
   };
   /** One transaction; replied to when durable. Reads that are asked for later see it, even before the reply. */
   transact: { request: Writes & { readonly carried?: CarriedCall | undefined }; reply: undefined };
@@ -178,6 +187,8 @@ export interface Calls {
   export: { request: object; reply: Uint8Array<ArrayBuffer> };
   /** Takes in what a file holds, as if a peer had brought it. Replied to when it is durable. */
   import: { request: { file: Uint8Array }; reply: undefined };
+  /** What this tab says of itself from now on; `undefined`: nothing, as one that is not there. */
+  present: { request: { id: string; value: Uint8Array | undefined }; reply: undefined };
   /** Under which prefixes `changed` events carry values from now on; replaces what was asked for before. */
   watch: { request: { prefixes: readonly string[] }; reply: undefined };
   /** Comes last. Everything that waits is replied to first. Replied to with where the next opening goes on, which may be one alone. */
@@ -214,6 +225,8 @@ export type HostEvent =
   | ChangedEvent
   | { readonly event: 'size'; readonly size: number }
   | { readonly event: 'status'; readonly status: Status }
+  /** Who is present, this tab too, and of those what reads differently than before. */
+  | { readonly event: 'presence'; readonly present: readonly string[]; readonly changed: readonly Presented[] }
   /** A first sync or a catch-up moved on. */
   | { readonly event: 'progress'; readonly peer: string; readonly done: number; readonly expected: number }
   /** Something went wrong that no call waits for. */

@@ -4,6 +4,7 @@ import { asFailure } from './failure.js';
 import type { Engine, EngineEvent } from './gossipstore.js';
 import type { Calls, EngineHost, Failure, Found, HostEvent, Limits, Reply, Request, Status } from './host.js';
 import { leftStatus } from './left-status.js';
+import { keepPresent } from './presence.js';
 import { Room } from './room.js';
 
 /**
@@ -33,6 +34,9 @@ export class LocalHost implements EngineHost {
   #store = '';
   #limits: Limits | undefined;
   #room: Room | undefined;
+  /** Who is present, and up to which of the engine's changes. */
+  readonly #presences = new Map<string, Uint8Array>();
+  #presenceChanges = 0;
   /** Why the store is in memory, where it was not asked for. */
   #problem: string | undefined;
   /** Set while a status was told a short time ago. */
@@ -104,6 +108,10 @@ export class LocalHost implements EngineHost {
         return this.#write(engine.importFile(request.file));
       case 'watch':
         return engine.watch(request.prefixes);
+      case 'present':
+        engine.present(request.id, request.value);
+        // At once, since this may be the last that it says.
+        return this.#tellPresence();
       case 'invite':
         return engine.invite(request.expires);
       case 'close':
@@ -171,7 +179,14 @@ export class LocalHost implements EngineHost {
   opened(): Calls['open']['reply'] {
     if (!this.#engine || !this.#limits) throw this.#gone;
     this.#status = this.#readStatus(this.#engine);
-    return { store: this.#store, limits: this.#limits, status: this.#status, size: this.#size };
+    const presences = [...this.#presences];
+    return { store: this.#store, limits: this.#limits, status: this.#status, size: this.#size, presences };
+  }
+
+  /** Who was present a moment ago, by what another tab of this browser has told: they count until they say so themselves. */
+  recall(presences: ReadonlyMap<string, Uint8Array>): void {
+    for (const [id, value] of presences) this.#presences.set(id, value);
+    this.#loaded().then(() => this.#engine?.recall([...presences.keys()], [...presences.values()]));
   }
 
   /** Another tab has the store: nothing leaves this one any more, and what waits fails with `Superseded`. */
@@ -212,6 +227,10 @@ export class LocalHost implements EngineHost {
       this.#tellStatus();
       return;
     }
+    if (event.event === 'presenceChanged') {
+      this.#tellPresence();
+      return;
+    }
     if (event.event === 'changed') this.#size = event.size;
     this.#emit(event);
     // How much is stored is part of the status.
@@ -228,6 +247,15 @@ export class LocalHost implements EngineHost {
       this.#statusPause = undefined;
       if (this.#statusChanged) this.#tellStatus();
     }, STATUS_INTERVAL_MS);
+  }
+
+  #tellPresence(): void {
+    if (!this.#engine) return;
+    const { changes, present, changed } = this.#engine.presences(this.#presenceChanges);
+    if (changes === this.#presenceChanges) return;
+    this.#presenceChanges = changes;
+    keepPresent(this.#presences, present, changed);
+    this.#emit({ event: 'presence', present, changed });
   }
 
   #readStatus(engine: Engine): Status {

@@ -11,6 +11,7 @@ export type { Context, PeerStatus, Refusals, RelayStatus, Status, StorageStatus 
 export type { Invitation, InviteOptions, JoinOptions } from './invitation.js';
 export type { CacheOptions, OpenOptions } from './options.js';
 export { UnreadableValue } from './payload.js';
+export type { Presence, Present } from './presence.js';
 export type { Range } from './range.js';
 export {
   type ChangesOptions,

@@ -13,6 +13,7 @@ import { Leadership } from './leadership.js';
 import { leftStatus } from './left-status.js';
 import { LocalHost } from './local-host.js';
 import { Outbox, type Outgoing } from './outbox.js';
+import { keepPresent } from './presence.js';
 import {
   type Announcement,
   type Asked,
@@ -93,6 +94,10 @@ export class SharedHost implements EngineHost {
   #leadership: Leadership | undefined;
   #role: Role = { is: 'over', failure: { code: 'Closed', message: 'the store is not open; open it first' } };
   #watched: readonly string[] = [];
+  /** What this tab says of itself. */
+  #present: Calls['present']['request'] | undefined;
+  /** Who is present, as was told last. */
+  readonly #presences = new Map<string, Uint8Array>();
   /** The last that was told. */
   #status: Status | undefined;
   /** When the leader was last heard, and how many pings have gone out since. */
@@ -145,6 +150,10 @@ export class SharedHost implements EngineHost {
         return this.#close();
       case 'watch':
         this.#watch(request.prefixes);
+        return Promise.resolve();
+      case 'present':
+        this.#present = request;
+        this.#sayPresent();
         return Promise.resolve();
       default:
         if (this.#role.is === 'over') return Promise.reject(this.#role.failure);
@@ -327,6 +336,7 @@ export class SharedHost implements EngineHost {
     this.#settle(opened);
     // It may have changed since this tab asked to join.
     dialogue.say({ say: 'watch', prefixes: this.#watched });
+    this.#sayPresent();
     this.#outbox.route({ named: () => true, send: (call) => dialogue.say({ say: 'ask', ...call }) });
   }
 
@@ -364,6 +374,7 @@ export class SharedHost implements EngineHost {
       return;
     }
     const { host, term } = role;
+    host.recall(this.#presences);
     host.subscribe((event) => {
       if (this.#role === role) this.#emit(event);
       if (event.event === 'error' && isFinal(event.failure)) this.#broken(role, event.failure);
@@ -375,6 +386,7 @@ export class SharedHost implements EngineHost {
     if (!this.#mailbox || !this.#leadership) return;
     const server = new TabServer(host, this.#mailbox, this.#leadership, term, this.#watched, guestsChanged);
     role.server = server;
+    this.#sayPresent();
     this.#settle(host.opened());
     this.#announce(role);
     this.#minded();
@@ -476,6 +488,7 @@ export class SharedHost implements EngineHost {
       const opened = await host.call({ ...request, call: 'open', storage: 'memory', problem: message });
       this.#settle(opened);
       await host.call({ call: 'watch', prefixes: this.#watched });
+      this.#sayPresent();
       this.#outbox.route({ named: () => false, send: (call) => this.#hand(host, call) });
     } catch (error) {
       this.#end(error as Failure);
@@ -492,18 +505,30 @@ export class SharedHost implements EngineHost {
     else if (role.is === 'following') role.dialogue?.say({ say: 'watch', prefixes });
   }
 
+  #sayPresent(): void {
+    const [role, present] = [this.#role, this.#present];
+    if (!present) return;
+    const { id, value } = present;
+    if (role.is === 'following') role.dialogue?.say({ say: 'present', id, value });
+    // It fails only when the engine is gone, and then everybody is told of that.
+    else if ('host' in role) role.host.call({ call: 'present', id, value }).catch(() => {});
+  }
+
   /** There is a store: tells whoever has waited for it, or what is different about it now. */
   #settle(opened: Calls['open']['reply']): void {
     const status = this.#own(opened.status);
     const opening = this.#opening;
     this.#opening = undefined;
     this.#status = status;
+    const present = opened.presences.map(([id]) => id);
+    keepPresent(this.#presences, present, opened.presences);
     if (opening) {
       opening.resolve({ ...opened, status });
       return;
     }
     this.#emit({ event: 'size', size: opened.size });
     this.#emit({ event: 'status', status });
+    this.#emit({ event: 'presence', present, changed: opened.presences });
   }
 
   #own(status: Status): Status {
@@ -516,6 +541,7 @@ export class SharedHost implements EngineHost {
       this.#status = this.#own(event.status);
       told = { event: 'status', status: this.#status };
     }
+    if (event.event === 'presence') keepPresent(this.#presences, event.present, event.changed);
     for (const listener of this.#listeners) listener(told);
   }
 

@@ -45,6 +45,7 @@ import { LocalHost } from './local-host.js';
 import { claim } from './open-stores.js';
 import { type CheckedOptions, checkOpen, type OpenOptions } from './options.js';
 import { fromBytes, toBytes, toSink } from './payload.js';
+import { Presence } from './presence.js';
 import { type CheckedRange, checkRange, type Range, readRange } from './range.js';
 import { SharedHost } from './shared-host.js';
 import { Transaction } from './transaction.js';
@@ -86,7 +87,7 @@ type Listener<E> = ((event: E) => void) | { handleEvent(event: E): void };
  *
  * Calls take effect in the order in which they are made: a read that is asked for after a write sees it, awaited or not.
  */
-export class GossipStore<V = unknown> extends EventTarget {
+export class GossipStore<V = unknown, P = unknown> extends EventTarget {
   readonly #host: EngineHost;
   readonly #limits: Limits;
   /** Lets another opening in this page have the name. */
@@ -98,6 +99,9 @@ export class GossipStore<V = unknown> extends EventTarget {
   #size: number;
   #isClosed = false;
   #closing: Promise<void> | undefined;
+
+  /** Who has the store open at present, and what each says of itself. */
+  readonly presence: Presence<P>;
 
   /** What the store is called in this browser. */
   readonly name: string;
@@ -114,6 +118,7 @@ export class GossipStore<V = unknown> extends EventTarget {
     this.#status = opened.status;
     this.#size = opened.size;
     this.#release = release;
+    this.presence = new Presence(host, opened);
     host.subscribe((event) => this.#hear(event));
   }
 
@@ -121,7 +126,7 @@ export class GossipStore<V = unknown> extends EventTarget {
    * Opens the store of this name in this browser, or makes one, which others become members of by `invite` and `join`. The first call in a
    * page fetches and starts the engine.
    */
-  static async open<V = unknown>(name: string, options?: OpenOptions): Promise<GossipStore<V>> {
+  static async open<V = unknown, P = unknown>(name: string, options?: OpenOptions): Promise<GossipStore<V, P>> {
     return GossipStore.#open(checkOpen(name, options));
   }
 
@@ -129,7 +134,7 @@ export class GossipStore<V = unknown> extends EventTarget {
    * Opens the store that an invitation leads to, which `invite` has made, and remembers it: from then on `open` with its name does, too.
    * Following an invitation again does no harm.
    */
-  static async join<V = unknown>(invitation: string, options?: JoinOptions): Promise<GossipStore<V>> {
+  static async join<V = unknown, P = unknown>(invitation: string, options?: JoinOptions): Promise<GossipStore<V, P>> {
     const { name, ...others } = checkJoin(options);
     const invited = await readInvitation(checkInvitation('join', invitation));
     const relays = others.relays ?? invited.relays;
@@ -142,12 +147,12 @@ export class GossipStore<V = unknown> extends EventTarget {
     return { name, relays, ...(expires !== undefined && { expires: new Date(expires * 1_000) }) };
   }
 
-  static async #open<V>(checked: CheckedOptions): Promise<GossipStore<V>> {
+  static async #open<V, P>(checked: CheckedOptions): Promise<GossipStore<V, P>> {
     const release = claim(checked.name);
     try {
       const { host, request } = await hostFor(checked);
       const opened = await ask(host, request);
-      return new GossipStore<V>(checked.name, host, opened, release);
+      return new GossipStore<V, P>(checked.name, host, opened, release);
     } catch (error) {
       release();
       throw error;
@@ -158,13 +163,13 @@ export class GossipStore<V = unknown> extends EventTarget {
    * Opens a store and takes in what `export` has put into a file, as if a peer had brought it: both are merged, and what was deleted here
    * since stays deleted. Under another name it makes a copy. If the file cannot be read, the store is closed again.
    */
-  static async import<V = unknown>(
+  static async import<V = unknown, P = unknown>(
     name: string,
     file: Blob | ArrayBuffer | Uint8Array,
     options?: OpenOptions,
-  ): Promise<GossipStore<V>> {
+  ): Promise<GossipStore<V, P>> {
     const bytes = await checkFile('import', file);
-    const store = await GossipStore.open<V>(name, options);
+    const store = await GossipStore.open<V, P>(name, options);
     try {
       await store.#ask({ call: 'import', file: bytes });
       return store;
@@ -469,6 +474,8 @@ export class GossipStore<V = unknown> extends EventTarget {
 
   async #close(): Promise<void> {
     for (const stream of [...this.#streams]) stream.end();
+    // Others need not find out by waiting. It fails as closing does.
+    this.#ask({ call: 'present', id: this.presence.id, value: undefined }).catch(() => {});
     try {
       await this.#ask({ call: 'close' });
     } catch (error) {

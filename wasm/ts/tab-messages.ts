@@ -3,7 +3,7 @@ import type { Numbered, Standing } from './dialogue.js';
 import type { Calls, Failure, HostEvent, Request } from './host.js';
 
 /** Tabs that speak differently do not work together: of an application that was updated, old tabs have to be reloaded. */
-export const TABS_VERSION = 4;
+export const TABS_VERSION = 5;
 
 /** A tab, by a number drawn at random; its calls bear it. */
 export type TabId = number;
@@ -24,7 +24,8 @@ export type Announcement =
 /** What a tab that has joined says to the leader, none of which may be lost. */
 export type FollowerSays =
   | { readonly say: 'ask'; readonly id: number; readonly request: Asked }
-  | { readonly say: 'watch'; readonly prefixes: readonly string[] };
+  | { readonly say: 'watch'; readonly prefixes: readonly string[] }
+  | { readonly say: 'present'; readonly id: string; readonly value: Uint8Array | undefined };
 
 /** What the leader says to such a tab. */
 export type LeaderSays =
@@ -50,7 +51,7 @@ export type ToFollower = { readonly term: number } & (
 );
 
 /** What one tab asks of another. */
-export type Asked = Exclude<Request, { call: 'open' | 'watch' | 'close' }>;
+export type Asked = Exclude<Request, { call: 'open' | 'watch' | 'present' | 'close' }>;
 
 /** The ways of messages between the tabs: one that all hear, and each tab's own. */
 export class Mailbox {

@@ -4,6 +4,7 @@ import { Dialogue } from './dialogue.js';
 import type { ChangedEvent, Failure, Found, HostEvent, Status } from './host.js';
 import type { Leadership } from './leadership.js';
 import type { LocalHost } from './local-host.js';
+import { keepPresent } from './presence.js';
 import type { Asked, LeaderSays, Mailbox, TabId, ToLeader } from './tab-messages.js';
 
 /**
@@ -20,6 +21,8 @@ interface Guest {
   visible: boolean;
   /** When it was last heard of, by `performance.now()`. */
   heardAt: number;
+  /** Under which id it is present, if it is. */
+  present: string | undefined;
   /** What is kept for it while it is too far behind to be sent more. */
   behind: Behind | undefined;
   readonly forget: () => void;
@@ -31,11 +34,16 @@ class Behind {
   readonly #conflicts = new Set<string>();
   #size: number | undefined;
   #status: Status | undefined;
+  #present: readonly string[] | undefined;
+  readonly #presences = new Map<string, Uint8Array>();
 
   push(event: HostEvent, watched: readonly string[]): void {
     if (event.event === 'status') this.#status = event.status;
     else if (event.event === 'size') this.#size = event.size;
-    else if (event.event === 'changed') {
+    else if (event.event === 'presence') {
+      this.#present = event.present;
+      keepPresent(this.#presences, event.present, event.changed);
+    } else if (event.event === 'changed') {
       this.#size = event.size;
       this.#changes.push(event, isUnder(watched));
       for (const key of event.conflicts) this.#conflicts.add(key);
@@ -60,6 +68,8 @@ class Behind {
       yield { event: 'changed', keys, values, previous, origins, conflicts: [...this.#conflicts], size };
     }
     if (this.#status) yield { event: 'status', status: this.#status };
+    const present = this.#present;
+    if (present) yield { event: 'presence', present, changed: [...this.#presences] };
   }
 }
 
@@ -130,6 +140,9 @@ export class TabServer {
         guest.watched = message.prefixes;
         this.#watch();
         break;
+      case 'present':
+        this.#present(guest, message.id, message.value);
+        break;
       case 'ping':
         guest.visible = message.visible;
         guest.dialogue.learn(message);
@@ -183,6 +196,8 @@ export class TabServer {
         watched,
         visible,
         heardAt: performance.now(),
+        // It may be gone before it says so again.
+        present: before?.present,
         behind: undefined,
         forget: this.#leadership.mourn(tab, () => this.#leave(tab)),
       });
@@ -199,6 +214,7 @@ export class TabServer {
     this.#guests.delete(tab);
     this.#mailbox.forget(tab);
     this.#watch();
+    if (guest.present !== undefined) this.#present(guest, guest.present, undefined);
     this.#guestsChanged(this.#guests.size);
   }
 
@@ -215,6 +231,12 @@ export class TabServer {
         answer({ say: 'failure', id, failure: plain(failure) });
       },
     );
+  }
+
+  #present(guest: Guest, id: string, value: Uint8Array | undefined): void {
+    guest.present = value && id;
+    // It fails only when the engine is gone, and then nobody is told of anybody.
+    this.#host.call({ call: 'present', id, value }).catch(() => {});
   }
 
   #watch(): void {

@@ -1,6 +1,7 @@
 // The entries on the screen, newest first. A change touches its own row and nothing else, however long the list is.
 import { element } from './dom.js';
 import type { Item } from './item.js';
+import type { Person } from './person.js';
 import { Row, type RowActions } from './row.js';
 
 /** How long a row shows that it came from someone else, as the style sheet has it. */
@@ -26,6 +27,8 @@ export class List {
   readonly #keys: string[] = [];
   readonly #actions: RowActions;
   #flashes = 0;
+  /** Who edits which entries elsewhere. */
+  #editors: ReadonlyMap<string, readonly Person[]> = new Map();
 
   /**
    * @param root the element with the role `list`
@@ -50,6 +53,7 @@ export class List {
       this.#insert(row, this.#elementAt(index), this.#elementAt(index - 1));
       this.#keys.splice(index, 0, key);
       this.#rows.set(key, row);
+      row.showEditors(this.#editors.get(key) ?? []);
     }
     row.update(item, options.conflict);
     if (options.remote) this.#flash(row);
@@ -60,6 +64,15 @@ export class List {
   remove(key: string): void {
     if (this.#rows.get(key)?.markGone() === true) this.#drop(key);
     else this.changed();
+  }
+
+  /** Shows who edits which entries elsewhere. */
+  showEditors(editors: ReadonlyMap<string, readonly Person[]>): void {
+    const before = this.#editors;
+    this.#editors = editors;
+    for (const key of new Set([...before.keys(), ...editors.keys()])) {
+      this.#rows.get(key)?.showEditors(editors.get(key) ?? []);
+    }
   }
 
   /** How many rows are on the screen. */

@@ -11,6 +11,7 @@ import { List } from './list.js';
 import { details, type Progress, showBadge } from './network.js';
 import { describeOffline, holdVersion, keepOffline, type Offline, pageVersion } from './offline.js';
 import { openList } from './opening.js';
+import { People } from './people.js';
 import { showError, showInfo } from './toast.js';
 import { Update } from './update.js';
 
@@ -107,9 +108,17 @@ function run(store: GossipStore): void {
           run: () => void attempt('Not restored', () => store.set(key, item)),
         });
       },
+      editing: (key) => people.edits(key),
     },
     input,
     countSoon,
+  );
+
+  const people = new People(
+    store.presence,
+    byId('people', HTMLElement),
+    byId('own-name', HTMLInputElement),
+    (editors) => list.showEditors(editors),
   );
 
   /** Keys whose value is not an entry: another program's, or a newer version's. They are counted, not hidden. */

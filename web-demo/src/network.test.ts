@@ -29,6 +29,8 @@ const status = (facts: Partial<Status>): Status => ({
     frames: 0,
     pauses: 0,
     messages: 0,
+    floods: 0,
+    presences: 0,
     transactions: 0,
     members: 0,
   },

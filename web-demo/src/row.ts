@@ -3,6 +3,7 @@
 import type { Siblings } from '@gossipstore/core';
 import { element, setText } from './dom.js';
 import { cleanText, type Item, parseItem, TEXT_CHARS_MAX } from './item.js';
+import { type Person, whoEdits } from './person.js';
 
 /** What a row asks for; the page carries it out and tells the person when it fails. Only `siblings` rejects. */
 export interface RowActions {
@@ -13,6 +14,8 @@ export interface RowActions {
   /** Keeps one version under the entry's own key and makes new entries of the others; all of that, or nothing. */
   keepAll(key: string): Promise<void>;
   remove(key: string, item: Item): Promise<void>;
+  /** The text of an entry is being edited from now on, or of none. */
+  editing(key: string | undefined): void;
   /** The row was deleted elsewhere while it was being edited, and the editing is over. */
   dropped(key: string): void;
 }
@@ -29,6 +32,7 @@ export class Row {
   readonly #tick = element('input', { type: 'checkbox', class: 'tick' });
   readonly #text = element('button', { type: 'button', class: 'text' });
   readonly #mark = element('button', { type: 'button', class: 'mark', 'aria-expanded': 'false', hidden: true });
+  readonly #editors = element('span', { class: 'editing', hidden: true });
   readonly #remove = element('button', { type: 'button', class: 'remove' }, '×');
   readonly #hint = element('p', { class: 'row-hint', role: 'status', hidden: true });
 
@@ -38,7 +42,7 @@ export class Row {
     private readonly actions: RowActions,
   ) {
     this.#item = item;
-    const parts = [this.#tick, this.#text, this.#mark, this.#remove, this.#hint];
+    const parts = [this.#tick, this.#text, this.#editors, this.#mark, this.#remove, this.#hint];
     this.element = element('div', { class: 'row', role: 'listitem', 'data-key': key }, ...parts);
     this.#tick.addEventListener('change', () => {
       void this.#save({ ...this.#item, done: this.#tick.checked });
@@ -81,6 +85,12 @@ export class Row {
     this.#gone = true;
     this.#say('Deleted elsewhere. Save to keep your version, Escape to let it go.');
     return false;
+  }
+
+  /** Shows who edits the entry elsewhere, if anybody does. */
+  showEditors(people: readonly Person[]): void {
+    this.#editors.hidden = people.length === 0;
+    setText(this.#editors, people.length === 0 ? '' : whoEdits(people));
   }
 
   focus(): void {
@@ -132,6 +142,7 @@ export class Row {
     this.#text.replaceWith(editor);
     editor.focus();
     editor.select();
+    this.actions.editing(this.key);
 
     // Taking the editor out of the page blurs it, which would end it a second time.
     let ended = false;
@@ -142,6 +153,7 @@ export class Row {
       // On an entry that was deleted elsewhere, Enter means: keep it all the same.
       const wanted = how !== 'escape' && text !== '' && (text !== before || (this.#gone && how === 'enter'));
       this.#editor = undefined;
+      this.actions.editing(undefined);
       editor.replaceWith(this.#text);
       this.#say(undefined);
       if (how !== 'blur') this.#text.focus();

@@ -156,6 +156,7 @@ fn name(input: &Input) -> &'static str {
         Input::Drained { .. } => "drained",
         Input::Gossiped { .. } => "gossip",
         Input::Persisted { .. } | Input::PersistFailed { .. } | Input::Kept { .. } | Input::Loaded { .. } => "storage",
+        Input::Present { .. } | Input::Recalled { .. } => "presence",
         Input::Tick => "tick",
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{INPUT_BYTES_MAX, Replica, early::EARLY_BYTES_MAX, sessions::SESSIONS_MAX};
 use crate::{
+    presence::PRESENCES_MAX,
     sync::STAGE_BYTES_MAX,
     wire::{AUTHORS_MAX, FRAME_BYTES_MAX, FRONTIER_MAX},
 };
@@ -24,6 +25,7 @@ impl Replica {
                 STAGE_BYTES_MAX,
             ),
             ("bytes of inputs", self.input_bytes, INPUT_BYTES_MAX + FRAME_BYTES_MAX),
+            ("presences", self.presences.len(), PRESENCES_MAX),
             ("authors", self.store.vector().len(), AUTHORS_MAX),
             ("dots of the frontier", self.store.frontier().tips().len(), FRONTIER_MAX),
         ];

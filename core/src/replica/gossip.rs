@@ -31,6 +31,7 @@ impl Replica {
                     self.want_session(peer, now);
                 }
             }
+            Ok(Gossip::Present(presences)) => self.hear_presences(presences, now),
             Err(error) => self.refuse_gossip(peer, error.into()),
         }
     }

@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::{
     causality::{Absent, Body, Context, Fork, Key, Value},
-    id::{Dot, Peer},
+    id::{Dot, Peer, PresenceId},
     store::{Batch, BatchId, Call, Change},
     sync::SessionError,
     time::Hlc,
@@ -140,6 +140,20 @@ pub enum Input {
         /// The values.
         values: Vec<(Dot, Option<Value>)>,
     },
+    /// A tab says something of itself to all who are members at present, or that it is not there any more. Nothing answers. A longer value
+    /// than [`PRESENCE_BYTES_MAX`](crate::wire::PRESENCE_BYTES_MAX) is not said: the driver refuses it.
+    Present {
+        /// Which tab.
+        id: PresenceId,
+        /// What; none for one that leaves.
+        value: Option<Value>,
+    },
+    /// Who was present a moment ago, by what another replica of this store has told on this device. It counts until they say so
+    /// themselves, for some seconds.
+    Recalled {
+        /// What they said.
+        presences: Vec<(PresenceId, Value)>,
+    },
     /// The time that [`super::Replica::poll_timeout`] named has come.
     Tick,
 }
@@ -219,6 +233,8 @@ pub enum Event {
     /// An author has made two transactions or events under one dot, or somebody says so: the first that is known of that author. What both
     /// are of one dot and differ in is dead on every replica in the end.
     Forked(Fork),
+    /// Somebody is present that was not, is not any more, or says something else; see [`super::Replica::presences`].
+    PresenceChanged,
     /// A peer handed us gossip that is wrong; another may have made it. Nothing visible changed.
     GossipRefused {
         /// Which peer.

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use super::forked::Compared;
 use crate::{
     causality::VersionVector,
-    id::Digest,
+    id::{Digest, Home},
     sync::{Incoming, Outgoing, SessionError, VectorDescent},
     time::Timestamp,
     wire::{AUTHORS_MAX, AuthorTable, Base, Hello, Leaves, Tag, WireError, Wishes, read_leaves},
@@ -44,6 +44,9 @@ pub(super) struct Link {
     pub(super) audit: bool,
     /// Sessions that failed in a row.
     pub(super) failures: u32,
+    /// Whether it was told whose home we are, and whose it is.
+    pub(super) introduced: bool,
+    pub(super) home: Option<Home>,
     /// The digest that the peer told last, and when.
     pub(super) digest: Option<(Digest, Timestamp)>,
     /// What stands for the contents there, as told with the digest; none while that is not known.
@@ -101,6 +104,8 @@ impl Link {
             spelled: false,
             audit: false,
             failures: 0,
+            introduced: false,
+            home: None,
             digest: None,
             contents: None,
             entries_compared: None,

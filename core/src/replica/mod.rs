@@ -4,6 +4,7 @@
 //! Input::Command   -> one transaction: visible, gossiped, handed to storage, and answered when storage has it
 //! Input::Gossiped  -> applied if its past is visible, else kept early while a session fetches the rest
 //! Input::PeerUp, Received, Drained -> sessions, which end in one commit
+//! Input::Present   -> told to the peers, and to callers; never stored
 //! Input::Tick      -> silence noticed, differences repaired, digests told
 //! ```
 //!
@@ -26,6 +27,7 @@ mod link;
 mod lost;
 mod merge;
 mod opening;
+mod presence;
 mod random;
 mod recent;
 mod restore;
@@ -46,7 +48,8 @@ use self::{
 };
 use crate::{
     causality::TxnHasher,
-    id::{AuthorId, Digest, Dot, Peer, StoreId},
+    id::{AuthorId, Digest, Dot, Home, Peer, StoreId},
+    presence::Presences,
     store::{Batch, Calls, Store},
     sync::Staged,
     time::{Clock, Timestamp},
@@ -127,6 +130,9 @@ pub struct Replica {
     input_bytes: usize,
     /// Peers whose answers go on when there is time.
     filling: VecDeque<Peer>,
+    presences: Presences,
+    /// How often callers were told that somebody is present, or is not any more.
+    presence_told: u64,
     /// Commands that wait for the merge, or for the command under way.
     wishes: VecDeque<Wish>,
     /// The command that is being carried out in slices. Never beside a merge: inputs wait for commands.
@@ -186,6 +192,8 @@ impl Replica {
             inputs: VecDeque::new(),
             input_bytes: 0,
             filling: VecDeque::new(),
+            presences: Presences::new(Home(random.number())),
+            presence_told: 0,
             wishes: VecDeque::new(),
             writing: None,
             message: TxnWriter::default(),
@@ -229,6 +237,8 @@ impl Replica {
             Input::PersistFailed { failure } => self.persist_failed(failure),
             Input::Kept { dots } => self.kept(&dots),
             Input::Loaded { peer, values } => self.loaded(peer, values, now),
+            Input::Present { id, value } => self.present(id, value, now),
+            Input::Recalled { presences } => self.recall(presences, now),
             Input::Command { id, command } => self.command(id, None, command, now),
             Input::Call { id, call, command } => self.command(id, Some(call), command, now),
             // The time is looked at when the work is done; the driver comes again at once.
@@ -295,7 +305,9 @@ impl Replica {
                 | Input::Persisted { .. }
                 | Input::PersistFailed { .. }
                 | Input::Kept { .. }
-                | Input::Loaded { .. } => {}
+                | Input::Loaded { .. }
+                | Input::Present { .. }
+                | Input::Recalled { .. } => {}
             }
         }
     }
@@ -340,10 +352,14 @@ impl Replica {
         }
         if self.links.is_empty() {
             // Alone, there is nobody to ask or tell.
-            return [self.stage_expires_at(), self.crowded.next()]
-                .into_iter()
-                .flatten()
-                .min();
+            return [
+                self.stage_expires_at(),
+                self.crowded.next(),
+                self.presences.timeout(false),
+            ]
+            .into_iter()
+            .flatten()
+            .min();
         }
         let links = self
             .links
@@ -356,6 +372,7 @@ impl Replica {
                 self.stage_expires_at(),
                 self.crowded.next(),
                 self.lost.again_at,
+                self.presences.timeout(true),
                 Some(self.anti_entropy_at),
             ])
             .flatten()
@@ -434,6 +451,11 @@ impl Replica {
     pub fn in_sync(&self, peer: Peer) -> Option<bool> {
         let (digest, _) = self.links.get(&peer)?.digest?;
         Some(digest == self.digest())
+    }
+
+    /// Who is present.
+    pub fn presences(&self) -> &Presences {
+        &self.presences
     }
 
     /// How many transactions that came before what they depend on were dropped, as too many such waited. Sessions bring them.

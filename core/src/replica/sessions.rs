@@ -30,10 +30,12 @@ impl Replica {
     pub(super) fn peer_up(&mut self, peer: Peer, now: Timestamp) {
         self.links.insert(peer, Link::new(now));
         self.open_sessions(now);
+        self.introduce(peer, now);
     }
 
     pub(super) fn peer_down(&mut self, peer: Peer, now: Timestamp) {
         if let Some(link) = self.links.remove(&peer) {
+            self.depart(link.home, now);
             self.keep_stage(link.incoming, now);
             self.open_sessions(now);
         }
@@ -188,6 +190,7 @@ impl Replica {
                 }
                 Ok(())
             }
+            Ok(Frame::Present { home, presences }) => self.introduced(peer, home, presences, now),
             Ok(Frame::Nothing(tag)) => self.nothing_told(peer, tag, false, now),
             Ok(Frame::Equal(tag)) => self.nothing_told(peer, tag, true, now),
             Ok(Frame::Vector { tag, more, nodes }) => self.vector_told(peer, tag, nodes, more, now),
@@ -576,6 +579,7 @@ impl Replica {
         if due(self.lost.again_at) {
             self.ask_again(now);
         }
+        self.attend_presence(now);
         if self.anti_entropy_at <= now {
             self.anti_entropy_at = anti_entropy_after(&self.config, &mut self.random, now);
             if let Some(peer) = self.random_peer() {
@@ -589,6 +593,6 @@ impl Replica {
 }
 
 /// Hands frames to a peer, in order.
-fn sends(peer: Peer, frames: Vec<Vec<u8>>) -> impl Iterator<Item = Output> {
+pub(super) fn sends(peer: Peer, frames: Vec<Vec<u8>>) -> impl Iterator<Item = Output> {
     frames.into_iter().map(move |frame| Output::Send { peer, frame })
 }

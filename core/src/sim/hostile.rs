@@ -22,10 +22,13 @@ use super::{
 };
 use crate::{
     causality::{Dots, Event, Key, Kind, Op, Tip, Tips, Txn, Value, counter},
-    id::{AuthorId, Dot, Peer, TxnHash},
+    id::{AuthorId, Dot, Home, Peer, PresenceId, TxnHash},
     replica::VersionVector,
     time::{Hlc, Timestamp},
-    wire::{AuthorTable, Base, End, EventWriter, Frame, Gossip, Hello, LiveEvent, STAMP_ORIGIN, Share, Tag, Wishes},
+    wire::{
+        AuthorTable, Base, End, EventWriter, Frame, Gossip, Hello, LiveEvent, Presence, STAMP_ORIGIN, Share, Tag,
+        Wishes,
+    },
 };
 
 /// What a hostile member does.
@@ -233,7 +236,8 @@ impl Hostile {
 
     /// A lie that the engine withstands.
     fn mislead(&mut self, peer: Peer, at: Moment, random: &mut Random, oracle: &mut Oracle) -> Vec<Act> {
-        match random.below(10) {
+        match random.below(11) {
+            10 => [self.crowd(peer, random)].into(),
             0..3 => {
                 let txn = self.make(false, at, random, oracle);
                 // What is not gossiped, sessions bring.
@@ -252,7 +256,8 @@ impl Hostile {
             _ => {
                 let mut flood = Vec::new();
                 for _ in 0..random.below(FLOOD_FRAMES) {
-                    match random.below(4) {
+                    match random.below(5) {
+                        4 => flood.push(self.crowd(peer, random)),
                         0 => flood.push(self.announce(random)),
                         1 => flood.push(self.digest(peer, random)),
                         2 => flood.push(Act::Gossip(Gossip::encode(&self.impossible(random), usize::MAX))),
@@ -492,6 +497,24 @@ impl Hostile {
         let mut txn = self.impossible(random);
         (txn.author, txn.first) = (last.author, last.n + random.below(1_000) as u64);
         Act::Gossip(Gossip::encode(&txn, 0))
+    }
+
+    /// Tabs that are not there, and words that others have not said.
+    fn crowd(&self, peer: Peer, random: &mut Random) -> Act {
+        let presences = (0..=random.below(60)).map(|_| Presence {
+            id: PresenceId(random.number() >> random.pick(&[0, 61])),
+            home: Home(random.number() >> random.pick(&[0, 63])),
+            clock: random.number() >> random.pick(&[0, 20]),
+            age: random.number() >> random.pick(&[0, 50, 64 - 15]),
+            value: random.percent(80).then(|| Value::from([7; 64].as_slice())),
+        });
+        let presences: Vec<Presence> = presences.collect();
+        if random.percent(50) {
+            let frames = Frame::present(Home(random.number()), presences);
+            return Act::Send(peer, frames.into_iter().next().unwrap_or_default());
+        }
+        let messages = Gossip::present(presences, usize::MAX);
+        Act::Gossip(messages.into_iter().next().unwrap_or_default())
     }
 
     /// A HELLO that claims to hold less or more than is true.

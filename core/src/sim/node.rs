@@ -9,7 +9,7 @@ use super::{client::Client, disk::Disk, oracle::Sight, random::Random};
 use crate::{
     causality::{Absent, Body},
     id::{AuthorId, Peer},
-    replica::{self, Change, Context, Key, Replica, Scan, VersionVector},
+    replica::{self, Change, Context, Key, Replica, Scan, Value, VersionVector},
     time::Timestamp,
 };
 
@@ -32,6 +32,8 @@ pub(super) struct Node {
     pub(super) view: BTreeMap<Key, (Body, usize)>,
     /// Peers with which it receives in a session.
     pub(super) receiving: BTreeSet<Peer>,
+    /// What the tab says of itself that has it open, if it does. It lives on when the replica dies.
+    pub(super) tab: Option<Value>,
     /// What is to be read from the disk for whom.
     pub(super) loads: VecDeque<(Peer, Vec<Absent>)>,
 }
@@ -49,6 +51,7 @@ impl Node {
             sight: Sight::default(),
             view: BTreeMap::new(),
             receiving: BTreeSet::new(),
+            tab: None,
             loads: VecDeque::new(),
         }
     }

@@ -74,6 +74,8 @@ pub struct Profile {
     pub unread_percent: usize,
     /// Values too large to travel inside an event, in percent.
     pub large_percent: usize,
+    /// How often tabs say something of themselves, in percent of steps.
+    pub present_percent: usize,
     /// What the last replica does beside what a replica does.
     pub hostility: Option<Hostility>,
     /// The deliberate bug that the replicas have.
@@ -117,6 +119,7 @@ impl Profile {
                 2 => Some(Hostility::Equivocator),
                 _ => None,
             },
+            present_percent: random.pick(&[0, 0, 5]),
             mutation: None,
         }
     }

@@ -1,11 +1,16 @@
 //! The end of a run: the network heals, all comes to rest, and the replicas agree.
 
-use alloc::{collections::BTreeSet, format, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    vec::Vec,
+};
 use core::time::Duration;
 
 use super::{
     Hostility,
     oracle::Flaw,
+    steps,
     world::{World, say},
 };
 use crate::{
@@ -65,7 +70,7 @@ impl World<'_> {
                 self.deliver_gossip()?;
             } else if self.flush_all()? || self.tick()? {
                 continue;
-            } else if self.agree().is_ok() && self.whole().is_ok() {
+            } else if self.agree().is_ok() && self.whole().is_ok() && self.all_present().is_ok() {
                 return Ok(());
             } else if self.now.0 > begin + millis_max {
                 break;
@@ -76,6 +81,7 @@ impl World<'_> {
         }
         self.agree()
             .and_then(|()| self.whole())
+            .and_then(|()| self.all_present())
             .map_err(|flaw| format!("the healed network does not come to rest: {}", flaw.what).into())
     }
 
@@ -87,6 +93,34 @@ impl World<'_> {
         for (at, node) in self.nodes.iter().enumerate() {
             if let Some(absent) = node.unreadable() {
                 return Err(format!("replica {at} shows a value that is nowhere: {absent:?}").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all know who is present, and with what. Of those who sleep some may not know yet that they count as gone.
+    fn all_present(&self) -> Result<(), Flaw> {
+        // A hostile member may speak for others, and crowd them out.
+        if self.hostile.is_some() {
+            return Ok(());
+        }
+        let together = self.together();
+        let tabs = |at: usize| self.nodes[at].tab.clone().map(|value| (steps::tab(at), value));
+        let expected: BTreeMap<_, _> = together.iter().filter_map(|at| tabs(*at)).collect();
+        for at in &together {
+            let known: BTreeMap<_, _> = self.nodes[*at]
+                .replica
+                .presences()
+                .news(0)
+                .changed
+                .into_iter()
+                .collect();
+            let missing = expected.iter().find(|(id, value)| known.get(id) != Some(value));
+            if let Some((id, _)) = missing {
+                return Err(format!("replica {at} does not know what {id:?} says of itself").into());
+            }
+            if !self.network.is_anyone_asleep() && known.len() > expected.len() {
+                return Err(format!("replica {at} knows of somebody who is not present").into());
             }
         }
         Ok(())

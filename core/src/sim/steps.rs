@@ -10,6 +10,7 @@ use super::{
     world::{World, say},
 };
 use crate::{
+    id::PresenceId,
     mutation::Mutation,
     replica::{Call, Command, CommandId, Input, Key, Value, Write},
 };
@@ -42,6 +43,9 @@ impl World<'_> {
         if self.hostile.is_some() && self.random.percent(15) {
             self.mislead();
             return Ok(());
+        }
+        if self.profile.present_percent > 0 && self.random.percent(self.profile.present_percent) {
+            return self.present(node);
         }
         match self.random.below(100) {
             0..24 => self.write(node),
@@ -104,6 +108,23 @@ impl World<'_> {
             Input::Command { id, command }
         };
         self.feed(at, input)
+    }
+
+    /// A tab says something of itself, or is closed.
+    fn present(&mut self, at: usize) -> Result<(), Flaw> {
+        let number = self.random.number();
+        let says = self.random.percent(80);
+        self.nodes[at].tab = says.then(|| Value::from(&number.to_le_bytes()[..]));
+        self.tally.presences += 1;
+        self.say_present(at)
+    }
+
+    /// The tab at a replica says what it says of itself.
+    fn say_present(&mut self, at: usize) -> Result<(), Flaw> {
+        let (id, value) = (tab(at), self.nodes[at].tab.clone());
+        let what = if value.is_some() { "present" } else { "gone" };
+        say!(self, Some(at), "has its tab {what}");
+        self.feed(at, Input::Present { id, value })
     }
 
     fn value(&mut self) -> Value {
@@ -367,7 +388,11 @@ impl World<'_> {
         }
         node.reopen(replica);
         say!(self, Some(at), "opens with {}", self.state(at));
-        self.judge(at)
+        self.judge(at)?;
+        match self.nodes[at].tab {
+            Some(_) => self.say_present(at),
+            None => Ok(()),
+        }
     }
 
     /// The hostile hand does something.
@@ -386,6 +411,11 @@ impl World<'_> {
 }
 
 /// A command in words.
+/// The tab at a replica.
+pub(super) fn tab(at: usize) -> PresenceId {
+    PresenceId(at as u64)
+}
+
 fn told(command: &Command) -> String {
     let Command::Transact(writes) = command else {
         return "clear".to_owned();

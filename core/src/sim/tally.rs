@@ -52,6 +52,8 @@ counts! {
     siblings,
     /// Merge events that dropped values of a crowded key.
     siblings_dropped,
+    /// What tabs have said of themselves.
+    presences,
     /// Sessions opened.
     sessions,
     /// Sessions that became visible.

@@ -43,6 +43,7 @@ pub(super) fn kind(frame: &[u8]) -> &'static str {
         Ok(Frame::Equal(_)) => "EQUAL",
         Ok(Frame::Ack(_)) => "ACK",
         Ok(Frame::Digest(..)) => "DIGEST",
+        Ok(Frame::Present { .. }) => "PRESENT",
         Err(_) => "no frame",
     }
 }
@@ -66,6 +67,7 @@ pub(super) fn message(message: &[u8]) -> String {
             )
         }
         Ok(Gossip::Announce(last)) => format!("ANNOUNCE {last:?}"),
+        Ok(Gossip::Present(presences)) => format!("PRESENCE of {}", presences.len()),
         Err(error) => error.to_string(),
     }
 }

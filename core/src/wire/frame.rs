@@ -13,6 +13,7 @@
 //!                                                                  NOTHING 18, tag   or   EQUAL 19, tag
 //!
 //! of either: DIGEST 6, digest (16), digest of the frontier (8)
+//!            PRESENT 21, home (8), presences (see the `presence` module) to the end
 //!
 //! to come = varint, with m = 1: how many events follow after this frame; tag = 2 bytes, sequence = varint, flags: 1 = more frames of this kind follow, choices: 2 bytes each, little-endian
 //! ```
@@ -20,10 +21,11 @@
 use alloc::vec::Vec;
 
 use super::{
-    AUTHOR_BYTES, FRAME_BYTES_MAX, Hello, WireError,
+    AUTHOR_BYTES, FRAME_BYTES_MAX, Hello, Presence, WireError,
     bytes::{Reader, Writer},
+    presence,
 };
-use crate::id::{Digest, StoreId};
+use crate::id::{Digest, Home, StoreId};
 
 /// Says which HELLO a frame answers, so that a late frame of an earlier session is not taken for one of the present.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -168,6 +170,13 @@ pub enum Frame<'a> {
     Ack(Tag),
     /// The digest of what is held now, and that of its frontier.
     Digest(Digest, u64),
+    /// Who is present.
+    Present {
+        /// The home of those that are with the sender itself.
+        home: Home,
+        /// For [`Frame::presences`].
+        presences: &'a [u8],
+    },
 }
 
 pub(super) const HELLO: u8 = 1;
@@ -188,6 +197,8 @@ const CHOOSE: u8 = 15;
 // 16 and 17 are gossip's.
 const NOTHING: u8 = 18;
 const EQUAL: u8 = 19;
+// 20 is gossip's.
+const PRESENT: u8 = 21;
 
 const MORE: u8 = 1;
 const LOST: u8 = 2;
@@ -227,6 +238,10 @@ impl<'a> Frame<'a> {
                 from.finish()?;
                 Ok(Self::Digest(digest, frontier))
             }
+            PRESENT => Ok(Self::Present {
+                home: Home(from.array().map(u64::from_le_bytes)?),
+                presences: from.rest(),
+            }),
             ACK..=CHOOSE | EVENTS..=END | NOTHING | EQUAL => Self::tagged(kind, from),
             other => Err(WireError::UnknownFrame(other)),
         }
@@ -333,10 +348,10 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// Which HELLO the frame answers or follows; none for HELLO itself and DIGEST.
+    /// Which HELLO the frame answers or follows; none for HELLO itself, DIGEST and PRESENT.
     pub fn tag(&self) -> Option<Tag> {
         match self {
-            Self::Hello(_) | Self::Digest(..) => None,
+            Self::Hello(_) | Self::Digest(..) | Self::Present { .. } => None,
             Self::Have { tag, .. }
             | Self::Events { tag, .. }
             | Self::Want { tag, .. }
@@ -449,7 +464,32 @@ impl<'a> Frame<'a> {
                 out.put(&frontier.to_le_bytes());
                 out
             }
+            Self::Present { home, presences } => {
+                let mut out = Vec::with_capacity(1 + size_of::<Home>() + presences.len());
+                out.byte(PRESENT);
+                out.put(&home.0.to_le_bytes());
+                out.put(presences);
+                out
+            }
         }
+    }
+
+    /// Frames that say who is present; one at least, which says whose home the sender is.
+    pub fn present(home: Home, presences: impl IntoIterator<Item = Presence>) -> Vec<Vec<u8>> {
+        let mut payloads = presence::payloads(presences, Self::PAYLOAD_BYTES_MAX);
+        if payloads.is_empty() {
+            payloads.push(Vec::new());
+        }
+        let frames = payloads.iter().map(|presences| Frame::Present { home, presences });
+        frames.map(|frame| frame.encode()).collect()
+    }
+
+    /// What the payload of PRESENT says.
+    ///
+    /// # Errors
+    /// When the bytes say nothing of the kind.
+    pub fn presences(payload: &[u8]) -> Result<Vec<Presence>, WireError> {
+        presence::read_all(payload)
     }
 }
 

@@ -1,20 +1,22 @@
-//! What is gossiped: a fresh transaction, or word of one that is too long for gossip.
+//! What is gossiped: a fresh transaction, or word of one that is too long for gossip; and who is present.
 //!
 //! ```text
 //! transaction = kind 16, version, varint epoch, author (16), varint first, varint stamp, varint count, count x tip,
 //!               events (see the `events` module; one run of live-inline and dead events, the stamps all equal)
 //! tip = author reference, varint number, hash (16)
 //! announcement = kind 17, version, varint epoch, author (16), varint last
+//! presence = kind 20, version, presences (see the `presence` module) to the end
 //! ```
 
 use alloc::vec::Vec;
 
 use super::{
-    AuthorTable, Described, EPOCH, EventReader, EventWriter, FRONTIER_MAX, INLINE_VALUE_BYTES_MAX, LiveEvent,
+    AuthorTable, Described, EPOCH, EventReader, EventWriter, FRONTIER_MAX, INLINE_VALUE_BYTES_MAX, LiveEvent, Presence,
     TXN_EVENTS_MAX, VERSION, WireError,
     bytes::{Reader, Writer},
     checked_dot,
     events::{read_tip, write_tip},
+    presence,
 };
 use crate::{
     causality::{Body, Dots, Event, Key, Kind, Op, Tip, Txn},
@@ -29,10 +31,13 @@ pub enum Gossip {
     Txn(Txn),
     /// A transaction was made that is too long to be gossiped; its last dot.
     Announce(Dot),
+    /// What tabs say of themselves.
+    Present(Vec<Presence>),
 }
 
 const TXN: u8 = 16;
 const ANNOUNCE: u8 = 17;
+const PRESENCE: u8 = 20;
 
 impl Gossip {
     /// The message that tells members of a new transaction; see [`TxnWriter::finish`].
@@ -50,6 +55,14 @@ impl Gossip {
         writer.finish()
     }
 
+    /// Messages of up to about `bytes_max` bytes that say who is present.
+    pub fn present(presences: impl IntoIterator<Item = Presence>, bytes_max: usize) -> Vec<Vec<u8>> {
+        let payloads = presence::payloads(presences, bytes_max).into_iter();
+        payloads
+            .map(|payload| [&[PRESENCE, VERSION], &payload[..]].concat())
+            .collect()
+    }
+
     /// Reads a message.
     ///
     /// # Errors
@@ -57,12 +70,15 @@ impl Gossip {
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let mut from = Reader::new(bytes);
         let kind = from.byte()?;
-        if !matches!(kind, TXN | ANNOUNCE) {
+        if !matches!(kind, TXN | ANNOUNCE | PRESENCE) {
             return Err(WireError::UnknownFrame(kind));
         }
         match from.byte()? {
             VERSION => {}
             other => return Err(WireError::Version(other)),
+        }
+        if kind == PRESENCE {
+            return presence::read_all(from.rest()).map(Self::Present);
         }
         match from.varint()? {
             EPOCH => {}

@@ -13,6 +13,7 @@ mod frame;
 mod gossip;
 mod hello;
 mod leaves;
+mod presence;
 mod trie;
 
 pub use authors::AuthorTable;
@@ -24,6 +25,7 @@ pub use frame::{Frame, Share, Tag, choices, paged, write_choice};
 pub use gossip::{Gossip, TxnWriter};
 pub use hello::{Base, EPOCH, Hello, Wishes};
 pub use leaves::{Bits, Leaf, LeafWriter, Leaves, bit_of, read_leaves};
+pub use presence::{PRESENCE_BYTES_MAX, Presence};
 pub use trie::{
     INNER_BYTES_MAX, Item, LIMIT_BYTES_MAX, LiveItem, Node, NodeReader, Prefix, RADIX, read_limits, write_inner,
     write_leaf, write_limit,

@@ -173,6 +173,19 @@ impl Engine {
         read(&self.lock().replica)
     }
 
+    /// Hands in what needs no answer, if the store is open.
+    pub(crate) fn tell(&self, input: Input) -> Result<(), StoreError> {
+        {
+            let mut state = self.lock();
+            if state.phase != Phase::Open {
+                return Err(StoreError::Closed);
+            }
+            state.feed(input);
+        }
+        self.node.wake();
+        Ok(())
+    }
+
     pub(crate) fn listen(&self) -> Events {
         let mut state = self.lock();
         let events = state.audience.join();
@@ -512,6 +525,7 @@ impl State {
                 None
             }
             Event::Forked(fork) => Some(NodeEvent::Forked(fork)),
+            Event::PresenceChanged => Some(NodeEvent::PresenceChanged),
             Event::SessionFailed { peer, error } => {
                 if error != SessionError::Silent {
                     self.faults.push(peer);
@@ -561,6 +575,7 @@ impl State {
             pending: self.replica.pending(),
             refused: Refusals {
                 transactions: self.replica.early_dropped(),
+                presences: self.replica.presences().refused(),
                 ..self.refused
             },
         }

@@ -6,11 +6,11 @@
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
 use gossipstore_core::{
     causality::{Event, Key, Kind, Op, Txn},
-    id::{AuthorId, Digest, Dot},
+    id::{AuthorId, Digest, Dot, Home, PresenceId},
     membership::{CHALLENGE_BYTES, NONCE_BYTES, PROOF_BYTES, Secret, Side},
     sync::SessionError,
     time::Hlc,
-    wire::{AuthorTable, Base, FRAME_BYTES_MAX, Frame, Gossip, Hello, Tag, Wishes},
+    wire::{AuthorTable, Base, FRAME_BYTES_MAX, Frame, Gossip, Hello, PRESENCE_BYTES_MAX, Presence, Tag, Wishes},
 };
 use gossipstore_net::{NodeEvent, Refusals};
 use libp2p::{
@@ -25,7 +25,12 @@ use libp2p::{
 };
 use tokio::sync::mpsc;
 
-use crate::support::{Member, PATIENCE, RunningRelay};
+#[cfg(target_os = "linux")]
+use crate::alone::Alone;
+use crate::{
+    presence::{present, says},
+    support::{Member, PATIENCE, RunningRelay},
+};
 
 const SYNC: StreamProtocol = StreamProtocol::new("/gossipstore/sync/1");
 
@@ -141,12 +146,18 @@ impl Hostile {
 
     /// Attacks as a member, until it is a peer of the victim beside its friend. Gives the stream on which it can send frames.
     async fn join(store: &str, relay: &RunningRelay, friend: &Member, victim: &Member) -> (Self, libp2p::Stream) {
-        let mut hostile = Self::attack(store, relay, friend).await;
-        let stream = hostile.open_stream_as_member().await;
-        hostile.until(Seen::Subscribed).await;
+        let (hostile, stream) = Self::join_one_of_two(store, relay, friend).await;
         victim
             .until_status("the hostile peer", |status| status.peers.len() == 2)
             .await;
+        (hostile, stream)
+    }
+
+    /// The same, of a victim that is not at hand.
+    async fn join_one_of_two(store: &str, relay: &RunningRelay, friend: &Member) -> (Self, libp2p::Stream) {
+        let mut hostile = Self::attack(store, relay, friend).await;
+        let stream = hostile.open_stream_as_member().await;
+        hostile.until(Seen::Subscribed).await;
         (hostile, stream)
     }
 
@@ -534,6 +545,46 @@ async fn transactions_whose_past_nobody_has_keep_no_other_from_coming() {
     friend.until("the value", |member| member.get("after").is_some()).await;
 }
 
+/// A tab that is not there, with as much to say as fits.
+fn invented(id: u64) -> Presence {
+    Presence {
+        id: PresenceId(id),
+        home: Home(7),
+        clock: 1,
+        age: 0,
+        value: Some(vec![b'x'; PRESENCE_BYTES_MAX].into()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_tabs_that_are_not_there_is_bounded_and_over_when_it_ends() {
+    let (relay, friend, victim) = two_members("crowded").await;
+    says(&friend, 1, "friend");
+    victim.until("the friend", |victim| present(victim).len() == 1).await;
+    let (hostile, _stream) = Hostile::join("crowded", &relay, &friend, &victim).await;
+    for n in 0..5_000_u32 {
+        let message = Gossip::present([invented(1_000 + u64::from(n))], 48 * 1024).remove(0);
+        hostile.gossip_as_member(n, &message);
+        if n % 1_000 == 0 {
+            friend.put(&format!("meanwhile {n}"), "value").await;
+        }
+    }
+    victim
+        .until_status("what was too much", |status| {
+            status.refused.floods > 0 && status.refused.presences > 0
+        })
+        .await;
+    assert_eq!((present(&victim).len(), &*present(&victim)[&1]), (256, "friend"));
+    victim.until("all values", |member| member.len() == 6).await;
+    assert_eq!(victim.handle.status().peers.len(), 2, "it is no reason to hang up");
+    drop(hostile);
+    says(&friend, 1, "still here");
+    for member in [&victim, &friend] {
+        let is_over = |member: &Member| present(member).into_iter().eq([(1, "still here".to_owned())]);
+        member.until("the end of it", is_over).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_transactions_under_one_dot_are_told_of_and_leave_all_with_the_same() {
     let (relay, friend, victim) = two_members("forked").await;
@@ -574,42 +625,41 @@ async fn a_frame_that_comes_byte_by_byte_holds_up_nobody() {
     }
 }
 
-/// By how much what this process holds may grow: the victim, the friend that gets what it hands on, and the attacker, 64 MiB each.
+/// By how much what a member holds may grow, in bytes.
 #[cfg(target_os = "linux")]
-const GROWTH_MAX: usize = 3 * 64 * 1024 * 1024;
-
-#[cfg(target_os = "linux")]
-#[test]
-fn floods_of_all_kinds_are_held_within_64_mib_a_peer() {
-    // In a process of its own, so that nothing else counts.
-    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
-    alone.args(["--exact", "hostile::flooded_alone", "--ignored", "--nocapture"]);
-    let output = alone.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
+const GROWTH_MAX: usize = 64 * 1024 * 1024;
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "run by the test above, in a process of its own"]
-async fn flooded_alone() {
-    /// The most bytes of memory that this process has had.
-    fn peak() -> usize {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        1024 * line.trim().trim_end_matches(" kB").parse::<usize>().unwrap()
-    }
-
-    let (relay, friend, victim) = two_members("flooded").await;
-    let (hostile, mut stream) = Hostile::join("flooded", &relay, &friend, &victim).await;
-    let before = peak();
-    // Transactions that wait, of 20 MB in all; and vectors of 55 MB, each another.
+async fn floods_of_all_kinds_take_less_than_64_mib() {
+    let relay = RunningRelay::start().await;
+    let friend = Member::open("flooded", &[&relay]);
+    friend.put("before", "value").await;
+    let mut victim = Alone::open("flooded", &relay).await;
+    victim.ask("keys 1").await;
+    let (hostile, mut stream) = Hostile::join_one_of_two("flooded", &relay, &friend).await;
+    victim.ask("peers 2").await;
+    let before = victim.ask("memory").await;
+    // Transactions that wait, of 20 MB in all; tabs, of as much; and vectors of 55 MB, each another.
     for n in 0..5_000_u32 {
         let mut author = [7; 16];
         author[..4].copy_from_slice(&n.to_be_bytes());
-        hostile.gossip_as_member(n, &Gossip::encode(&txn(author, 2, "invented", &[7; 4_000]), 48 * 1024));
+        hostile.gossip_as_member(
+            2 * n,
+            &Gossip::encode(&txn(author, 2, "invented", &[7; 4_000]), 48 * 1024),
+        );
+        let message = Gossip::present([invented(u64::from(n))], 48 * 1024).remove(0);
+        hostile.gossip_as_member(2 * n + 1, &message);
         if n % 100 == 0 {
             friend.put(&format!("meanwhile {n}"), "value").await;
         }
+    }
+    let many = Frame::present(Home(7), (0..15).map(|n| invented(10_000 + n)));
+    for frame_of_many in many.iter().cycle().take(200) {
+        stream
+            .write_all(&frame(frame_of_many.len() as u32, frame_of_many))
+            .await
+            .unwrap();
     }
     for n in 0..800_u32 {
         let counts = (0..3_000_u32).map(|at| {
@@ -624,14 +674,13 @@ async fn flooded_alone() {
         }
     }
     stream.flush().await.unwrap();
-    victim.until("all values", |member| member.len() == 51).await;
-    victim.put("after", "value").await;
+    victim.ask("keys 51").await;
+    victim.ask("put").await;
     friend.until("the value", |member| member.get("after").is_some()).await;
     drop((hostile, stream));
-    victim
-        .until_status("the end of it", |status| status.peers.len() == 1)
-        .await;
-    let grown = peak() - before;
+    victim.ask("peers 1").await;
+    let grown = victim.ask("memory").await - before;
     println!("grown by {} KiB", grown / 1024);
     assert!(grown < GROWTH_MAX, "grown by {grown} bytes");
+    victim.end().await;
 }
