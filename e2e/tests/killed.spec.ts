@@ -1,6 +1,6 @@
 // A browser that is killed while it writes: what was acknowledged is there when it is started again, and of a transaction all or
 // nothing. What was acknowledged is known outside of the browser, and only that counts.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GossipStore } from '@gossipstore/core';
@@ -180,4 +180,118 @@ test('a browser killed while it writes has everything that was acknowledged when
   }
   const writes = lives.map(({ values, counted, transactions }) => values.size + counted + transactions.length);
   console.log(`  acknowledged before each kill, none lost: ${writes.join(', ')}`);
+});
+
+/** The log of the databases of a profile in Chromium. */
+function databaseLog(folder: string): string {
+  const databases = join(folder, 'Default', 'IndexedDB');
+  const [database = ''] = readdirSync(databases).filter((name) => name.endsWith('.leveldb'));
+  const logs = readdirSync(join(databases, database)).filter((name) => name.endsWith('.log'));
+  return join(databases, database, logs.sort().at(-1) as string);
+}
+
+/** A profile that is started again and again, on the page of a list. */
+class Profile {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'gossipstore-profile-'));
+  #context: BrowserContext | undefined;
+
+  constructor(private readonly launch: (folder: string) => Promise<BrowserContext>) {}
+
+  get log(): string {
+    return databaseLog(this.#folder);
+  }
+
+  async start(address: string): Promise<Page> {
+    this.#context = await this.launch(this.#folder);
+    const page = await this.#context.newPage();
+    await page.goto(address);
+    await page.waitForFunction(() => window.gossipstore !== undefined);
+    return page;
+  }
+
+  /** Kills it once so many writes are acknowledged, with others under way. */
+  async killWithin(page: Page, writes: number): Promise<Map<string, number | null>> {
+    const acknowledged = new Map<string, number | null>();
+    const killed = new Promise<void>((resolve) => this.#context?.once('close', () => resolve()));
+    await page.exposeBinding('acknowledge', (_, acknowledgement: Acknowledgement) => {
+      if (acknowledgement.what !== 'value') return;
+      acknowledged.set(acknowledgement.key, acknowledgement.value);
+      if (acknowledged.size === writes) killBrowser(this.#folder);
+    });
+    // Nothing answers when the browser is dead.
+    page.evaluate(write, { life: 0, together: TOGETHER }).catch(() => {});
+    await killed;
+    return acknowledged;
+  }
+
+  async close(): Promise<void> {
+    await this.#context?.close();
+  }
+
+  async remove(): Promise<void> {
+    await this.close();
+    // A browser's last helpers may still be writing when it has ended.
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+test('a record that a killed browser has left half-written in its log costs nothing later on', async ({
+  browsers,
+  origin,
+  playwright,
+}) => {
+  test.skip(browsers[0] !== 'chromium', 'it is about LevelDB');
+  const profile = new Profile((folder) => launchProfile(playwright, 'chromium', folder));
+  const address = `${origin}/#list=torn`;
+  try {
+    const acknowledged = await profile.killWithin(await profile.start(address), 60);
+    const wrong = async (page: Page) =>
+      lost(0, { values: acknowledged, counted: 0, transactions: [] }, await stored(page));
+    // A sum, a length of 1,000 and a kind, and nothing of what they announce.
+    appendFileSync(profile.log, Uint8Array.of(1, 2, 3, 4, 0xe8, 3, 1));
+    const torn = profile.log;
+    const page = await profile.start(address);
+    expect(await wrong(page), 'it is passed over').toEqual([]);
+    await page.evaluate(() => window.gossipstore?.store.set('after', { n: 1 }));
+    await expect.poll(() => profile.log).not.toBe(torn);
+    await profile.close();
+    expect(await wrong(await profile.start(address)), 'nobody finds it any more').toEqual([]);
+  } finally {
+    await profile.remove();
+  }
+});
+
+test('what the browser throws away as damaged is told, and the store is the same as before', async ({
+  browsers,
+  origin,
+  playwright,
+}) => {
+  test.skip(browsers[0] !== 'chromium', 'it is about LevelDB');
+  const profile = new Profile((folder) => launchProfile(playwright, 'chromium', folder));
+  const address = `${origin}/#list=damaged`;
+  const idOf = (page: Page) => page.evaluate(() => window.gossipstore?.store.id);
+  const lostOf = (page: Page) => page.evaluate(() => window.gossipstore?.store.status.storage.lost);
+  try {
+    const page = await profile.start(address);
+    const id = await idOf(page);
+    expect(await lostOf(page)).toBeUndefined();
+    await page.evaluate(() => window.gossipstore?.store.set('key', { n: 1 }));
+    await profile.close();
+    const log = readFileSync(profile.log);
+    writeFileSync(profile.log, log.fill(0xff, 100, 200));
+
+    const again = await profile.start(address);
+    expect(await lostOf(again)).toMatch(/damaged/);
+    await expect(again.getByRole('alert')).toContainText('what was stored of the store is gone');
+    expect((await stored(again)).size).toBe(0);
+    expect(await idOf(again)).toBe(id);
+    await again.evaluate(() => window.gossipstore?.store.set('key', { n: 2 }));
+    await profile.close();
+
+    const later = await profile.start(address);
+    expect(await lostOf(later)).toBeUndefined();
+    expect((await stored(later)).get('key')).toBe(2);
+  } finally {
+    await profile.remove();
+  }
 });

@@ -295,6 +295,33 @@ for (const { what, wipe, needsProtocol } of WIPES) {
   });
 }
 
+test('what was deleted while no tab was open comes back from others: the store is the same, by its name alone', async ({
+  join,
+  relay,
+}) => {
+  const [ada, ben] = [await join('Ada'), await join('Ben')];
+  await ada.add('milk');
+  await expect(ben.row('milk')).toBeVisible();
+  await ada.inSyncWith(1);
+  const { page } = ada;
+  expect(page.url(), 'nothing in it but the name').toContain('#list=');
+  await page.evaluate(async (name) => {
+    await window.gossipstore?.store.close();
+    await new Promise<void>((resolve, reject) => {
+      const request = indexedDB.deleteDatabase(name);
+      request.onsuccess = () => resolve();
+      request.onerror = () => reject(request.error);
+    });
+  }, 'gossipstore/shopping');
+  await reload(ada);
+  await expect(ada.row('milk')).toBeVisible();
+  expect((await storageOf(ada)).lost).toMatch(/deleted/);
+  expect((await ada.status).relays.map(({ address }) => address)).toEqual([relay.address(ada.line.port)]);
+  await reload(ada);
+  await expect(ada.row('milk')).toBeVisible();
+  expect((await storageOf(ada)).lost).toBeUndefined();
+});
+
 test('a private window: what is written is there for as long as the window is, and nowhere else', async ({ join }) => {
   const ada = await join('Ada', ALONE);
   const { page } = ada;
@@ -365,9 +392,9 @@ test('what a newer version has stored is refused by name and left as it is', asy
         request.onerror = () => reject(request.error);
       });
     const open = async () => {
-      const request = indexedDB.open('gossipstore/newer', 1);
+      const request = indexedDB.open('gossipstore/newer', 2);
       request.onupgradeneeded = () => {
-        for (const store of ['records', 'terms']) request.result.createObjectStore(store);
+        for (const store of ['records', 'upkeep']) request.result.createObjectStore(store);
       };
       return done(request);
     };

@@ -15,6 +15,8 @@ use gossipstore_core::{
     store::Caller,
     wire,
 };
+#[cfg(target_arch = "wasm32")]
+use gossipstore_net::Invitation;
 use gossipstore_net::{Early, Handle, IceServer, Node, Options, Read, Secret, StoreError, Values};
 use js_sys::{Array, Function, Promise, Uint8Array};
 use serde::{Deserialize, Serialize};
@@ -46,6 +48,8 @@ struct OpenOptions {
     /// How much of the values is in memory, where they are stored as well.
     #[serde(default)]
     cache: CacheOptions,
+    /// An invitation to the store that was kept under the name, as far as this browser knows beside what is stored.
+    keepsake: Option<String>,
 }
 
 #[derive(Deserialize, Default, Debug)]
@@ -56,7 +60,8 @@ struct CacheOptions {
 }
 
 impl OpenOptions {
-    fn read(options: JsValue) -> Result<Options, Failure> {
+    /// The options, and the keepsake.
+    fn read(options: JsValue) -> Result<(Options, Option<String>), Failure> {
         let Self {
             name,
             secret,
@@ -64,6 +69,7 @@ impl OpenOptions {
             ice,
             goes_on_from,
             cache: limits,
+            keepsake,
         } = serde_wasm_bindgen::from_value(options)?;
         let last = goes_on_from.and_then(|last| last.parse().ok());
         // What the facade has checked: above 0, perhaps beyond every count.
@@ -77,7 +83,7 @@ impl OpenOptions {
             relays,
             ..Options::new(name)
         };
-        Ok(options.ice(ice).goes_on_from(last).cache(cache))
+        Ok((options.ice(ice).goes_on_from(last).cache(cache), keepsake))
     }
 }
 
@@ -116,6 +122,8 @@ pub struct Engine {
     loading: Option<Loading>,
     /// Under which prefixes changes cross with their values.
     watched: Rc<RefCell<Vec<String>>>,
+    /// What became of what was stored before.
+    lost: Option<String>,
 }
 
 /// A store that is still being loaded.
@@ -133,17 +141,19 @@ struct Loading {
 impl Engine {
     /// Opens a store that keeps nothing and starts its node. `listener` is called with each event; see `ts/host.ts` for their shapes.
     pub fn open(options: JsValue, listener: Function) -> Result<Engine, Failure> {
-        let (node, handle) = gossipstore_net::open(OpenOptions::read(options)?)?;
-        Ok(Self::start(node, handle, listener))
+        let (options, _) = OpenOptions::read(options)?;
+        let (node, handle) = gossipstore_net::open(options)?;
+        Ok(Self::start(node, handle, listener, None))
     }
 
-    fn start(node: Node, handle: Handle, listener: Function) -> Self {
+    fn start(node: Node, handle: Handle, listener: Function, lost: Option<String>) -> Self {
         let watched = Rc::default();
         run(node, &handle, &watched, listener);
         Self {
             handle: Rc::new(handle.into()),
             loading: None,
             watched,
+            lost,
         }
     }
 
@@ -362,6 +372,12 @@ impl Engine {
         }
     }
 
+    /// What became of what was stored before, if it is gone.
+    #[wasm_bindgen(getter)]
+    pub fn lost(&self) -> Option<String> {
+        self.lost.clone()
+    }
+
     /// What the store is called among its members, in hexadecimal.
     #[wasm_bindgen(getter)]
     pub fn store(&self) -> Result<String, Failure> {
@@ -430,12 +446,17 @@ impl Engine {
         #[wasm_bindgen(js_name = takesOver)] takes_over: bool,
         listener: Function,
     ) -> Result<Engine, Failure> {
-        let options = OpenOptions::read(options)?.takes_over(takes_over);
+        let (options, keepsake) = OpenOptions::read(options)?;
+        let mut options = options.takes_over(takes_over);
         let storage = crate::indexed_db::IndexedDb::open(&options.name).await?;
+        let lost = storage.birth().and_then(|birth| lost(birth, keepsake.is_some()));
+        if lost.is_some() && options.secret.is_none() {
+            options = restored(options, keepsake.as_deref());
+        }
         let mut opening = gossipstore_net::Opening::begin(options, storage).await?;
         let Some(early) = opening.early() else {
             let (node, handle) = opening.finish().await?;
-            return Ok(Self::start(node, handle, listener));
+            return Ok(Self::start(node, handle, listener, lost));
         };
         let (loaded, watched, is_over) = (Rc::new(OnceCell::new()), Rc::default(), Rc::new(Cell::new(false)));
         let early = Rc::new(RefCell::new(Some(Rc::new(early))));
@@ -457,7 +478,33 @@ impl Engine {
             handle: loaded,
             loading: Some(Loading { early, done, is_over }),
             watched,
+            lost,
         })
+    }
+}
+
+/// What became of what was stored, where a database had to be made; `was_there` says whether there was one before.
+#[cfg(target_arch = "wasm32")]
+fn lost(birth: &crate::indexed_db::Birth, was_there: bool) -> Option<String> {
+    match &birth.lost {
+        Some(reason) => Some(format!(
+            "the browser found its files damaged and has thrown them away ({reason})"
+        )),
+        None if was_there => Some("it was deleted: by the browser for lack of room, or by somebody".into()),
+        None => None,
+    }
+}
+
+/// The options by which the store that was lost is opened again, and no other.
+#[cfg(target_arch = "wasm32")]
+fn restored(options: Options, keepsake: Option<&str>) -> Options {
+    let Some(Ok(invitation)) = keepsake.map(|keepsake| Invitation::decode(keepsake, 0)) else {
+        return options;
+    };
+    Options {
+        secret: Some(invitation.secret),
+        relays: options.relays.or(Some(invitation.relays)),
+        ..options
     }
 }
 

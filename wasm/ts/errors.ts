@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'NotDurable'
   | 'QuotaExceeded'
   | 'SessionFailed'
+  | 'StorageLost'
   | 'StorageUnreadable'
   | 'Superseded'
   | 'SystemRefused'

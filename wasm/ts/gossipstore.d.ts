@@ -32,7 +32,7 @@ export class Engine {
   private constructor();
   static open(options: Calls['open']['request'], listener: (event: EngineEvent) => void): Engine;
   static openStored(
-    options: Calls['open']['request'],
+    options: Calls['open']['request'] & { readonly keepsake?: string | undefined },
     takesOver: boolean,
     listener: (event: EngineEvent) => void,
   ): Promise<Engine>;
@@ -41,6 +41,8 @@ export class Engine {
   /** What a key reads, as long as nothing was written. */
   glimpse(key: string): Promise<Uint8Array | undefined>;
   readonly size: number;
+  /** What became of what was stored before, if it is gone. */
+  readonly lost: string | undefined;
   /** What the store is called among its members. */
   readonly store: string;
   status(): Status;

@@ -66,6 +66,8 @@ export interface StorageStatus {
   readonly kind: 'memory' | 'indexeddb' | 'file';
   /** Why nothing can be stored at present, or why the data is in memory where that was not asked for. */
   readonly problem?: string;
+  /** What became of what was stored before, if it was gone when the store was opened. What other members have comes back. */
+  readonly lost?: string;
   /** Whether the browser has promised not to throw the data away under pressure. */
   readonly persisted: boolean;
   /** Bytes of the keys and of the values they read as. */

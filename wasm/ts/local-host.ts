@@ -3,6 +3,7 @@ import { type Bindings, loadEngine, onDefect } from './engine.js';
 import { asFailure } from './failure.js';
 import type { Engine, EngineEvent } from './gossipstore.js';
 import type { Calls, EngineHost, Failure, Found, HostEvent, Limits, Reply, Request, Status } from './host.js';
+import { keep, keepsakeOf } from './keepsake.js';
 import { leftStatus } from './left-status.js';
 import { keepPresent } from './presence.js';
 import { Room } from './room.js';
@@ -39,6 +40,8 @@ export class LocalHost implements EngineHost {
   #presenceChanges = 0;
   /** Why the store is in memory, where it was not asked for. */
   #problem: string | undefined;
+  /** What became of what was stored before, if it is gone. */
+  #lost: string | undefined;
   /** Set while a status was told a short time ago. */
   #statusPause: ReturnType<typeof setTimeout> | undefined;
   #statusChanged = false;
@@ -123,9 +126,7 @@ export class LocalHost implements EngineHost {
     const { Engine, limits } = await this.#load();
     const hear = (event: EngineEvent) => this.#hear(event);
     const engine =
-      request.storage === 'memory'
-        ? Engine.open(request, hear)
-        : await Engine.openStored(request, request.takesOver ?? false, hear);
+      request.storage === 'memory' ? Engine.open(request, hear) : await this.#openStored(Engine, request, hear);
     this.#engine = engine;
     surroundings.addEventListener?.('online', this.#online);
     this.#size = engine.size;
@@ -141,7 +142,25 @@ export class LocalHost implements EngineHost {
         (error) => this.#fail(asFailure(error)),
       );
     }
+    if (request.storage === 'indexeddb') this.#onceLoaded(engine, () => this.#keepMembership(request.name));
     return this.opened();
+  }
+
+  async #openStored(
+    engines: Bindings['Engine'],
+    request: Calls['open']['request'],
+    hear: (event: EngineEvent) => void,
+  ): Promise<Engine> {
+    const keepsake = keepsakeOf(request.name);
+    const engine = await engines.openStored({ ...request, keepsake }, request.takesOver ?? false, hear);
+    this.#lost = engine.lost;
+    if (this.#lost !== undefined) {
+      const remedy = 'what other members have comes back as they are met';
+      const message = `what was stored of the store is gone, ${this.#lost}; ${remedy}`;
+      // When whoever opens it has had time to listen.
+      setTimeout(() => this.#emit({ event: 'error', failure: { code: 'StorageLost', message } }));
+    }
+    return engine;
   }
 
   /** Reads keys of a store that is still being loaded. */
@@ -157,6 +176,25 @@ export class LocalHost implements EngineHost {
       await this.#loaded();
       if (!this.#engine) throw this.#gone;
       return read(await this.#engine.getMany(keys));
+    }
+  }
+
+  /** Does something beside the calls when a store is loaded, unless it never is, or has been left by then. */
+  #onceLoaded(engine: Engine, then: () => void): void {
+    Promise.resolve(engine.loaded).then(
+      () => {
+        if (this.#engine === engine) then();
+      },
+      () => {},
+    );
+  }
+
+  #keepMembership(name: string): void {
+    try {
+      const invitation = this.#engine?.invite(undefined);
+      if (invitation !== undefined) keep(name, invitation);
+    } catch {
+      // The name is too long for an invitation, or the engine is gone.
     }
   }
 
@@ -186,7 +224,8 @@ export class LocalHost implements EngineHost {
   /** Who was present a moment ago, by what another tab of this browser has told: they count until they say so themselves. */
   recall(presences: ReadonlyMap<string, Uint8Array>): void {
     for (const [id, value] of presences) this.#presences.set(id, value);
-    this.#loaded().then(() => this.#engine?.recall([...presences.keys()], [...presences.values()]));
+    const engine = this.#engine;
+    if (engine) this.#onceLoaded(engine, () => engine.recall([...presences.keys()], [...presences.values()]));
   }
 
   /** Another tab has the store: nothing leaves this one any more, and what waits fails with `Superseded`. */
@@ -261,7 +300,8 @@ export class LocalHost implements EngineHost {
   #readStatus(engine: Engine): Status {
     const status = engine.status();
     const problem = status.storage.problem ?? this.#problem;
-    return { ...status, storage: { ...status.storage, ...this.#room?.status(), ...(problem && { problem }) } };
+    const said = { ...(problem && { problem }), ...(this.#lost && { lost: this.#lost }) };
+    return { ...status, storage: { ...status.storage, ...this.#room?.status(), ...said } };
   }
 
   /** There is no engine from now on. */

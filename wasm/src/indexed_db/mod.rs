@@ -1,4 +1,5 @@
-//! A storage in the browser's IndexedDB: one database a store, with the records under binary keys in one object store.
+//! A storage in the browser's IndexedDB: one database a store, with the records under binary keys in one object store. What Chromium needs so
+//! as not to lose it is in another (`upkeep`).
 //!
 //! The guard of a transaction is a record that is added, not put: that fails where one stands already, and the whole transaction with it.
 //! Nothing of a transaction waits for an answer: it is told to commit as soon as all is asked. So a tab that is frozen, or that the browser
@@ -6,15 +7,16 @@
 //!
 //! Transactions that write are asked to be strict: they are done when the disk has them, not when the system promises to write them.
 
+mod opening;
+mod upkeep;
+
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
     sync::Arc,
-    time::Duration,
 };
 
 use futures::{channel::oneshot, future::try_join};
-use futures_timer::Delay;
 use gossipstore_core::disk::Transaction;
 use gossipstore_net::{
     StorageKind,
@@ -28,23 +30,15 @@ use web_sys::{
     IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbTransaction,
 };
 
-/// The version of the database's shape, which is one object store; that of what is in it is the records' own business.
-const VERSION: u32 = 1;
-const RECORDS: &str = "records";
+pub use self::opening::Birth;
+use self::{
+    opening::{Opened, RECORDS},
+    upkeep::Upkeep,
+};
 
 /// How many records are read in one call: at first, since nobody knows how long they are and what comes first is waited for, and at most.
 const READ_FIRST: usize = 8;
 const READ_MAX: usize = 512;
-
-/// How long to wait before a database is opened again. A browser that was killed may hold its files for as long as its last writes take,
-/// and the next cannot open them meanwhile: whoever took that for a refusal would show an empty store. (Chromium itself tries for two
-/// seconds each time.)
-const OPENED_AGAIN_AFTER: [Duration; 4] = [
-    Duration::from_millis(100),
-    Duration::from_millis(300),
-    Duration::from_millis(1_000),
-    Duration::from_millis(2_000),
-];
 
 /// What web-sys has only behind a flag for unstable interfaces (all browsers have it since 2024, and older ones pass over the options), and
 /// what it takes text for that would be decoded anew with each write.
@@ -82,6 +76,8 @@ pub struct IndexedDb {
     /// How many records to read in the next call.
     count: Rc<Cell<usize>>,
     endings: Endings,
+    upkeep: Option<Upkeep>,
+    birth: Option<Birth>,
 }
 
 /// An open database, which is closed with the last that reads from it: a value may be on its way when its store is closed.
@@ -123,7 +119,7 @@ impl IndexedDb {
     /// # Errors
     /// When there is no IndexedDB here, or the browser refuses it.
     pub async fn open(store: &str) -> Result<Self, StorageError> {
-        let database = open_patiently(&Self::name_of(store)).await?;
+        let Opened { database, birth } = opening::open(&Self::name_of(store)).await?;
         let gone = Rc::new(RefCell::new(Gone::default()));
         let note = |why: &'static str| {
             let (gone, database) = (Rc::clone(&gone), database.clone());
@@ -145,12 +141,15 @@ impl IndexedDb {
         let strictly = js_sys::Object::new();
         // Setting a property of a fresh object cannot fail.
         let _ = Reflect::set(&strictly, &"durability".into(), &"strict".into());
+        let connection = Rc::new(Connection {
+            database,
+            _listeners: [closed, superseded],
+        });
         Ok(Self {
+            upkeep: Upkeep::begin(&connection),
+            birth,
             records: Records {
-                connection: Rc::new(Connection {
-                    database,
-                    _listeners: [closed, superseded],
-                }),
+                connection,
                 stores: RECORDS.into(),
                 reading: "readonly".into(),
                 writing: "readwrite".into(),
@@ -160,6 +159,11 @@ impl IndexedDb {
             count: Rc::new(Cell::new(READ_FIRST)),
             endings: Endings::new(),
         })
+    }
+
+    /// Whether there was no database, and what became of the one before.
+    pub fn birth(&self) -> Option<&Birth> {
+        self.birth.as_ref()
     }
 
     /// Deletes all that is kept of a store. Whoever has it open is told that it is gone.
@@ -173,48 +177,13 @@ impl IndexedDb {
     }
 }
 
-/// Opens a database, or makes it; again, for a while, when the browser cannot say why it did not.
-async fn open_patiently(name: &str) -> Result<IdbDatabase, StorageError> {
-    let mut waits = OPENED_AGAIN_AFTER.into_iter();
-    loop {
-        let request = factory()?
-            .open_with_u32(name, VERSION)
-            .map_err(|error| failed(&error))?;
-        let upgrade = {
-            let request = request.clone();
-            Closure::once(move || {
-                // It fails if the browser has taken the request back meanwhile, which the request says by itself.
-                if let Ok(database) = request.result() {
-                    let _ = database.unchecked_into::<IdbDatabase>().create_object_store(RECORDS);
-                }
-            })
-        };
-        request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
-        let error = match outcome(request.clone().into()).await {
-            Ok(database) => return Ok(database.unchecked_into()),
-            Err(error) => error,
-        };
-        let is_unknown = |error: DomException| error.name() == "UnknownError";
-        let may_pass = request.error().ok().flatten().is_some_and(is_unknown);
-        match waits.next().filter(|_| may_pass) {
-            Some(wait) => Delay::new(wait).await,
-            None => return Err(error),
-        }
-    }
-}
-
 impl Records {
     /// Begins a transaction.
     fn begin(&self, mode: &JsValue) -> Result<(Begun, IdbObjectStore), StorageError> {
         if let Some(reason) = &self.gone.borrow().reason {
             return Err(StorageError::Gone { reason: reason.clone() });
         }
-        let database: &Database = self.connection.database.unchecked_ref();
-        let transaction = database
-            .transact(&self.stores, mode, &self.strictly)
-            .map_err(|error| failed(&error))?;
-        let records = transaction.object_store(&self.stores).map_err(|error| failed(&error))?;
-        Ok((transaction, records))
+        started(&self.connection.database, &self.stores, mode, &self.strictly)
     }
 
     fn ask(&self, after: Option<&[u8]>, count: usize) -> Result<[IdbRequest; 2], StorageError> {
@@ -289,6 +258,27 @@ impl Records {
     }
 }
 
+/// Begins a transaction in one object store.
+fn started(
+    database: &IdbDatabase,
+    name: &JsValue,
+    mode: &JsValue,
+    options: &JsValue,
+) -> Result<(Begun, IdbObjectStore), StorageError> {
+    let database: &Database = database.unchecked_ref();
+    let begun = database.transact(name, mode, options).map_err(|error| failed(&error))?;
+    let store = begun.object_store(name).map_err(|error| failed(&error))?;
+    Ok((begun, store))
+}
+
+impl Drop for IndexedDb {
+    fn drop(&mut self) {
+        if let Some(upkeep) = &self.upkeep {
+            upkeep.end();
+        }
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
         self.database.set_onclose(None);
@@ -323,6 +313,9 @@ impl Storage for IndexedDb {
     }
 
     fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
+        if let Some(upkeep) = &self.upkeep {
+            upkeep.writes();
+        }
         let begun = self.records.put_all(&transaction);
         let ended = begun.map(|(begun, guarding)| self.endings.of(begun, guarding));
         Box::pin(async move { ended?.await })
