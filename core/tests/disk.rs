@@ -7,15 +7,17 @@
 mod support;
 
 use gossipstore_core::{
+    causality::{Event, Op, Txn},
     disk::{
         BackupError, Disk, DiskError, FORMAT, FORMAT_FIRST, Glimpse, Glimpsed, INLINE_BYTES_MAX, Membership, Reading,
         Sizes, Transaction, export, import,
     },
-    id::StoreId,
+    id::{AuthorId, StoreId},
     membership::Secret,
-    replica::{Body, Command, Key, Opened, Opening, OpeningError, Replica, Scan, Value, Write},
+    replica::{Body, Command, Input, Key, Kind, Opened, Opening, OpeningError, Replica, Scan, Value, Write},
     store::Totals,
-    wire::VALUE_BYTES_MAX,
+    time::Hlc,
+    wire::{Gossip, VALUE_BYTES_MAX},
 };
 use support::{
     Driver, config,
@@ -354,6 +356,43 @@ fn every_kind() -> Kept {
     };
     assert!(membership.keep().carry_out(&mut kept.records));
     kept
+}
+
+/// Has a replica hear of two transactions of one author under one number.
+fn hear_fork(kept: &mut Kept, author: u8) {
+    for value in [1, 2] {
+        let op = Op::Put {
+            key: Key::from("forked"),
+            value: vec![value].into(),
+            kind: Kind::Value,
+        };
+        let removes = [].into();
+        let txn = Txn {
+            author: AuthorId([author; 16]),
+            first: 1,
+            hlc: Hlc(1),
+            deps: [].into(),
+            events: vec![Event { op, removes }],
+        };
+        let message = Gossip::encode(&txn, 1_000);
+        kept.driver.feed(Input::Gossiped { peer: None, message });
+    }
+}
+
+#[test]
+fn forks_are_known_again() {
+    let mut kept = Kept::new(SMALL);
+    kept.transact([put("key", vec![1])]);
+    // One that is in the state, and one that is in a commit after it.
+    hear_fork(&mut kept, 8);
+    kept.settle();
+    hear_fork(&mut kept, 9);
+    kept.flush(false);
+    let forks = |replica: &Replica| replica.store().forks().copied().collect::<Vec<_>>();
+    let known = forks(&kept.driver.replica);
+    assert_eq!(known.len(), 2);
+    let (replica, _) = open(&kept.records, SMALL).expect("an undamaged disk");
+    assert_eq!(forks(&replica), known);
 }
 
 fn vectors(format: u8) -> String {
