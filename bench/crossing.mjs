@@ -6,11 +6,7 @@
  * are part of what is measured. Ends with status 1 when what the package does (bytes, in columns) is not faster than objects.
  */
 
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { run } from '../scripts/console.mjs';
-import { TARGET, TOOLS_BIN } from '../scripts/paths.mjs';
+import { loadExample } from './example.mjs';
 import { compare, importSource, printMachine, printTable } from './measure.mjs';
 
 const BATCH = 50;
@@ -18,7 +14,8 @@ const BATCH = 50;
 const CALLS = { one: 5_000, batch: 100 };
 
 const { encodeValue, decodeValue } = await importSource('../wasm/ts/value-codec.ts');
-const store = await load();
+const { Crossing } = await loadExample('crossing');
+const store = new Crossing();
 
 const value = {
   id: 'a81bc81b',
@@ -95,36 +92,6 @@ if (short > 0) {
 function fill(way) {
   if (way === 'set_objects') store.set_objects(keys.map((key) => ({ key, value })));
   else store.set_columns(keys, keys.map(() => encodeValue(value))); // biome-ignore format: as above
-}
-
-async function load() {
-  const target = 'wasm32-unknown-unknown';
-  const cargo = [
-    'build',
-    '--locked',
-    '-p',
-    'gossipstore-wasm',
-    '--example',
-    'crossing',
-    '--profile',
-    'npm',
-    '--target',
-    target,
-  ];
-  await run('crossing.rs', 'cargo', cargo);
-  const wasm = join(TARGET, target, 'npm', 'examples', 'crossing.wasm');
-  const out = join(TARGET, 'crossing');
-  await run('bindings', join(TOOLS_BIN, 'wasm-bindgen'), [
-    wasm,
-    '--target',
-    'web',
-    '--no-typescript',
-    '--out-dir',
-    out,
-  ]);
-  const { default: init, Crossing } = await import(pathToFileURL(join(out, 'crossing.js')).href);
-  await init({ module_or_path: readFileSync(join(out, 'crossing_bg.wasm')) });
-  return new Crossing();
 }
 
 function pack(keys, values) {
