@@ -38,6 +38,10 @@ pub const DEPARTED_AFTER: Duration = Duration::from_secs(5);
 /// How often what changes is told, at most: as often as a hand on a screen seems to move without a jump.
 pub const TOLD_EVERY: Duration = Duration::from_millis(50);
 
+/// How far ahead of our clock that of another may be: none that is honest and of use is further. Without a bound, who made up the greatest
+/// clock of all for another's tab would have it heard no more.
+pub const AHEAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The home of what a tab has known before the replica was opened here: none has this name but by chance.
 const RECALLED: Home = Home(0);
 
@@ -73,6 +77,8 @@ pub struct News {
 #[derive(Debug)]
 pub struct Presences {
     home: Home,
+    /// The home that ours has taken the place of.
+    former: Option<Home>,
     known: BTreeMap<PresenceId, Known>,
     /// Ours that have changed and are not told.
     untold: BTreeSet<PresenceId>,
@@ -89,6 +95,7 @@ impl Presences {
     pub fn new(home: Home) -> Self {
         Self {
             home,
+            former: None,
             known: BTreeMap::new(),
             untold: BTreeSet::new(),
             rests_until: Timestamp::default(),
@@ -137,6 +144,11 @@ impl Presences {
         }
     }
 
+    /// Ours has taken the place of another: the tabs that were there and live are with us now, and say so.
+    pub fn succeed(&mut self, former: Home) {
+        self.former = Some(former);
+    }
+
     /// A tab that is ours now has known of this a moment ago: it counts until its home says so itself, or is gone.
     pub fn recall(&mut self, id: PresenceId, value: Value, now: Timestamp) {
         if !self.known.contains_key(&id)
@@ -160,6 +172,9 @@ impl Presences {
         let Some(counts_for) = EXPIRES_AFTER.checked_sub(age).filter(|left| !left.is_zero()) else {
             return;
         };
+        if clock > (now + AHEAD_MAX).0 {
+            return;
+        }
         let ours = self.home;
         if let Some(known) = self.known.get_mut(&id) {
             if clock <= known.clock && known.home != RECALLED {
@@ -173,7 +188,7 @@ impl Presences {
             }
         }
         // What is with us, we know.
-        if home == ours {
+        if home == ours || self.former == Some(home) {
             return;
         }
         let said_at = Timestamp(now.0.saturating_sub(age.as_millis() as u64));
@@ -182,6 +197,9 @@ impl Presences {
 
     /// The link to a home is lost. Who is alive will say so.
     pub fn depart(&mut self, home: Home, now: Timestamp) {
+        if home == self.home {
+            return;
+        }
         for known in self.known.values_mut().filter(|known| known.home == home) {
             known.until = known.until.min(now + DEPARTED_AFTER);
             known.is_departing = true;
@@ -196,7 +214,10 @@ impl Presences {
     /// What there is to tell all members now.
     pub fn tell(&mut self, now: Timestamp) -> Vec<Presence> {
         let renews = self.renews_at <= now;
-        if !renews && (self.untold.is_empty() || now < self.rests_until) {
+        // It may be the last that is ever told.
+        let leaves = |id: &PresenceId| self.known.get(id).is_some_and(|known| known.value.is_none());
+        let rests = now < self.rests_until && !self.untold.iter().any(leaves);
+        if !renews && (self.untold.is_empty() || rests) {
             return Vec::new();
         }
         let mut told = core::mem::take(&mut self.untold);
@@ -260,6 +281,14 @@ impl Presences {
         present.map(|(id, _)| *id)
     }
 
+    /// One that gives way to a newcomer of this home: who has left; and any but ours, to one of ours.
+    fn dispensable(&self, home: Home) -> Option<PresenceId> {
+        let gives_way = |known: &Known| known.value.is_none() || home == self.home && !known.is_with(home);
+        let dispensable = self.known.iter().filter(|(_, known)| gives_way(known));
+        let (id, _) = dispensable.min_by_key(|(_, known)| (known.value.is_some(), known.until))?;
+        Some(*id)
+    }
+
     fn described(&self, id: &PresenceId, now: Timestamp) -> Option<Presence> {
         let known = self.known.get(id)?;
         Some(Presence {
@@ -287,12 +316,11 @@ impl Presences {
     ) -> bool {
         let before = self.known.get(&id);
         if before.is_none() && self.known.len() >= PRESENCES_MAX {
-            let left = self.known.iter().find(|(_, known)| known.value.is_none());
-            let Some(left) = left.map(|(id, _)| *id) else {
+            let Some(other) = self.dispensable(home) else {
                 self.refused += 1;
                 return false;
             };
-            self.known.remove(&left);
+            self.known.remove(&other);
         }
         let before = self.known.get(&id);
         let is_news = before.and_then(|known| known.value.as_ref()) != value.as_ref();

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use gossipstore_core::{
     id::{Home, Peer, PresenceId},
-    presence::{DEPARTED_AFTER, EXPIRES_AFTER, News, PRESENCES_MAX, RENEWED_EVERY, TOLD_EVERY},
+    presence::{AHEAD_MAX, DEPARTED_AFTER, EXPIRES_AFTER, News, PRESENCES_MAX, RENEWED_EVERY, TOLD_EVERY},
     replica::{Event, Input, Value},
     wire::{Frame, Gossip, PRESENCE_BYTES_MAX, Presence},
 };
@@ -71,7 +71,6 @@ fn a_peer_learns_of_all_who_are_present_when_it_comes_and_of_changes_at_once() {
     assert_eq!(present(&c), ada_and([(2, "Bob")]));
 
     leaves(&mut b, BOB);
-    b.pass(TOLD_EVERY);
     gossip(&mut b, &mut a);
     assert_eq!(present(&a), ada_and([]));
 }
@@ -178,10 +177,24 @@ fn a_tab_that_goes_on_with_another_replica_stays() {
     let news = a.replica.presences().news(0);
     next.feed(Input::Recalled {
         presences: news.changed,
+        former: Some(a.replica.presences().home()),
     });
     assert_eq!(present(&next), ada_and([(2, "Bob")]), "at once");
     says(&mut next, BOB, "Bob");
     b.pass(Duration::from_secs(1));
+    // Another has not noticed yet that the first is gone.
+    let mut c = Driver::new(4);
+    c.now = next.now;
+    let ada = a.replica.presences().news(0).changed.swap_remove(0);
+    let unnoticed = Presence {
+        home: a.replica.presences().home(),
+        value: Some(ada.1),
+        ..presence(1, a.now.0, None)
+    };
+    hear(&mut c, [unnoticed]);
+    join(&mut c, &mut next);
+    settle(&mut c, &mut next);
+    cut(&mut c, &mut next);
     join(&mut next, &mut b);
     settle(&mut next, &mut b);
     gossip(&mut next, &mut b);
@@ -196,7 +209,10 @@ fn a_tab_that_goes_on_with_another_replica_stays() {
 fn what_was_recalled_gives_way_to_what_is_said() {
     let mut a = Driver::new(1);
     let presences = vec![(ADA, Value::from(&b"before"[..]))];
-    a.feed(Input::Recalled { presences });
+    a.feed(Input::Recalled {
+        presences,
+        former: None,
+    });
     hear(&mut a, [presence(1, 0, Some("now"))]);
     assert_eq!(present(&a)[&1], "now");
     a.pass(DEPARTED_AFTER);
@@ -237,7 +253,8 @@ fn what_is_late_changes_nothing() {
 #[test]
 fn nobody_speaks_for_a_tab_of_ours_for_long() {
     let (mut a, mut b) = pair();
-    for (clock, home) in [(1 << 60, 77), (1 << 61, a.replica.presences().home().0)] {
+    let ahead = (a.now + AHEAD_MAX).0;
+    for (clock, home) in [(ahead - 5, 77), (ahead - 2, a.replica.presences().home().0)] {
         let forged = Presence {
             home: Home(home),
             ..presence(1, clock, Some("Eve"))
@@ -251,6 +268,9 @@ fn nobody_speaks_for_a_tab_of_ours_for_long() {
         gossip(&mut a, &mut b);
         assert_eq!(present(&b), ada_and([]));
     }
+    // Whoever makes up a greater clock than any honest one has is not heard at all.
+    hear(&mut b, [presence(1, u64::MAX, Some("Eve"))]);
+    assert_eq!(present(&b), ada_and([]));
     // Nor for one that never was.
     let home = a.replica.presences().home();
     let forged = presence(9, 1, Some("Eve"));
@@ -265,7 +285,7 @@ fn a_flood_takes_no_more_than_its_bound_and_is_over_when_it_ends() {
     for round in 0..100 {
         hear(
             &mut b,
-            (0..100).map(|n| presence(1_000 + 100 * round + n, u64::MAX, Some(&long))),
+            (0..100).map(|n| presence(1_000 + 100 * round + n, 1, Some(&long))),
         );
         assert!(b.replica.presences().len() <= PRESENCES_MAX);
     }
@@ -283,6 +303,48 @@ fn a_flood_takes_no_more_than_its_bound_and_is_over_when_it_ends() {
 }
 
 #[test]
+fn there_is_always_room_for_tabs_of_ours() {
+    let (_, mut b) = pair();
+    hear(&mut b, (0..300).map(|n| presence(1_000 + n, 1, Some("x"))));
+    says(&mut b, BOB, "Bob");
+    assert_eq!((present(&b).len(), &*present(&b)[&2]), (PRESENCES_MAX, "Bob"));
+}
+
+#[test]
+fn who_leaves_is_told_of_at_once() {
+    let (mut a, mut b) = pair();
+    says(&mut a, ADA, "a moment ago");
+    leaves(&mut a, ADA);
+    gossip(&mut a, &mut b);
+    assert_eq!(present(&b), BTreeMap::new());
+}
+
+#[test]
+fn a_home_is_gone_with_its_last_link_and_nobody_can_say_that_ours_is() {
+    let (a, mut b) = pair();
+    let (ours, theirs) = (b.replica.presences().home(), a.replica.presences().home());
+    says(&mut b, BOB, "Bob");
+    for (peer, home) in [(Peer(8), theirs), (Peer(9), ours)] {
+        b.feed(Input::PeerUp { peer });
+        let frame = Frame::present(home, []).remove(0);
+        b.feed(Input::Received { peer, frame });
+        b.feed(Input::PeerDown { peer });
+    }
+    b.pass(DEPARTED_AFTER);
+    assert_eq!(present(&b), ada_and([(2, "Bob")]));
+    // Who comes hears of ours as well.
+    let mut c = Driver::new(3);
+    c.now = b.now;
+    b.feed(Input::PeerUp { peer: Peer(10) });
+    let sent = b.sent.drain(..).filter(|(peer, _)| *peer == Peer(10));
+    for (_, frame) in sent.collect::<Vec<_>>() {
+        c.feed(Input::PeerUp { peer: PEER });
+        c.feed(Input::Received { peer: PEER, frame });
+    }
+    assert_eq!(present(&c), ada_and([(2, "Bob")]));
+}
+
+#[test]
 fn who_has_left_makes_room_for_others() {
     let mut a = Driver::new(1);
     let many = |clock, value| (0..PRESENCES_MAX as u64).map(move |n| presence(1_000 + n, clock, value));
@@ -290,7 +352,7 @@ fn who_has_left_makes_room_for_others() {
     hear(&mut a, many(2, None).take(1));
     says(&mut a, ADA, "Ada");
     assert_eq!((present(&a).len(), a.replica.presences().refused()), (PRESENCES_MAX, 0));
-    says(&mut a, BOB, "Bob");
+    hear(&mut a, [presence(2, 1, Some("Bob"))]);
     assert_eq!(a.replica.presences().refused(), 1);
 }
 

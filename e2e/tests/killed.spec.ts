@@ -244,7 +244,22 @@ test('a record that a killed browser has left half-written in its log costs noth
   const profile = new Profile((folder) => launchProfile(playwright, 'chromium', folder));
   const address = `${origin}/#list=torn`;
   try {
-    const acknowledged = await profile.killWithin(await profile.start(address), 60);
+    const first = await profile.start(address);
+    // As whoever writes much says.
+    await first.evaluate(
+      () =>
+        new Promise<void>((resolve, reject) => {
+          const opening = indexedDB.open('gossipstore', 1);
+          opening.onupgradeneeded = () => opening.result.createObjectStore('upkeep');
+          opening.onerror = () => reject(opening.error);
+          opening.onsuccess = () => {
+            const change = opening.result.transaction('upkeep', 'readwrite');
+            change.objectStore('upkeep').put(true, 'a test');
+            change.oncomplete = () => resolve();
+          };
+        }),
+    );
+    const acknowledged = await profile.killWithin(first, 60);
     const wrong = async (page: Page) =>
       lost(0, { values: acknowledged, counted: 0, transactions: [] }, await stored(page));
     // A sum, a length of 1,000 and a kind, and nothing of what they announce.
@@ -259,6 +274,40 @@ test('a record that a killed browser has left half-written in its log costs noth
   } finally {
     await profile.remove();
   }
+});
+
+test('a tab that writes without a pause says so, and takes it back', async ({ browsers, join }) => {
+  test.skip(browsers[0] !== 'chromium', 'it is about LevelDB');
+  const ada = await join('Ada', { fragment: '#list=restless' });
+  const marks = () =>
+    ada.page.evaluate(
+      () =>
+        new Promise<number>((resolve, reject) => {
+          const opening = indexedDB.open('gossipstore', 1);
+          opening.onerror = () => reject(opening.error);
+          opening.onsuccess = () => {
+            const asked = opening.result.transaction('upkeep').objectStore('upkeep').count();
+            asked.onerror = () => reject(asked.error);
+            asked.onsuccess = () => {
+              opening.result.close();
+              resolve(asked.result);
+            };
+          };
+        }),
+    );
+  await ada.add('milk');
+  expect(await marks()).toBe(0);
+  await ada.page.evaluate(() => {
+    const store = window.gossipstore?.store as GossipStore;
+    const isOver = () => 'over' in window;
+    const write = async () => {
+      for (let n = 0; !isOver(); n += 1) await store.set('key', n);
+    };
+    void write();
+  });
+  await expect.poll(marks).toBe(1);
+  await ada.page.evaluate(() => Object.assign(window, { over: true }));
+  await expect.poll(marks).toBe(0);
 });
 
 test('what the browser throws away as damaged is told, and the store is the same as before', async ({

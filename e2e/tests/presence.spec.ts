@@ -61,14 +61,20 @@ test('each tab of a browser is present by itself, whichever of them has the netw
 
   // The one with the network, without a word: who is left is seen all the while.
   const survivor = await tabs[0].evaluate(() => window.gossipstore?.store.presence.id);
-  await ben.page.evaluate((id) => {
-    const { presence } = (window.gossipstore as NonNullable<typeof window.gossipstore>).store;
-    const seen = { lost: 0 };
-    Object.assign(window, { seen });
-    presence.subscribe(() => {
-      if (!presence.others.some((other) => other.id === id)) seen.lost += 1;
-    });
-  }, survivor);
+  const seenByBen = await ben.page.evaluate(() => window.gossipstore?.store.presence.id);
+  for (const [page, id] of [
+    [ben.page, survivor],
+    [tabs[0], seenByBen],
+  ] as const) {
+    await page.evaluate((id) => {
+      const { presence } = (window.gossipstore as NonNullable<typeof window.gossipstore>).store;
+      const seen = { lost: 0 };
+      Object.assign(window, { seen });
+      presence.subscribe(() => {
+        if (!presence.others.some((other) => other.id === id)) seen.lost += 1;
+      });
+    }, id);
+  }
   const cdp = await ada.page.context().newCDPSession(ada.page);
   const crashed = ada.page.waitForEvent('crash');
   // Nobody is left to answer.
@@ -76,7 +82,9 @@ test('each tab of a browser is present by itself, whichever of them has the netw
   await crashed;
   await expect(people(tabs[0])).toHaveCount(1);
   await expect(people(ben.page)).toHaveCount(1, { timeout: 45_000 });
-  expect(await ben.page.evaluate(() => (window as unknown as { seen: { lost: number } }).seen.lost)).toBe(0);
+  for (const page of [ben.page, tabs[0]]) {
+    expect(await page.evaluate(() => (window as unknown as { seen: { lost: number } }).seen.lost)).toBe(0);
+  }
   await callOneself(tabs[0], 'Ada');
   await expect(people(ben.page)).toHaveText(['Ada']);
   await ada.page.close();

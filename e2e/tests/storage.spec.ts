@@ -392,9 +392,9 @@ test('what a newer version has stored is refused by name and left as it is', asy
         request.onerror = () => reject(request.error);
       });
     const open = async () => {
-      const request = indexedDB.open('gossipstore/newer', 2);
+      const request = indexedDB.open('gossipstore/newer', 1);
       request.onupgradeneeded = () => {
-        for (const store of ['records', 'upkeep']) request.result.createObjectStore(store);
+        for (const store of ['records', 'terms']) request.result.createObjectStore(store);
       };
       return done(request);
     };

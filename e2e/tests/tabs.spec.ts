@@ -47,7 +47,7 @@ declare global {
     loses?: ((say: string) => boolean) | undefined;
     /** How many messages were lost. */
     lost?: { sent: number; received: number };
-    /** How much longer the page waits for a database that it opens, in milliseconds, and how many it has opened since that was set. */
+    /** How much longer the page waits for a database that it opens, in milliseconds, and how many of stores it has opened since that was set. */
     opening?: { takes: number; count: number };
   }
 }
@@ -366,7 +366,8 @@ function openSlowly(): void {
   const listen = IDBOpenDBRequest.prototype.addEventListener as EventTarget['addEventListener'];
   const { open } = IDBFactory.prototype;
   IDBFactory.prototype.open = function (...args) {
-    if (window.opening) window.opening.count += 1;
+    const [name] = args;
+    if (window.opening && name.startsWith('gossipstore/')) window.opening.count += 1;
     return open.apply(this, args);
   };
   IDBOpenDBRequest.prototype.addEventListener = function (this: EventTarget, type: string, listener: EventListener) {

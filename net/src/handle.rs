@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc};
 use futures::Stream;
 use gossipstore_core::{
     disk::export,
-    id::{Dot, PresenceId, StoreId},
+    id::{Dot, Home, PresenceId, StoreId},
     membership::{Invitation, InvitationError},
     presence::News,
     replica::{Absent, Call, Command, Input, Key, Replica, Value, Write},
@@ -195,12 +195,12 @@ impl Handle {
     }
 
     /// Who was present a moment ago, as another opening of this store on this device has told: they count until they say so themselves, for
-    /// some seconds.
+    /// some seconds. `former` is what that opening was called, [`Presences::home`](gossipstore_core::presence::Presences::home), if it is over.
     ///
     /// # Errors
     /// When the store is closed.
-    pub fn recall(&self, presences: Vec<(PresenceId, Value)>) -> Result<(), StoreError> {
-        self.engine.tell(Input::Recalled { presences })
+    pub fn recall(&self, presences: Vec<(PresenceId, Value)>, former: Option<Home>) -> Result<(), StoreError> {
+        self.engine.tell(Input::Recalled { presences, former })
     }
 
     /// Who is present, and of those what reads differently than when this was asked with that result: `since` is its `changes`, or 0.

@@ -79,6 +79,16 @@ pub(crate) struct Ready {
     pub(crate) rtt: Option<Duration>,
 }
 
+/// What becomes of a message that somebody has handed on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Heard {
+    Taken,
+    /// Its sender has sent too many.
+    TooMany,
+    /// Its sender is no member, as far as is known by now.
+    Stranger,
+}
+
 impl Joining {
     /// A connection to a member stands, or to somebody who may be one; through a relay, if it is a circuit.
     pub(crate) fn connected(
@@ -175,20 +185,35 @@ impl Joining {
         rested.collect()
     }
 
-    /// A member that the replica knows has handed on a message. Says whether it is heard, or is one too many.
-    pub(crate) fn is_heard(&mut self, peer: Peer, is_presence: bool, bytes: usize, now: Timestamp) -> bool {
-        let connection = self
-            .up
-            .get(&peer)
-            .and_then(|connection| self.connections.get_mut(connection));
-        connection
-            .is_none_or(|found| found.messages.takes(bytes, now) && (!is_presence || found.presences.takes(bytes, now)))
+    /// Somebody has handed on a message. Says whether it is heard: not from one who is no member or not connected any more, and not
+    /// if it is one too many.
+    pub(crate) fn is_heard(&mut self, member: &PeerId, is_presence: bool, bytes: usize, now: Timestamp) -> Heard {
+        let Some((_, found)) = self.of_member(member) else {
+            return Heard::Stranger;
+        };
+        match found.messages.takes(bytes, now) && (!is_presence || found.presences.takes(bytes, now)) {
+            true => Heard::Taken,
+            false => Heard::TooMany,
+        }
+    }
+
+    /// A frame that says who is present came on a connection. Says whether it is taken in.
+    pub(crate) fn takes_presence(&mut self, connection: ConnectionId, bytes: usize, now: Timestamp) -> bool {
+        let found = self.connections.get_mut(&connection);
+        found.is_some_and(|found| found.presences.takes(bytes, now))
+    }
+
+    /// The connection of somebody who has proven to be a member.
+    fn of_member(&mut self, member: &PeerId) -> Option<(ConnectionId, &mut Connection)> {
+        let mut connections = self.connections.iter_mut();
+        let proven = |found: &Connection| !matches!(found.state, State::Opening { .. });
+        let (connection, found) = connections.find(|(_, found)| found.member == *member && proven(found))?;
+        Some((*connection, found))
     }
 
     /// What a member said was refused. Gives its connection if it is to be hung up on.
     pub(crate) fn at_fault(&mut self, member: &PeerId) -> Option<ConnectionId> {
-        let connection = self.connection_of(self.peer_of(member)?)?;
-        let found = self.connections.get_mut(&connection)?;
+        let (connection, found) = self.of_member(member)?;
         found.faults += 1;
         (found.faults == FAULTS_MAX).then_some(connection)
     }
@@ -318,10 +343,25 @@ mod tests {
         joining.opened(connection(1), Path::Direct);
         joining.joined(connection(1), Peer(3));
         let heard = |joining: &mut Joining, is_presence| {
-            let all = (0..10_000).filter(|_| joining.is_heard(Peer(3), is_presence, 100, NOW));
+            let all = (0..10_000).filter(|_| joining.is_heard(&member, is_presence, 100, NOW) == Heard::Taken);
             all.count()
         };
         assert_eq!((heard(&mut joining, true), heard(&mut joining, false)), (2_000, 10_000));
+        assert!(!joining.takes_presence(connection(1), 100, NOW));
+    }
+
+    #[test]
+    fn one_that_has_not_proven_to_be_a_member_is_not_heard_and_one_that_has_is_counted_with() {
+        let (mut joining, member) = (Joining::default(), PeerId::random());
+        joining.connected(connection(1), member, None, NOW);
+        assert_eq!(joining.is_heard(&member, false, 100, NOW), Heard::Stranger);
+        assert_eq!(joining.at_fault(&member), None);
+        // Whether the replica knows it or not.
+        joining.opened(connection(1), Path::Direct);
+        let heard = (0..100_000).filter(|_| joining.is_heard(&member, false, 100, NOW) == Heard::Taken);
+        assert_eq!(heard.count(), 40_000);
+        let named = (0..2 * FAULTS_MAX).filter_map(|_| joining.at_fault(&member));
+        assert_eq!(named.collect::<Vec<_>>(), [connection(1)]);
     }
 
     #[test]

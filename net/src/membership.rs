@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::future::try_join;
 use gossipstore_core::{
     disk::{Membership, Standing},
-    membership::{SECRET_BYTES, Secret},
+    membership::{Invitation, SECRET_BYTES, Secret},
 };
 
 use crate::{
@@ -26,8 +26,8 @@ pub(crate) fn unkept(options: &Options) -> Result<Membership, OpenError> {
     settle(options, Standing::New)
 }
 
-/// That of a store that is kept, which is durable when this returns.
-pub(crate) async fn kept(options: &Options, storage: &mut dyn Storage) -> Result<Membership, OpenError> {
+/// That of a store that is kept, which is durable when this returns; and whether nothing was kept before.
+pub(crate) async fn kept(options: &Options, storage: &mut dyn Storage) -> Result<(Membership, bool), OpenError> {
     for _ in 0..TRIES_MAX {
         let reader = storage.reader();
         let [state, last] = Standing::keys().map(|key| reader.last(&key));
@@ -36,15 +36,15 @@ pub(crate) async fn kept(options: &Options, storage: &mut dyn Storage) -> Result
         let standing = Standing::read(records).map_err(|error| unreadable(&error))?;
         let membership = settle(options, standing.clone())?;
         let transaction = match &standing {
-            Standing::Member(before) if *before == membership => return Ok(membership),
+            Standing::Member(before) if *before == membership => return Ok((membership, false)),
             Standing::Member(_) => membership.renew(),
             Standing::New | Standing::Open => membership.keep(),
         };
         match (storage.write(Arc::new(transaction)).await, standing) {
-            (Ok(()), _) => return Ok(membership),
+            (Ok(()), standing) => return Ok((membership, standing == Standing::New)),
             (Err(StorageError::Superseded), _) => {}
             // Only the relays would be others. What else cannot be written is told when it is.
-            (Err(_), Standing::Member(_)) => return Ok(membership),
+            (Err(_), Standing::Member(_)) => return Ok((membership, false)),
             (Err(error), _) => return Err(OpenError::Unkeepable(error)),
         }
     }
@@ -57,7 +57,12 @@ fn settle(options: &Options, standing: Standing) -> Result<Membership, OpenError
         return Err(OpenError::EmptyName);
     }
     let (secret, relays) = match standing {
-        Standing::New => (None, None),
+        Standing::New => match &options.keepsake {
+            Some(Invitation { secret, relays, .. }) if options.secret.as_ref().is_none_or(|given| given == secret) => {
+                (Some(secret.clone()), Some(relays.clone()))
+            }
+            _ => (None, None),
+        },
         Standing::Open => (Some(Secret::of_name(&options.name)), None),
         Standing::Member(Membership { secret, relays }) => (Some(secret), Some(relays)),
     };
@@ -114,7 +119,7 @@ mod tests {
     const RELAY: &str = "/ip4/127.0.0.1/tcp/4001/ws/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X";
 
     fn opened(options: &Options, storage: &mut MemoryStorage) -> Result<Membership, OpenError> {
-        block_on(kept(options, storage))
+        block_on(kept(options, storage)).map(|(membership, _)| membership)
     }
 
     fn bytes(hex: &str) -> Vec<u8> {
@@ -139,6 +144,30 @@ mod tests {
         let another = opened(&Options::new("list"), &mut MemoryStorage::default()).unwrap();
         assert_ne!(another.secret, first.secret);
         assert_ne!(unkept(&Options::new("list")), unkept(&Options::new("list")));
+    }
+
+    #[test]
+    fn where_nothing_is_stored_any_more_it_is_the_store_that_is_remembered() {
+        let remembered = Invitation {
+            name: "as it was called there".into(),
+            secret: Secret::new([1; 32]),
+            relays: vec![RELAY.into()],
+            expires: None,
+        };
+        let options = Options::new("list").keepsake(Some(remembered.clone()));
+        let mut storage = MemoryStorage::default();
+        let (again, is_new) = block_on(kept(&options, &mut storage)).unwrap();
+        assert_eq!((&again.secret, &again.relays), (&remembered.secret, &remembered.relays));
+        assert!(is_new);
+        assert_eq!(block_on(kept(&options, &mut storage)), Ok((again.clone(), false)));
+        assert_eq!(unkept(&options), Ok(again));
+        // What is given counts, and what is stored.
+        let given = Secret::new([2; 32]);
+        let other = opened(&options.clone().secret(given.clone()), &mut MemoryStorage::default()).unwrap();
+        assert_eq!(other.secret, given);
+        let mut storage = MemoryStorage::default();
+        let stored = opened(&Options::new("list"), &mut storage).unwrap();
+        assert_eq!(opened(&options, &mut storage), Ok(stored));
     }
 
     #[test]

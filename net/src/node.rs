@@ -7,7 +7,7 @@ use gossipstore_core::{
     id::Peer,
     replica::{Input, Replica},
     time::Timestamp,
-    wire::Gossip,
+    wire::{Frame, Gossip},
 };
 use libp2p::{
     PeerId, Swarm,
@@ -38,7 +38,7 @@ use crate::{
     gossip::GossipEvent,
     handle::Handle,
     introductions::Introduced,
-    joining::{Joining, Ready},
+    joining::{Heard, Joining, Ready},
     keeper::{Keeper, Written},
     link::LinkError,
     links::{LinkEvent, NotLetIn},
@@ -617,9 +617,14 @@ impl Node {
         }
         let said = Gossip::decode(&message);
         let is_presence = matches!(said, Ok(Gossip::Present(_)));
-        if peer.is_some_and(|peer| !self.joining.is_heard(peer, is_presence, message.len(), now)) {
-            self.engine.refuse(|refused| refused.floods += 1);
-            return MessageAcceptance::Ignore;
+        match self.joining.is_heard(from, is_presence, message.len(), now) {
+            Heard::Taken => {}
+            // It has left meanwhile. What it wrote comes by a session with whoever has it.
+            Heard::Stranger => return MessageAcceptance::Ignore,
+            Heard::TooMany => {
+                self.engine.refuse(|refused| refused.floods += 1);
+                return MessageAcceptance::Ignore;
+            }
         }
         self.engine.feed(Input::Gossiped { peer, message });
         if said.is_ok() {
@@ -700,6 +705,10 @@ impl Node {
                 if self.joining.received(connection, frame.len(), now) {
                     self.engine.refuse(|refused| refused.pauses += 1);
                     self.swarm.behaviour_mut().links.pause(connection);
+                }
+                if Frame::is_present(&frame) && !self.joining.takes_presence(connection, frame.len(), now) {
+                    self.engine.refuse(|refused| refused.floods += 1);
+                    return;
                 }
                 self.engine.feed(Input::Received { peer, frame });
             }

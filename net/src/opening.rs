@@ -62,6 +62,7 @@ pub struct Opening {
     keeper: Keeper,
     kind: StorageKind,
     loading: Loading,
+    is_new: bool,
 }
 
 impl std::fmt::Debug for Opening {
@@ -81,7 +82,7 @@ impl Opening {
         let (goes_on_from, takes_over) = (options.goes_on_from, options.takes_over);
         let kind = storage.kind();
         let mut keeper = Keeper::new(Box::new(storage));
-        let membership = membership::kept(&options, keeper.storage()).await?;
+        let (membership, is_new) = membership::kept(&options, keeper.storage()).await?;
         let checked = Checked::new(options, membership)?;
         let mut clock = Clock::new();
         if takes_over {
@@ -100,7 +101,18 @@ impl Opening {
             keeper,
             kind,
             loading,
+            is_new,
         })
+    }
+
+    /// What the store is called among its members.
+    pub fn store(&self) -> StoreId {
+        self.checked.invitation.secret.store()
+    }
+
+    /// Whether nothing was stored.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// What can be had before all is loaded; `None` when that is nothing, as an older version has stored it, or when there is next to
@@ -108,7 +120,7 @@ impl Opening {
     pub fn early(&mut self) -> Option<Early> {
         let (glimpse, totals) = self.loading.opening().glimpse()?;
         Some(Early {
-            store: self.checked.invitation.secret.store(),
+            store: self.store(),
             glimpse,
             totals,
             reader: self.keeper.storage().reader(),

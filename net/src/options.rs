@@ -29,6 +29,9 @@ pub struct Options {
     pub takes_over: bool,
     /// How much of the values is in memory, where they are stored as well.
     pub cache: Limits,
+    /// An invitation to the store that was kept under the name, as it is remembered in another place: where nothing is stored any more, it
+    /// is that store again, and no new one.
+    pub keepsake: Option<Invitation>,
 }
 
 /// A server that tells a browser its public address (`stun:`) or passes on what finds no path (`turn:`).
@@ -54,6 +57,7 @@ impl Options {
             goes_on_from: None,
             takes_over: false,
             cache: Limits::default(),
+            keepsake: None,
         }
     }
 
@@ -91,6 +95,12 @@ impl Options {
     /// Keep so much of the values in memory.
     pub fn cache(mut self, cache: Limits) -> Self {
         self.cache = cache;
+        self
+    }
+
+    /// Remember which store it was.
+    pub fn keepsake(mut self, keepsake: Option<Invitation>) -> Self {
+        self.keepsake = keepsake;
         self
     }
 

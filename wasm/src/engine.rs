@@ -8,16 +8,14 @@ use std::{
 use futures::StreamExt;
 use gossipstore_core::{
     cache,
-    id::PresenceId,
+    id::{Home, PresenceId},
     membership::SECRET_BYTES,
     presence::News,
     replica::{Call, Command, Key, Replica, Siblings, Value},
     store::Caller,
     wire,
 };
-#[cfg(target_arch = "wasm32")]
-use gossipstore_net::Invitation;
-use gossipstore_net::{Early, Handle, IceServer, Node, Options, Read, Secret, StoreError, Values};
+use gossipstore_net::{Early, Handle, IceServer, Invitation, Node, Options, Read, Secret, StoreError, Values};
 use js_sys::{Array, Function, Promise, Uint8Array};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -60,8 +58,7 @@ struct CacheOptions {
 }
 
 impl OpenOptions {
-    /// The options, and the keepsake.
-    fn read(options: JsValue) -> Result<(Options, Option<String>), Failure> {
+    fn read(options: JsValue) -> Result<Options, Failure> {
         let Self {
             name,
             secret,
@@ -83,7 +80,9 @@ impl OpenOptions {
             relays,
             ..Options::new(name)
         };
-        Ok((options.ice(ice).goes_on_from(last).cache(cache), keepsake))
+        // One that cannot be read is none.
+        let keepsake = keepsake.and_then(|keepsake| Invitation::decode(&keepsake, 0).ok());
+        Ok(options.ice(ice).goes_on_from(last).cache(cache).keepsake(keepsake))
     }
 }
 
@@ -141,8 +140,7 @@ struct Loading {
 impl Engine {
     /// Opens a store that keeps nothing and starts its node. `listener` is called with each event; see `ts/host.ts` for their shapes.
     pub fn open(options: JsValue, listener: Function) -> Result<Engine, Failure> {
-        let (options, _) = OpenOptions::read(options)?;
-        let (node, handle) = gossipstore_net::open(options)?;
+        let (node, handle) = gossipstore_net::open(OpenOptions::read(options)?)?;
         Ok(Self::start(node, handle, listener, None))
     }
 
@@ -337,11 +335,14 @@ impl Engine {
         Ok(self.handle()?.present(presence_id(id)?, value.map(Value::from))?)
     }
 
-    /// Who was present a moment ago, by what another tab knew. Columns of one length.
-    pub fn recall(&self, ids: Vec<String>, values: Vec<Uint8Array>) -> Result<(), Failure> {
+    /// Who was present a moment ago, by what another tab knew. Columns of one length. `former`: the home of the tab that led before.
+    pub fn recall(&self, ids: Vec<String>, values: Vec<Uint8Array>, former: Option<String>) -> Result<(), Failure> {
         let presences = ids.iter().zip(values);
         let presences = presences.map(|(id, value)| Ok((presence_id(id)?, Value::from(value.to_vec()))));
-        Ok(self.handle()?.recall(presences.collect::<Result<_, Failure>>()?)?)
+        let former = former.and_then(|former| former.parse().ok()).map(Home);
+        Ok(self
+            .handle()?
+            .recall(presences.collect::<Result<_, Failure>>()?, former)?)
     }
 
     /// Who is present, and of those what reads differently than when this was asked with that result: `since` is its `changes`, or 0.
@@ -356,7 +357,9 @@ impl Engine {
             let pair = [JsValue::from(id.to_string()), Uint8Array::from(&value[..]).into()];
             JsValue::from(pair.into_iter().collect::<Array>())
         });
+        let home = self.read(|replica| replica.presences().home())?;
         Ok(convert::object([
+            ("home", home.0.to_string().into()),
             ("changes", (changes as f64).into()),
             ("present", present.into()),
             ("changed", changed.collect::<Array>().into()),
@@ -446,14 +449,15 @@ impl Engine {
         #[wasm_bindgen(js_name = takesOver)] takes_over: bool,
         listener: Function,
     ) -> Result<Engine, Failure> {
-        let (options, keepsake) = OpenOptions::read(options)?;
-        let mut options = options.takes_over(takes_over);
+        let options = OpenOptions::read(options)?.takes_over(takes_over);
         let storage = crate::indexed_db::IndexedDb::open(&options.name).await?;
-        let lost = storage.birth().and_then(|birth| lost(birth, keepsake.is_some()));
-        if lost.is_some() && options.secret.is_none() {
-            options = restored(options, keepsake.as_deref());
-        }
+        let (birth, keepsake) = (storage.birth().cloned(), options.keepsake.clone());
         let mut opening = gossipstore_net::Opening::begin(options, storage).await?;
+        let remembered = keepsake.filter(|keepsake| keepsake.secret.store() == opening.store());
+        let lost = opening
+            .is_new()
+            .then(|| lost(birth.as_ref(), remembered.is_some()))
+            .flatten();
         let Some(early) = opening.early() else {
             let (node, handle) = opening.finish().await?;
             return Ok(Self::start(node, handle, listener, lost));
@@ -483,29 +487,21 @@ impl Engine {
     }
 }
 
-/// What became of what was stored, where a database had to be made; `was_there` says whether there was one before.
+/// What became of what was stored, where nothing is any more; `is_same` says whether it is the store that was there.
 #[cfg(target_arch = "wasm32")]
-fn lost(birth: &crate::indexed_db::Birth, was_there: bool) -> Option<String> {
-    match &birth.lost {
-        Some(reason) => Some(format!(
-            "the browser found its files damaged and has thrown them away ({reason})"
-        )),
-        None if was_there => Some("it was deleted: by the browser for lack of room, or by somebody".into()),
-        None => None,
-    }
-}
-
-/// The options by which the store that was lost is opened again, and no other.
-#[cfg(target_arch = "wasm32")]
-fn restored(options: Options, keepsake: Option<&str>) -> Options {
-    let Some(Ok(invitation)) = keepsake.map(|keepsake| Invitation::decode(keepsake, 0)) else {
-        return options;
+fn lost(birth: Option<&crate::indexed_db::Birth>, is_same: bool) -> Option<String> {
+    let reason = match birth.and_then(|birth| birth.lost.as_ref()) {
+        Some(reason) => format!("the browser found its files damaged and has thrown them away ({reason})"),
+        None if is_same => "it was deleted, by the browser for lack of room or by somebody".into(),
+        // There was nothing, as far as anybody knows.
+        None => return None,
     };
-    Options {
-        secret: Some(invitation.secret),
-        relays: options.relays.or(Some(invitation.relays)),
-        ..options
-    }
+    let remedy = if is_same {
+        "what other members have comes back as they are met"
+    } else {
+        "this is a new store of that name, so join the others again by an invitation"
+    };
+    Some(format!("{reason}; {remedy}"))
 }
 
 /// Has a node run, and its events told.

@@ -90,7 +90,8 @@ it('fails what waits when the engine panics, and tells of it once', async () => 
   reportDefect('and again');
   await expect(stuck).rejects.toEqual(internal);
   await expect(stuck).rejects.toMatchObject({ message: expect.stringContaining('panicked at somewhere') });
-  expect(events).toEqual([left('defect'), { event: 'error', failure: internal }]);
+  const nobody = { event: 'presence', present: [], changed: [] };
+  expect(events).toEqual([left('defect'), nobody, { event: 'error', failure: internal }]);
 
   await expect(host.call({ call: 'clear' })).rejects.toEqual(internal);
   await expect(host.call({ call: 'close' })).rejects.toEqual(internal);
@@ -106,7 +107,7 @@ it('takes a trap for a defect, and fails the other stores of the page too', asyn
 
   await expect(host.call({ call: 'get', keys: ['k'] })).rejects.toEqual(internal);
   await expect(stuck).rejects.toEqual(internal);
-  expect(events).toHaveLength(2);
+  expect(events).toHaveLength(3);
 });
 
 it('lets a closed store be', async () => {

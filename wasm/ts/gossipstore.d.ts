@@ -27,12 +27,15 @@ export type EngineEvent =
   | { readonly event: 'statusChanged' }
   | { readonly event: 'presenceChanged' };
 
+/** `keepsake`: an invitation to the store that was kept under the name, as far as is known beside what is stored. */
+type EngineOptions = Calls['open']['request'] & { readonly keepsake?: string | undefined };
+
 /** One open store. Every method may throw, and every promise reject with, an `Error` that has a `code`. */
 export class Engine {
   private constructor();
-  static open(options: Calls['open']['request'], listener: (event: EngineEvent) => void): Engine;
+  static open(options: EngineOptions, listener: (event: EngineEvent) => void): Engine;
   static openStored(
-    options: Calls['open']['request'] & { readonly keepsake?: string | undefined },
+    options: EngineOptions,
     takesOver: boolean,
     listener: (event: EngineEvent) => void,
   ): Promise<Engine>;
@@ -41,7 +44,7 @@ export class Engine {
   /** What a key reads, as long as nothing was written. */
   glimpse(key: string): Promise<Uint8Array | undefined>;
   readonly size: number;
-  /** What became of what was stored before, if it is gone. */
+  /** What became of what was stored before, if it is gone, and what follows from that. */
   readonly lost: string | undefined;
   /** What the store is called among its members. */
   readonly store: string;
@@ -72,8 +75,8 @@ export class Engine {
   exportFile(): Promise<Uint8Array<ArrayBuffer>>;
   importFile(file: Uint8Array): Promise<undefined>;
   present(id: string, value: Uint8Array | undefined): void;
-  recall(ids: readonly string[], values: readonly Uint8Array[]): void;
-  presences(since: number): { changes: number; present: string[]; changed: Presented[] };
+  recall(ids: readonly string[], values: readonly Uint8Array[], former: string | undefined): void;
+  presences(since: number): { home: string; changes: number; present: string[]; changed: Presented[] };
   lastEvent(): string | undefined;
   networkChanged(): void;
   supersede(): void;

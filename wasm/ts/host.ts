@@ -66,7 +66,7 @@ export interface StorageStatus {
   readonly kind: 'memory' | 'indexeddb' | 'file';
   /** Why nothing can be stored at present, or why the data is in memory where that was not asked for. */
   readonly problem?: string;
-  /** What became of what was stored before, if it was gone when the store was opened. What other members have comes back. */
+  /** What became of what was stored before, if it was gone when the store was opened, and what follows from that. */
   readonly lost?: string;
   /** Whether the browser has promised not to throw the data away under pressure. */
   readonly persisted: boolean;
@@ -223,12 +223,20 @@ export interface ChangedEvent {
   readonly size: number;
 }
 
+/** Who is present, this tab too, and of those what reads differently than before. */
+export interface PresenceEvent {
+  readonly event: 'presence';
+  /** What the engine is called as the home of its tabs, if there is one. */
+  readonly home?: string | undefined;
+  readonly present: readonly string[];
+  readonly changed: readonly Presented[];
+}
+
 export type HostEvent =
   | ChangedEvent
   | { readonly event: 'size'; readonly size: number }
   | { readonly event: 'status'; readonly status: Status }
-  /** Who is present, this tab too, and of those what reads differently than before. */
-  | { readonly event: 'presence'; readonly present: readonly string[]; readonly changed: readonly Presented[] }
+  | PresenceEvent
   /** A first sync or a catch-up moved on. */
   | { readonly event: 'progress'; readonly peer: string; readonly done: number; readonly expected: number }
   /** Something went wrong that no call waits for. */

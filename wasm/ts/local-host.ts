@@ -28,6 +28,8 @@ export class LocalHost implements EngineHost {
   #engine: Engine | undefined;
   /** What is to be carried out when the store is loaded, in its order; `undefined` when it is. */
   #queue: (() => void)[] | undefined;
+  /** What comes before that. */
+  readonly #preparations: (() => void)[] = [];
   /** Why there is no engine. */
   #gone: Failure = { code: 'Closed', message: 'the store is not open; open it first' };
   #forgetDefects: () => void = () => {};
@@ -125,8 +127,13 @@ export class LocalHost implements EngineHost {
   async #open(request: Calls['open']['request']): Promise<Calls['open']['reply']> {
     const { Engine, limits } = await this.#load();
     const hear = (event: EngineEvent) => this.#hear(event);
-    const engine =
-      request.storage === 'memory' ? Engine.open(request, hear) : await this.#openStored(Engine, request, hear);
+    const isKept = request.storage === 'indexeddb';
+    // Also where it cannot be kept and should be.
+    const keepsake = isKept || request.problem !== undefined ? keepsakeOf(request.name) : undefined;
+    const options = { ...request, keepsake };
+    const engine = isKept
+      ? await Engine.openStored(options, request.takesOver ?? false, hear)
+      : Engine.open(options, hear);
     this.#engine = engine;
     surroundings.addEventListener?.('online', this.#online);
     this.#size = engine.size;
@@ -134,7 +141,8 @@ export class LocalHost implements EngineHost {
     this.#forgetDefects = onDefect((failure) => this.#fail(failure));
     this.#limits = limits();
     this.#problem = request.problem;
-    if (request.storage === 'indexeddb') this.#room = new Room(() => this.#tellStatus());
+    this.#lost = engine.lost;
+    if (isKept) this.#room = new Room(() => this.#tellStatus());
     if (engine.loaded) {
       this.#queue = [];
       engine.loaded.then(
@@ -142,25 +150,8 @@ export class LocalHost implements EngineHost {
         (error) => this.#fail(asFailure(error)),
       );
     }
-    if (request.storage === 'indexeddb') this.#onceLoaded(engine, () => this.#keepMembership(request.name));
+    if (isKept) this.#onceLoaded(() => this.#keepMembership(request.name));
     return this.opened();
-  }
-
-  async #openStored(
-    engines: Bindings['Engine'],
-    request: Calls['open']['request'],
-    hear: (event: EngineEvent) => void,
-  ): Promise<Engine> {
-    const keepsake = keepsakeOf(request.name);
-    const engine = await engines.openStored({ ...request, keepsake }, request.takesOver ?? false, hear);
-    this.#lost = engine.lost;
-    if (this.#lost !== undefined) {
-      const remedy = 'what other members have comes back as they are met';
-      const message = `what was stored of the store is gone, ${this.#lost}; ${remedy}`;
-      // When whoever opens it has had time to listen.
-      setTimeout(() => this.#emit({ event: 'error', failure: { code: 'StorageLost', message } }));
-    }
-    return engine;
   }
 
   /** Reads keys of a store that is still being loaded. */
@@ -179,14 +170,10 @@ export class LocalHost implements EngineHost {
     }
   }
 
-  /** Does something beside the calls when a store is loaded, unless it never is, or has been left by then. */
-  #onceLoaded(engine: Engine, then: () => void): void {
-    Promise.resolve(engine.loaded).then(
-      () => {
-        if (this.#engine === engine) then();
-      },
-      () => {},
-    );
+  /** Does something when the store is loaded, before all calls that wait for that. */
+  #onceLoaded(then: () => void): void {
+    if (this.#queue) this.#preparations.push(then);
+    else then();
   }
 
   #keepMembership(name: string): void {
@@ -210,6 +197,7 @@ export class LocalHost implements EngineHost {
   #carryOutQueued(): void {
     const queue = this.#queue;
     this.#queue = undefined;
+    for (const prepare of this.#preparations.splice(0)) prepare();
     for (const carryOut of queue ?? []) carryOut();
   }
 
@@ -221,11 +209,14 @@ export class LocalHost implements EngineHost {
     return { store: this.#store, limits: this.#limits, status: this.#status, size: this.#size, presences };
   }
 
-  /** Who was present a moment ago, by what another tab of this browser has told: they count until they say so themselves. */
-  recall(presences: ReadonlyMap<string, Uint8Array>): void {
+  /**
+   * Who was present a moment ago, by what another tab of this browser has told: they count until they say so themselves. `former`: the home
+   * of the tab that led before.
+   */
+  recall(presences: ReadonlyMap<string, Uint8Array>, former: string | undefined): void {
+    const [ids, values] = [[...presences.keys()], [...presences.values()]];
     for (const [id, value] of presences) this.#presences.set(id, value);
-    const engine = this.#engine;
-    if (engine) this.#onceLoaded(engine, () => engine.recall([...presences.keys()], [...presences.values()]));
+    this.#onceLoaded(() => this.#engine?.recall(ids, values, former));
   }
 
   /** Another tab has the store: nothing leaves this one any more, and what waits fails with `Superseded`. */
@@ -290,11 +281,11 @@ export class LocalHost implements EngineHost {
 
   #tellPresence(): void {
     if (!this.#engine) return;
-    const { changes, present, changed } = this.#engine.presences(this.#presenceChanges);
+    const { home, changes, present, changed } = this.#engine.presences(this.#presenceChanges);
     if (changes === this.#presenceChanges) return;
     this.#presenceChanges = changes;
     keepPresent(this.#presences, present, changed);
-    this.#emit({ event: 'presence', present, changed });
+    this.#emit({ event: 'presence', home, present, changed });
   }
 
   #readStatus(engine: Engine): Status {
@@ -330,6 +321,7 @@ export class LocalHost implements EngineHost {
     this.#waiting.clear();
     const isDefect = failure.code === 'Internal';
     this.#tellLeft(isDefect ? 'the engine stopped because of a defect; reload the page' : failure.message);
+    this.#emit({ event: 'presence', present: [], changed: [] });
     this.#emit({ event: 'error', failure });
   }
 }

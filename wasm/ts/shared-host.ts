@@ -98,6 +98,10 @@ export class SharedHost implements EngineHost {
   #present: Calls['present']['request'] | undefined;
   /** Who is present, as was told last. */
   readonly #presences = new Map<string, Uint8Array>();
+  /** The home of the tab that leads, as was told last. */
+  #home: string | undefined;
+  /** What became of what was stored before, if it was gone. */
+  #lost: string | undefined;
   /** The last that was told. */
   #status: Status | undefined;
   /** When the leader was last heard, and how many pings have gone out since. */
@@ -374,7 +378,7 @@ export class SharedHost implements EngineHost {
       return;
     }
     const { host, term } = role;
-    host.recall(this.#presences);
+    host.recall(this.#presences, this.#home);
     host.subscribe((event) => {
       if (this.#role === role) this.#emit(event);
       if (event.event === 'error' && isFinal(event.failure)) this.#broken(role, event.failure);
@@ -532,7 +536,10 @@ export class SharedHost implements EngineHost {
   }
 
   #own(status: Status): Status {
-    return this.#role.is === 'following' ? { ...status, role: 'follower' } : status;
+    // Whoever leads later has not seen it.
+    this.#lost ??= status.storage.lost;
+    const own = this.#lost === undefined ? status : { ...status, storage: { ...status.storage, lost: this.#lost } };
+    return this.#role.is === 'following' ? { ...own, role: 'follower' } : own;
   }
 
   #emit(event: HostEvent): void {
@@ -541,7 +548,10 @@ export class SharedHost implements EngineHost {
       this.#status = this.#own(event.status);
       told = { event: 'status', status: this.#status };
     }
-    if (event.event === 'presence') keepPresent(this.#presences, event.present, event.changed);
+    if (event.event === 'presence') {
+      this.#home = event.home ?? this.#home;
+      keepPresent(this.#presences, event.present, event.changed);
+    }
     for (const listener of this.#listeners) listener(told);
   }
 
@@ -567,6 +577,7 @@ export class SharedHost implements EngineHost {
       const status = this.#status;
       if (status) this.#emit({ event: 'status', status: leftStatus(status, failure.message) });
     }
+    this.#emit({ event: 'presence', present: [], changed: [] });
     this.#leave();
     this.#outbox.route(undefined);
     this.#outbox.failAll(failure);

@@ -120,6 +120,12 @@ export class GossipStore<V = unknown, P = unknown> extends EventTarget {
     this.#release = release;
     this.presence = new Presence(host, opened);
     host.subscribe((event) => this.#hear(event));
+    const { lost } = opened.status.storage;
+    if (lost !== undefined) {
+      const error = new GossipStoreError('StorageLost', `what was stored of the store is gone: ${lost}`);
+      // When whoever opens it has had time to listen.
+      setTimeout(() => this.dispatchEvent(new StoreErrorEvent(error)));
+    }
   }
 
   /**

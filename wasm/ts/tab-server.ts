@@ -1,7 +1,7 @@
 /** The store for the other tabs, in the tab that has it open. */
 import { ChangeBuffer } from './change-buffer.js';
 import { Dialogue } from './dialogue.js';
-import type { ChangedEvent, Failure, Found, HostEvent, Status } from './host.js';
+import type { ChangedEvent, Failure, Found, HostEvent, PresenceEvent, Status } from './host.js';
 import type { Leadership } from './leadership.js';
 import type { LocalHost } from './local-host.js';
 import { keepPresent } from './presence.js';
@@ -34,14 +34,14 @@ class Behind {
   readonly #conflicts = new Set<string>();
   #size: number | undefined;
   #status: Status | undefined;
-  #present: readonly string[] | undefined;
+  #present: Pick<PresenceEvent, 'home' | 'present'> | undefined;
   readonly #presences = new Map<string, Uint8Array>();
 
   push(event: HostEvent, watched: readonly string[]): void {
     if (event.event === 'status') this.#status = event.status;
     else if (event.event === 'size') this.#size = event.size;
     else if (event.event === 'presence') {
-      this.#present = event.present;
+      this.#present = event;
       keepPresent(this.#presences, event.present, event.changed);
     } else if (event.event === 'changed') {
       this.#size = event.size;
@@ -68,8 +68,9 @@ class Behind {
       yield { event: 'changed', keys, values, previous, origins, conflicts: [...this.#conflicts], size };
     }
     if (this.#status) yield { event: 'status', status: this.#status };
-    const present = this.#present;
-    if (present) yield { event: 'presence', present, changed: [...this.#presences] };
+    if (!this.#present) return;
+    const { home, present } = this.#present;
+    yield { event: 'presence', home, present, changed: [...this.#presences] };
   }
 }
 

@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::{
     causality::{Absent, Body, Context, Fork, Key, Value},
-    id::{Dot, Peer, PresenceId},
+    id::{Dot, Home, Peer, PresenceId},
     store::{Batch, BatchId, Call, Change},
     sync::SessionError,
     time::Hlc,
@@ -153,6 +153,8 @@ pub enum Input {
     Recalled {
         /// What they said.
         presences: Vec<(PresenceId, Value)>,
+        /// The home that this replica takes the place of, if that is known: what others still say of it is over.
+        former: Option<Home>,
     },
     /// The time that [`super::Replica::poll_timeout`] named has come.
     Tick,

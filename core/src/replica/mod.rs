@@ -238,7 +238,7 @@ impl Replica {
             Input::Kept { dots } => self.kept(&dots),
             Input::Loaded { peer, values } => self.loaded(peer, values, now),
             Input::Present { id, value } => self.present(id, value, now),
-            Input::Recalled { presences } => self.recall(presences, now),
+            Input::Recalled { presences, former } => self.recall(presences, former, now),
             Input::Command { id, command } => self.command(id, None, command, now),
             Input::Call { id, call, command } => self.command(id, Some(call), command, now),
             // The time is looked at when the work is done; the driver comes again at once.

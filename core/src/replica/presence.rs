@@ -21,7 +21,10 @@ impl Replica {
     }
 
     /// What was known on this device a moment ago.
-    pub(super) fn recall(&mut self, presences: Vec<(PresenceId, Value)>, now: Timestamp) {
+    pub(super) fn recall(&mut self, presences: Vec<(PresenceId, Value)>, former: Option<Home>, now: Timestamp) {
+        if let Some(former) = former {
+            self.presences.succeed(former);
+        }
         for (id, value) in presences {
             self.presences.recall(id, value, now);
         }
@@ -64,7 +67,7 @@ impl Replica {
     ) -> Result<(), SessionError> {
         let presences = Frame::presences(presences)?;
         if let Some(link) = self.links.get_mut(&peer) {
-            link.home = Some(home);
+            link.home.get_or_insert(home);
         }
         self.hear_presences(presences, now);
         Ok(())
@@ -72,7 +75,8 @@ impl Replica {
 
     /// A link is lost, to a home if it is known. The other end does not know either whether we are gone or only the link is.
     pub(super) fn depart(&mut self, home: Option<Home>, now: Timestamp) {
-        if let Some(home) = home {
+        let is_linked = |home| self.links.values().any(|link| link.home == Some(home));
+        if let Some(home) = home.filter(|home| !is_linked(*home)) {
             self.presences.depart(home, now);
         }
         self.presences.renew(now);

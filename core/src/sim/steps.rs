@@ -410,12 +410,12 @@ impl World<'_> {
     }
 }
 
-/// A command in words.
 /// The tab at a replica.
 pub(super) fn tab(at: usize) -> PresenceId {
     PresenceId(at as u64)
 }
 
+/// A command in words.
 fn told(command: &Command) -> String {
     let Command::Transact(writes) = command else {
         return "clear".to_owned();

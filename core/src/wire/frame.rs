@@ -474,6 +474,11 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// Whether a frame says who is present, if it is one at all.
+    pub fn is_present(frame: &[u8]) -> bool {
+        frame.first() == Some(&PRESENT)
+    }
+
     /// Frames that say who is present; one at least, which says whose home the sender is.
     pub fn present(home: Home, presences: impl IntoIterator<Item = Presence>) -> Vec<Vec<u8>> {
         let mut payloads = presence::payloads(presences, Self::PAYLOAD_BYTES_MAX);

@@ -1,5 +1,5 @@
 //! A storage in the browser's IndexedDB: one database a store, with the records under binary keys in one object store. What Chromium needs so
-//! as not to lose it is in another (`upkeep`).
+//! as not to lose it is in a database that all stores share (`upkeep`).
 //!
 //! The guard of a transaction is a record that is added, not put: that fails where one stands already, and the whole transaction with it.
 //! Nothing of a transaction waits for an answer: it is told to commit as soon as all is asked. So a tab that is frozen, or that the browser
@@ -31,10 +31,10 @@ use web_sys::{
 };
 
 pub use self::opening::Birth;
-use self::{
-    opening::{Opened, RECORDS},
-    upkeep::Upkeep,
-};
+use self::{opening::Opened, upkeep::Upkeep};
+
+/// The object store of the records.
+const RECORDS: &str = "records";
 
 /// How many records are read in one call: at first, since nobody knows how long they are and what comes first is waited for, and at most.
 const READ_FIRST: usize = 8;
@@ -119,7 +119,7 @@ impl IndexedDb {
     /// # Errors
     /// When there is no IndexedDB here, or the browser refuses it.
     pub async fn open(store: &str) -> Result<Self, StorageError> {
-        let Opened { database, birth } = opening::open(&Self::name_of(store)).await?;
+        let Opened { database, birth } = opening::open(&Self::name_of(store), RECORDS).await?;
         let gone = Rc::new(RefCell::new(Gone::default()));
         let note = |why: &'static str| {
             let (gone, database) = (Rc::clone(&gone), database.clone());
@@ -146,7 +146,7 @@ impl IndexedDb {
             _listeners: [closed, superseded],
         });
         Ok(Self {
-            upkeep: Upkeep::begin(&connection),
+            upkeep: Upkeep::begin(),
             birth,
             records: Records {
                 connection,
@@ -269,14 +269,6 @@ fn started(
     let begun = database.transact(name, mode, options).map_err(|error| failed(&error))?;
     let store = begun.object_store(name).map_err(|error| failed(&error))?;
     Ok((begun, store))
-}
-
-impl Drop for IndexedDb {
-    fn drop(&mut self) {
-        if let Some(upkeep) = &self.upkeep {
-            upkeep.end();
-        }
-    }
 }
 
 impl Drop for Connection {

@@ -8,13 +8,10 @@ use js_sys::Reflect;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{DomException, IdbDatabase};
 
-use super::{factory, failed, outcome, upkeep};
+use super::{factory, failed, outcome};
 
-/// The version of the database's shape, which is two object stores; that of what is in them is the records' own business.
-const VERSION: u32 = 2;
-
-/// The object store of a storage's records.
-pub(super) const RECORDS: &str = "records";
+/// The version of a database's shape, which is one object store; that of what is in it is the records' own business.
+const VERSION: u32 = 1;
 
 /// How long to wait before a database is opened again. A browser that was killed may hold its files for as long as its last writes take,
 /// and the next cannot open them meanwhile: whoever took that for a refusal would show an empty store. (Chromium itself tries for two
@@ -41,8 +38,8 @@ pub struct Birth {
     pub lost: Option<String>,
 }
 
-/// Opens a database, or makes it; again, for a while, when the browser cannot say why it did not.
-pub(super) async fn open(name: &str) -> Result<Opened, StorageError> {
+/// Opens a database of one object store, or makes it; again, for a while, when the browser cannot say why it did not.
+pub(super) async fn open(name: &str, store: &'static str) -> Result<Opened, StorageError> {
     let mut waits = OPENED_AGAIN_AFTER.into_iter();
     loop {
         let request = factory()?
@@ -55,11 +52,8 @@ pub(super) async fn open(name: &str) -> Result<Opened, StorageError> {
                 // It fails if the browser has taken the request back meanwhile, which the request says by itself.
                 let Ok(database) = request.result() else { return };
                 let database: IdbDatabase = database.unchecked_into();
-                if old_version(&event) < 1 {
-                    *birth.borrow_mut() = Some(Birth { lost: loss(&event) });
-                    let _ = database.create_object_store(RECORDS);
-                }
-                let _ = database.create_object_store(upkeep::STORE);
+                *birth.borrow_mut() = Some(Birth { lost: loss(&event) });
+                let _ = database.create_object_store(store);
             })
         };
         request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
@@ -77,11 +71,6 @@ pub(super) async fn open(name: &str) -> Result<Opened, StorageError> {
             None => return Err(error),
         }
     }
-}
-
-fn old_version(event: &JsValue) -> u32 {
-    let version = Reflect::get(event, &"oldVersion".into()).ok();
-    version.and_then(|version| version.as_f64()).unwrap_or_default() as u32
 }
 
 /// What Chromium says of a database that it has thrown away.

@@ -1,4 +1,4 @@
-//! Keeps Chromium from throwing a database away after it was killed within a write.
+//! Keeps Chromium from throwing all databases of an origin away after it was killed within a write.
 //!
 //! Chromium keeps IndexedDB in LevelDB, which writes each change into a log: a few bytes that say how long it is, then the change. A browser
 //! that is killed between the two leaves a record without an end. The next passes over it, as it may, and goes on behind it in the same
@@ -6,9 +6,9 @@
 //! place of all that the origin had (google/leveldb, issue 1287). It happens once in a hundred or two hundred kills of a browser that
 //! writes without a pause.
 //!
-//! LevelDB begins a new log, and deletes the old, when 4 MiB have been written. So whoever writes much in little time says so in the
-//! database, and takes that back when it rests; who opens a database that says so writes 4.5 MiB of nothing at once, which takes less than a tenth of a
-//! second, and deletes them again.
+//! LevelDB begins a new log, and deletes the old, when 4 MiB have been written. So whoever writes much in little time says so, in a database
+//! that all stores of the origin share as they share the log, and takes that back when it rests. Who opens a store and finds that
+//! somebody has said so writes 4.5 MiB of nothing at once, which takes less than a tenth of a second, and deletes them again.
 //!
 //! Other browsers keep databases in other ways, and none of this is done there.
 
@@ -21,18 +21,17 @@ use std::{
 
 use futures_timer::Delay;
 use gossipstore_net::storage::StorageError;
-use js_sys::{Date, Reflect, Uint8Array};
-use wasm_bindgen::JsValue;
+use js_sys::{Array, Date, Math, Reflect, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::spawn_local;
-use web_sys::IdbObjectStore;
+use web_sys::{IdbDatabase, IdbObjectStore};
 
-use super::{Connection, outcome, started};
+use super::{failed, opening, outcome, started};
 
-/// The object store of what is said here.
-pub(super) const STORE: &str = "upkeep";
-
-/// Under which key it is said that much is being written.
-const RESTLESS: &str = "restless";
+/// The database, which no store's can be called, and its object store. In it are the marks of those who write much, each under a name
+/// drawn at random, and now and then what is written for its length.
+const DATABASE: &str = "gossipstore";
+const MARKS: &str = "upkeep";
 
 /// So many writes within a second are many: a person's are not.
 const MANY: usize = 16;
@@ -47,31 +46,42 @@ const FILLER_BYTES: u32 = 32 * 1024;
 const FILLERS: u32 = 16;
 const FILLED: u32 = 9;
 
-/// The upkeep of an open database.
-#[derive(Clone, Debug)]
+/// The upkeep of the databases, for one store that writes.
+#[derive(Debug)]
 pub(super) struct Upkeep(Rc<State>);
 
 #[derive(Debug)]
 struct State {
-    connection: Rc<Connection>,
+    /// Once it is open.
+    shared: RefCell<Option<Shared>>,
+    mark: String,
     /// When was written lately.
     recent: RefCell<VecDeque<f64>>,
     is_restless: Cell<bool>,
 }
 
+/// The database that all share.
+#[derive(Debug)]
+struct Shared {
+    database: IdbDatabase,
+    /// Hears that somebody wants to delete it, and closes it.
+    _given_up: Closure<dyn FnMut()>,
+}
+
 impl Upkeep {
-    /// Of a database that was opened just now, before anything else is asked of it. None where no upkeep is needed.
-    pub(super) fn begin(connection: &Rc<Connection>) -> Option<Self> {
+    /// None where no upkeep is needed.
+    pub(super) fn begin() -> Option<Self> {
         is_needed().then(|| {
             let state = Rc::new(State {
-                connection: Rc::clone(connection),
+                shared: RefCell::default(),
+                mark: format!("{:x}", (Math::random() * (1_u64 << 52) as f64) as u64),
                 recent: RefCell::default(),
                 is_restless: Cell::new(false),
             });
-            let renewing = Rc::clone(&state);
+            let waiting = Rc::downgrade(&state);
             spawn_local(async move {
                 // What does not succeed leaves things as they are, which mostly harms nobody.
-                if let Err(error) = renewing.renew_if_restless().await {
+                if let Err(error) = prepare(waiting).await {
                     tracing::debug!(%error, "no new log was begun");
                 }
             });
@@ -96,83 +106,113 @@ impl Upkeep {
             spawn_local(until_rest(Rc::downgrade(state)));
         }
     }
+}
 
+impl Drop for Upkeep {
     /// Nothing more is written.
-    pub(super) fn end(&self) {
+    fn drop(&mut self) {
         self.0.rest();
     }
 }
 
-impl State {
-    /// Whether much was being written when the database was last open, and not all of it may have come to an end: has a new log begun.
-    async fn renew_if_restless(&self) -> Result<(), StorageError> {
-        let asked = self.change("readonly", |store| store.get(&RESTLESS.into()))?;
-        if outcome(asked).await?.is_undefined() {
-            return Ok(());
-        }
-        let filler = Uint8Array::new_with_length(FILLER_BYTES);
-        for round in 0..FILLED {
-            let filled = self.change("readwrite", |store| {
-                for n in 1..FILLERS {
-                    store.put_with_key(&filler, &(round * FILLERS + n).into())?;
-                }
-                store.put_with_key(&filler, &(round * FILLERS).into())
-            })?;
-            outcome(filled).await?;
-        }
-        let cleared = self.change("readwrite", |store| {
-            let cleared = store.clear()?;
-            match self.is_restless.get() {
-                true => store.put_with_key(&true.into(), &RESTLESS.into()),
-                false => Ok(cleared),
-            }
-        })?;
-        outcome(cleared).await.map(|_| ())
+/// Opens the database, and has a new log begun if somebody was writing much when the browser ended, as far as is known.
+async fn prepare(state: Weak<State>) -> Result<(), StorageError> {
+    let database = opening::open(DATABASE, MARKS).await?.database;
+    let Some(state) = state.upgrade() else {
+        database.close();
+        return Ok(());
+    };
+    let given_up = {
+        let database = database.clone();
+        Closure::<dyn FnMut()>::new(move || database.close())
+    };
+    database.set_onversionchange(Some(given_up.as_ref().unchecked_ref()));
+    *state.shared.borrow_mut() = Some(Shared {
+        database,
+        _given_up: given_up,
+    });
+    let asked = state.ask("readonly", IdbObjectStore::get_all_keys)?;
+    if state.is_restless.get() {
+        state.say();
     }
+    let marks = Array::from(&outcome(asked).await?);
+    if marks.length() == 0 {
+        return Ok(());
+    }
+    let filler = Uint8Array::new_with_length(FILLER_BYTES);
+    for round in 0..FILLED {
+        let filled = state.ask("readwrite", |store| {
+            let mut numbers = (round * FILLERS..).take(FILLERS as usize);
+            let mut put = || store.put_with_key(&filler, &numbers.next().unwrap_or_default().into());
+            (1..FILLERS).try_for_each(|_| put().map(|_| ()))?;
+            put()
+        })?;
+        outcome(filled).await?;
+    }
+    // Whoever is writing much at this moment says so again.
+    state.ask("readwrite", |store| {
+        let fillers = (0..FILLED * FILLERS).map(JsValue::from);
+        fillers
+            .chain(marks.iter())
+            .try_for_each(|key| store.delete(&key).map(|_| ()))
+    })
+}
 
+/// Says that much is written for as long as it is, and takes it back.
+async fn until_rest(state: Weak<State>) {
+    loop {
+        Delay::new(REST).await;
+        let Some(state) = state.upgrade().filter(|state| state.is_restless.get()) else {
+            return;
+        };
+        let last = state.recent.borrow().back().copied().unwrap_or_default();
+        if Date::now() - last >= REST.as_millis() as f64 {
+            state.rest();
+            return;
+        }
+        state.say();
+    }
+}
+
+impl State {
     /// Says that much is being written, before more of it is.
     fn say(&self) {
         // Of a database that is gone there is nothing to say.
-        let _ = self.change("readwrite", |store| store.put_with_key(&true.into(), &RESTLESS.into()));
+        let _ = self.ask("readwrite", |store| {
+            store.put_with_key(&true.into(), &(&*self.mark).into()).map(|_| ())
+        });
     }
 
     fn rest(&self) {
         if self.is_restless.replace(false) {
             // As above.
-            let _ = self.change("readwrite", |store| store.delete(&RESTLESS.into()));
+            let _ = self.ask("readwrite", |store| store.delete(&(&*self.mark).into()).map(|_| ()));
         }
     }
 
     /// Asks something of the object store, in a transaction of its own. Nobody waits for the disk: a browser that is killed leaves what it has
     /// handed to the system.
-    fn change<T>(
-        &self,
-        mode: &str,
-        ask: impl FnOnce(&IdbObjectStore) -> Result<T, JsValue>,
-    ) -> Result<T, StorageError> {
+    fn ask<T>(&self, mode: &str, ask: impl FnOnce(&IdbObjectStore) -> Result<T, JsValue>) -> Result<T, StorageError> {
+        let shared = self.shared.borrow();
+        let Some(Shared { database, .. }) = &*shared else {
+            let reason = "it is not open yet".into();
+            return Err(StorageError::Failed { reason });
+        };
         let options = js_sys::Object::new();
         // Setting a property of a fresh object cannot fail.
         let _ = Reflect::set(&options, &"durability".into(), &"relaxed".into());
-        let (begun, store) = started(&self.connection.database, &STORE.into(), &mode.into(), &options)?;
-        let asked = ask(&store).map_err(|error| super::failed(&error));
+        let (begun, store) = started(database, &MARKS.into(), &mode.into(), &options)?;
+        let asked = ask(&store).map_err(|error| failed(&error));
         begun.end();
         asked
     }
 }
 
-/// Takes back that much is written when that is over.
-async fn until_rest(state: Weak<State>) {
-    loop {
-        Delay::new(REST).await;
-        let Some(state) = state.upgrade() else { return };
-        let last = state.recent.borrow().back().copied().unwrap_or_default();
-        if !state.is_restless.get() {
-            return;
-        }
-        if Date::now() - last >= REST.as_millis() as f64 {
-            state.rest();
-            return;
-        }
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.database.set_onversionchange(None);
+        // When what was asked of it is done.
+        self.database.close();
     }
 }
 
