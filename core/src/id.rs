@@ -175,9 +175,17 @@ impl FromStr for PresenceId {
     }
 }
 
-/// Names one opening of a replica among those that tabs are present with: a number that it draws.
+/// Names one opening of a replica among those that tabs are present with.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Home(pub u64);
+
+impl Home {
+    /// The name of the opening that draws all else from this seed, of which it gives nothing away.
+    pub fn of(seed: &[u8; 32]) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = blake3::derive_key("gossipstore 1 home", seed);
+        Self(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+    }
+}
 
 /// An endpoint we exchange bytes with: a number the driver chose for one connection. A peer that comes back may have
 /// another number; nothing durable depends on it.

@@ -318,10 +318,10 @@ fn the_status_is_a_plain_object_in_the_words_of_the_api() {
     let expected = concat!(
         r#"{"role":"leader","network":"offline","peers":[],"#,
         r#""storage":{"kind":"memory","persisted":false,"usedBytes":0},"relays":[],"pending":0,"#,
-        r#""refused":{"connections":0,"strangers":0,"streams":0,"frames":0,"pauses":0,"messages":0,"transactions":0,"members":0}}"#
+        r#""refused":{"connections":0,"strangers":0,"streams":0,"frames":0,"pauses":0,"messages":0,"floods":0,"presences":0,"transactions":0,"members":0}}"#
     );
     assert_eq!(json(&status), expected);
-    let expected = r#"{"keyBytes":1024,"transactionWrites":65536}"#;
+    let expected = r#"{"keyBytes":1024,"transactionWrites":65536,"presenceBytes":4096}"#;
     assert_eq!(json(&limits().unwrap()), expected);
 }
 

@@ -24,14 +24,18 @@ export class People {
     private readonly edited: (editors: Map<string, Person[]>) => void,
   ) {
     field.value = this.#name;
-    field.addEventListener('change', () => {
+    const take = () => {
       this.#name = cleanName(field.value);
       field.value = this.#name;
-      storage()?.setItem(STORED_NAME, this.#name);
+      keepName(this.#name);
       this.#say();
-    });
+    };
+    field.addEventListener('blur', take);
     field.addEventListener('keydown', ({ key }) => {
-      if (key === 'Enter') field.blur();
+      if (key !== 'Enter') return;
+      // A window without the focus is told of no blur.
+      take();
+      field.blur();
     });
     presence.subscribe(() => this.#show());
     this.#show();
@@ -64,6 +68,14 @@ export class People {
       if (person.editing !== undefined) editors.set(person.editing, [...(editors.get(person.editing) ?? []), person]);
     }
     this.edited(editors);
+  }
+}
+
+function keepName(name: string): void {
+  try {
+    storage()?.setItem(STORED_NAME, name);
+  } catch {
+    // There is no room; it is asked for again.
   }
 }
 

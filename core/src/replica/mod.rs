@@ -192,7 +192,7 @@ impl Replica {
             inputs: VecDeque::new(),
             input_bytes: 0,
             filling: VecDeque::new(),
-            presences: Presences::new(Home(random.number())),
+            presences: Presences::new(Home::of(&config.seed)),
             presence_told: 0,
             wishes: VecDeque::new(),
             writing: None,
