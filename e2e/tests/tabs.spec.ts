@@ -584,7 +584,8 @@ test('what is lost between tabs is said again: every call is carried out once an
     return changes.map(([key, value]) => [key, value]).sort(([a], [b]) => ((a as string) < (b as string) ? -1 : 1));
   };
   await expect.poll(told).toEqual(written);
-  expect(await Promise.all([ada.page, second].map(role))).toEqual(['leader', 'follower']);
+  // Whichever it is: a machine that stands still for a second has the other lead, and all of the above holds then, too.
+  expect((await Promise.all([ada.page, second].map(role))).sort()).toEqual(['follower', 'leader']);
 });
 
 test('a tab that follows goes on where it was after a debugger has paused it', async ({ browsers, join }) => {
