@@ -93,6 +93,15 @@ export class Person {
     return this.#unexpected;
   }
 
+  /** Another tab of the same browser. */
+  async anotherTab(): Promise<Page> {
+    const page = await this.page.context().newPage();
+    page.on('pageerror', (error) => this.note(`page error: ${error.stack ?? error.message}`));
+    await page.goto(this.page.url());
+    await page.waitForFunction(() => window.gossipstore !== undefined);
+    return page;
+  }
+
   get badge(): Locator {
     return this.page.locator('#badge');
   }

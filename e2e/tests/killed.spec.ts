@@ -123,65 +123,6 @@ function halves(held: Map<string, number>): string[] {
   return [...parts].filter(([, count]) => count !== TOGETHER).map(([transaction]) => transaction);
 }
 
-test('a browser killed while it writes has everything that was acknowledged when it is started again', async ({
-  browsers,
-  origin,
-  playwright,
-}) => {
-  test.setTimeout(60_000 + KILLS * 45_000);
-  const folder = mkdtempSync(join(tmpdir(), 'gossipstore-killed-'));
-  const lives: Acknowledged[] = [];
-  const wrong: string[] = [];
-  let context: BrowserContext | undefined;
-
-  /** Starts the browser and looks at what it kept. */
-  const start = async (): Promise<Page> => {
-    context = await launchProfile(playwright, browsers[0] as BrowserName, folder);
-    const page = await context.newPage();
-    await page.goto(`${origin}/#list=killed`);
-    await page.waitForFunction(() => window.gossipstore !== undefined);
-    const held = await stored(page);
-    // What a later life has written under the same key counts.
-    const newest = new Map(lives.flatMap(({ values }) => [...values]));
-    for (const [life, { counted, transactions }] of lives.entries())
-      wrong.push(...lost(life, { values: new Map(), counted, transactions }, held));
-    wrong.push(...lost(0, { values: newest, counted: 0, transactions: [] }, held));
-    wrong.push(...halves(held).map((transaction) => `${transaction} is there in part`));
-    expect(wrong, `after ${lives.length} kills`).toEqual([]);
-    return page;
-  };
-
-  try {
-    for (let life = 0; life < KILLS; life += 1) {
-      const page = await start();
-      const acknowledged: Acknowledged = { values: new Map(), counted: 0, transactions: [] };
-      lives.push(acknowledged);
-      /** At how many acknowledgements it is killed: another moment each time, from in the first writes to far in. */
-      const until = 5 + ((life * 83) % 200);
-      let heard = 0;
-      const killed = new Promise<void>((resolve) => context?.once('close', () => resolve()));
-      await page.exposeBinding('acknowledge', (_, acknowledgement: Acknowledgement) => {
-        if (acknowledgement.what === 'value') acknowledged.values.set(acknowledgement.key, acknowledgement.value);
-        else if (acknowledgement.what === 'counted') acknowledged.counted += 1;
-        else acknowledged.transactions.push(acknowledgement.n);
-        heard += 1;
-        // The other writes are under way.
-        if (heard === until) killBrowser(folder);
-      });
-      // Nothing answers when the browser is dead.
-      page.evaluate(write, { life, together: TOGETHER }).catch(() => {});
-      await killed;
-    }
-    await start();
-  } finally {
-    await context?.close();
-    // A browser's last helpers may still be writing when it has ended.
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-  }
-  const writes = lives.map(({ values, counted, transactions }) => values.size + counted + transactions.length);
-  console.log(`  acknowledged before each kill, none lost: ${writes.join(', ')}`);
-});
-
 /** The log of the databases of a profile in Chromium. */
 function databaseLog(folder: string): string {
   const databases = join(folder, 'Default', 'IndexedDB');
@@ -209,19 +150,15 @@ class Profile {
     return page;
   }
 
-  /** Kills it once so many writes are acknowledged, with others under way. */
-  async killWithin(page: Page, writes: number): Promise<Map<string, number | null>> {
-    const acknowledged = new Map<string, number | null>();
+  /** Kills it, with writes under way, as soon as it is enough of what is acknowledged. */
+  async killWithin(page: Page, life: number, isEnough: (acknowledgement: Acknowledgement) => boolean): Promise<void> {
     const killed = new Promise<void>((resolve) => this.#context?.once('close', () => resolve()));
     await page.exposeBinding('acknowledge', (_, acknowledgement: Acknowledgement) => {
-      if (acknowledgement.what !== 'value') return;
-      acknowledged.set(acknowledgement.key, acknowledgement.value);
-      if (acknowledged.size === writes) killBrowser(this.#folder);
+      if (isEnough(acknowledgement)) killBrowser(this.#folder);
     });
     // Nothing answers when the browser is dead.
-    page.evaluate(write, { life: 0, together: TOGETHER }).catch(() => {});
+    page.evaluate(write, { life, together: TOGETHER }).catch(() => {});
     await killed;
-    return acknowledged;
   }
 
   async close(): Promise<void> {
@@ -234,6 +171,54 @@ class Profile {
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
+
+test('a browser killed while it writes has everything that was acknowledged when it is started again', async ({
+  browsers,
+  origin,
+  playwright,
+}) => {
+  test.setTimeout(60_000 + KILLS * 45_000);
+  const profile = new Profile((folder) => launchProfile(playwright, browsers[0] as BrowserName, folder));
+  const lives: Acknowledged[] = [];
+  const wrong: string[] = [];
+
+  /** Starts the browser and looks at what it kept. */
+  const start = async (): Promise<Page> => {
+    const page = await profile.start(`${origin}/#list=killed`);
+    const held = await stored(page);
+    // What a later life has written under the same key counts.
+    const newest = new Map(lives.flatMap(({ values }) => [...values]));
+    for (const [life, { counted, transactions }] of lives.entries())
+      wrong.push(...lost(life, { values: new Map(), counted, transactions }, held));
+    wrong.push(...lost(0, { values: newest, counted: 0, transactions: [] }, held));
+    wrong.push(...halves(held).map((transaction) => `${transaction} is there in part`));
+    expect(wrong, `after ${lives.length} kills`).toEqual([]);
+    return page;
+  };
+
+  try {
+    for (let life = 0; life < KILLS; life += 1) {
+      const page = await start();
+      const acknowledged: Acknowledged = { values: new Map(), counted: 0, transactions: [] };
+      lives.push(acknowledged);
+      /** At how many acknowledgements it is killed: another moment each time, from in the first writes to far in. */
+      const until = 5 + ((life * 83) % 200);
+      let heard = 0;
+      await profile.killWithin(page, life, (acknowledgement) => {
+        if (acknowledgement.what === 'value') acknowledged.values.set(acknowledgement.key, acknowledgement.value);
+        else if (acknowledgement.what === 'counted') acknowledged.counted += 1;
+        else acknowledged.transactions.push(acknowledgement.n);
+        heard += 1;
+        return heard === until;
+      });
+    }
+    await start();
+  } finally {
+    await profile.remove();
+  }
+  const writes = lives.map(({ values, counted, transactions }) => values.size + counted + transactions.length);
+  console.log(`  acknowledged before each kill, none lost: ${writes.join(', ')}`);
+});
 
 test('a record that a killed browser has left half-written in its log costs nothing later on', async ({
   browsers,
@@ -259,7 +244,12 @@ test('a record that a killed browser has left half-written in its log costs noth
           };
         }),
     );
-    const acknowledged = await profile.killWithin(first, 60);
+    const acknowledged = new Map<string, number | null>();
+    await profile.killWithin(first, 0, (acknowledgement) => {
+      if (acknowledgement.what !== 'value') return false;
+      acknowledged.set(acknowledgement.key, acknowledgement.value);
+      return acknowledged.size === 60;
+    });
     const wrong = async (page: Page) =>
       lost(0, { values: acknowledged, counted: 0, transactions: [] }, await stored(page));
     // A sum, a length of 1,000 and a kind, and nothing of what they announce.

@@ -1,20 +1,12 @@
 // Who has the list open is seen by the others, within moments and for as long as it is so.
 import type { Page } from '@playwright/test';
-import { expect, type Person, test } from '../world.ts';
+import { expect, test } from '../world.ts';
 
 const people = (page: Page) => page.locator('#people .person-name');
 
 async function callOneself(page: Page, name: string): Promise<void> {
   await page.locator('#own-name').fill(name);
   await page.locator('#own-name').press('Enter');
-}
-
-/** Another tab of the same browser. */
-async function anotherTab(person: Person): Promise<Page> {
-  const page = await person.page.context().newPage();
-  await page.goto(person.page.url());
-  await page.waitForFunction(() => window.gossipstore !== undefined);
-  return page;
 }
 
 test('people see each other, what they call themselves, and what each edits', async ({ join }) => {
@@ -49,7 +41,7 @@ test('people see each other, what they call themselves, and what each edits', as
 test('each tab of a browser is present by itself, whichever of them has the network', async ({ browsers, join }) => {
   test.skip(browsers[0] !== 'chromium', 'it takes the DevTools protocol to crash a tab');
   const [ada, ben] = [await join('Ada', { expectedErrors: [/the tab crashed/] }), await join('Ben')];
-  const tabs = [await anotherTab(ada), await anotherTab(ada)] as const;
+  const tabs = [await ada.anotherTab(), await ada.anotherTab()] as const;
   await expect(people(ben.page)).toHaveCount(3);
   await expect(people(tabs[0])).toHaveCount(3);
   await expect(people(ada.page)).toHaveCount(3);

@@ -2,7 +2,7 @@
 import type { GossipStore } from '@gossipstore/core';
 import type { CDPSession, Page } from '@playwright/test';
 import type { BrowserName } from '../browsers.ts';
-import { expect, type Person, RELAY_NOT_REACHED, test } from '../world.ts';
+import { expect, RELAY_NOT_REACHED, test } from '../world.ts';
 
 /** How many times the leader meets with a misfortune: `GOSSIPSTORE_TAKEOVERS=200 npm test -- e2e` does it for longer. */
 const ROUNDS = Number(process.env.GOSSIPSTORE_TAKEOVERS ?? 8);
@@ -168,15 +168,6 @@ async function leaderOf(tabs: Map<string, Page>): Promise<string> {
   return leader as string;
 }
 
-/** Another tab of the same browser. */
-async function anotherTab(person: Person): Promise<Page> {
-  const page = await person.page.context().newPage();
-  page.on('pageerror', (error) => person.note(`page error: ${error.stack ?? error.message}`));
-  await page.goto(person.page.url());
-  await page.waitForFunction(() => window.gossipstore !== undefined);
-  return page;
-}
-
 const MISFORTUNES = ['closed', 'crashed', 'frozen', 'stopped', 'paused', 'slow'] as const;
 
 /** What is done over the DevTools protocol. */
@@ -251,7 +242,7 @@ test('whatever becomes of the tab that leads, nothing acknowledged is lost and n
   const cat = await join('Cat', { expectedErrors: [RELAY_NOT_REACHED, /the tab crashed/] });
   const [ann, ben] = [await join('Ann'), await join('Ben')];
   const tabs = new Map([['Cat 0', cat.page]]);
-  for (let n = 1; n <= 2; n += 1) tabs.set(`Cat ${n}`, await anotherTab(cat));
+  for (let n = 1; n <= 2; n += 1) tabs.set(`Cat ${n}`, await cat.anotherTab());
   let born = tabs.size;
   const everything = {
     acknowledged: new Map<string, number>(),
@@ -299,7 +290,7 @@ test('whatever becomes of the tab that leads, nothing acknowledged is lost and n
     if (!end) {
       const tab = `Cat ${born}`;
       born += 1;
-      tabs.set(tab, await anotherTab(cat));
+      tabs.set(tab, await cat.anotherTab());
     }
     console.log(
       `  round ${round + 1}: ${misfortune}, longest time without an acknowledgement ${Math.round(Math.max(...gap))} ms`,
@@ -346,7 +337,7 @@ test('a tab opened while the only other does not move has the store within secon
   await set(ada.page, 'before', 'kept');
   const goOn = await befall(ada.page, 'stopped');
   const begun = performance.now();
-  const second = await anotherTab(ada);
+  const second = await ada.anotherTab();
   // One second of silence, and what a busy machine takes to load a page.
   expect(performance.now() - begun).toBeLessThan(8_000);
   expect(await role(second)).toBe('leader');
@@ -378,7 +369,7 @@ function openSlowly(): void {
 
 test('a tab that takes long to open the store is not taken for one that does not move', async ({ join }) => {
   const ada = await join('Ada', { before: openSlowly });
-  const tabs = [await anotherTab(ada), await anotherTab(ada)];
+  const tabs = [await ada.anotherTab(), await ada.anotherTab()];
   await set(ada.page, 'before', 'kept');
   for (const page of tabs) {
     await page.evaluate(() => {
@@ -412,7 +403,7 @@ test('a leader that nobody has seen for a while hands the store to a tab that so
   const ada = await join('Ada', { before: pretendVisibility });
   const tabs = new Map([['first', ada.page]]);
   // In the order in which they came, the next would be one that nobody sees either.
-  for (const name of ['hidden', 'seen']) tabs.set(name, await anotherTab(ada));
+  for (const name of ['hidden', 'seen']) tabs.set(name, await ada.anotherTab());
   const [first, hidden, seen] = [...tabs.values()] as [Page, Page, Page];
   expect(await role(first)).toBe('leader');
   await hidden.evaluate(() => window.hide?.(true));
@@ -455,7 +446,7 @@ test('a tab that follows is told of changes by the leader, by another that follo
   join,
 }) => {
   const [ada, ben] = [await join('Ada'), await join('Ben')];
-  const [one, another] = [await anotherTab(ada), await anotherTab(ada)];
+  const [one, another] = [await ada.anotherTab(), await ada.anotherTab()];
   expect(await Promise.all([ada.page, one, another].map(role))).toEqual(['leader', 'follower', 'follower']);
   await ada.inSyncWith(1);
   await one.evaluate(() => {
@@ -518,7 +509,7 @@ test('what is lost between tabs is said again: every call is carried out once an
   join,
 }) => {
   const ada = await join('Ada', { before: loseMessages });
-  const second = await anotherTab(ada);
+  const second = await ada.anotherTab();
   const tabs = new Map([
     ['leader', ada.page],
     ['follower', second],
@@ -591,7 +582,7 @@ test('what is lost between tabs is said again: every call is carried out once an
 test('a tab that follows goes on where it was after a debugger has paused it', async ({ browsers, join }) => {
   chromiumOnly(browsers);
   const ada = await join('Ada');
-  const second = await anotherTab(ada);
+  const second = await ada.anotherTab();
   for (const [page, name] of [
     [ada.page, 'leader'],
     [second, 'follower'],
@@ -617,8 +608,8 @@ test('a tab that follows goes on where it was after a debugger has paused it', a
 
 test('a tab that is not told who leads asks', async ({ join }) => {
   const ada = await join('Ada', { before: loseMessages });
-  const second = await anotherTab(ada);
-  const third = await anotherTab(ada);
+  const second = await ada.anotherTab();
+  const third = await ada.anotherTab();
   expect(await Promise.all([second, third].map(role))).toEqual(['follower', 'follower']);
   await third.evaluate(() => {
     window.loses = (say) => say === 'leading';
@@ -636,11 +627,11 @@ test('a tab that is not told who leads asks', async ({ join }) => {
 
 test('when all tabs have been closed, the next finds everything', async ({ join }) => {
   const ada = await join('Ada', { fragment: '#list=alone' });
-  const second = await anotherTab(ada);
+  const second = await ada.anotherTab();
   await ada.add('milk');
   await set(second, 'key', 'by the one that follows');
   for (const page of [ada.page, second]) await page.close();
-  const third = await anotherTab(ada);
+  const third = await ada.anotherTab();
   expect(await role(third)).toBe('leader');
   expect(await get(third, 'key')).toBe('by the one that follows');
   await expect(third.locator('#list .text', { hasText: 'milk' })).toBeVisible();

@@ -98,8 +98,7 @@ pub enum StoreError {
         /// The key that it stands under.
         key: Key,
     },
-    /// What a tab is to say of itself is longer than
-    /// [`PRESENCE_BYTES_MAX`]. Nothing was changed.
+    /// What a tab is to say of itself is longer than [`PRESENCE_BYTES_MAX`]. Nothing was changed.
     PresenceTooLarge {
         /// Its length in bytes.
         bytes: usize,

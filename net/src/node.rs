@@ -615,9 +615,10 @@ impl Node {
             self.engine
                 .note_peer(peer, |linked| linked.bytes_in += message.len() as u64);
         }
-        let said = Gossip::decode(&message);
-        let is_presence = matches!(said, Ok(Gossip::Present(_)));
-        match self.joining.is_heard(from, is_presence, message.len(), now) {
+        match self
+            .joining
+            .is_heard(from, Gossip::is_present(&message), message.len(), now)
+        {
             Heard::Taken => {}
             // It has left meanwhile. What it wrote comes by a session with whoever has it.
             Heard::Stranger => return MessageAcceptance::Ignore,
@@ -626,8 +627,9 @@ impl Node {
                 return MessageAcceptance::Ignore;
             }
         }
+        let is_good = Gossip::decode(&message).is_ok();
         self.engine.feed(Input::Gossiped { peer, message });
-        if said.is_ok() {
+        if is_good {
             return MessageAcceptance::Accept;
         }
         // The replica counts it where it knows the peer.

@@ -63,6 +63,11 @@ impl Gossip {
             .collect()
     }
 
+    /// Whether a message says who is present, if it is one at all.
+    pub fn is_present(message: &[u8]) -> bool {
+        message.first() == Some(&PRESENCE)
+    }
+
     /// Reads a message.
     ///
     /// # Errors

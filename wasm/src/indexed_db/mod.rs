@@ -138,9 +138,6 @@ impl IndexedDb {
         database.set_onclose(Some(closed.as_ref().unchecked_ref()));
         // Who would delete it waits until nobody has it open.
         database.set_onversionchange(Some(superseded.as_ref().unchecked_ref()));
-        let strictly = js_sys::Object::new();
-        // Setting a property of a fresh object cannot fail.
-        let _ = Reflect::set(&strictly, &"durability".into(), &"strict".into());
         let connection = Rc::new(Connection {
             database,
             _listeners: [closed, superseded],
@@ -153,7 +150,7 @@ impl IndexedDb {
                 stores: RECORDS.into(),
                 reading: "readonly".into(),
                 writing: "readwrite".into(),
-                strictly: strictly.into(),
+                strictly: durability("strict"),
                 gone,
             },
             count: Rc::new(Cell::new(READ_FIRST)),
@@ -256,6 +253,14 @@ impl Records {
             }
         }
     }
+}
+
+/// What a transaction is begun with whose writes are to be kept so.
+fn durability(how: &str) -> JsValue {
+    let options = js_sys::Object::new();
+    // Setting a property of a fresh object cannot fail.
+    let _ = Reflect::set(&options, &"durability".into(), &how.into());
+    options.into()
 }
 
 /// Begins a transaction in one object store.

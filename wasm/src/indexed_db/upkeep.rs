@@ -26,7 +26,7 @@ use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{IdbDatabase, IdbObjectStore};
 
-use super::{failed, opening, outcome, started};
+use super::{durability, failed, opening, outcome, started};
 
 /// The database, which no store's can be called, and its object store. In it are the marks of those who write much, each under a name
 /// drawn at random, and now and then what is written for its length.
@@ -142,10 +142,11 @@ async fn prepare(state: Weak<State>) -> Result<(), StorageError> {
     let filler = Uint8Array::new_with_length(FILLER_BYTES);
     for round in 0..FILLED {
         let filled = state.ask("readwrite", |store| {
-            let mut numbers = (round * FILLERS..).take(FILLERS as usize);
-            let mut put = || store.put_with_key(&filler, &numbers.next().unwrap_or_default().into());
-            (1..FILLERS).try_for_each(|_| put().map(|_| ()))?;
-            put()
+            for n in round * FILLERS..(round + 1) * FILLERS {
+                store.put_with_key(&filler, &n.into())?;
+            }
+            // It is answered after them.
+            store.count()
         })?;
         outcome(filled).await?;
     }
@@ -198,10 +199,7 @@ impl State {
             let reason = "it is not open yet".into();
             return Err(StorageError::Failed { reason });
         };
-        let options = js_sys::Object::new();
-        // Setting a property of a fresh object cannot fail.
-        let _ = Reflect::set(&options, &"durability".into(), &"relaxed".into());
-        let (begun, store) = started(database, &MARKS.into(), &mode.into(), &options)?;
+        let (begun, store) = started(database, &MARKS.into(), &mode.into(), &durability("relaxed"))?;
         let asked = ask(&store).map_err(|error| failed(&error));
         begun.end();
         asked
