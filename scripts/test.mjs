@@ -147,9 +147,20 @@ async function withFolder(use) {
   }
 }
 
+/** What failed, once more: whoever sees only the end of a long log sees that as well. */
+function reportFailures(results) {
+  if (results.every(({ failures = [] }) => failures.length === 0)) return;
+  heading('What failed');
+  for (const { title, failures = [] } of results) {
+    for (const { test, why } of failures)
+      console.log(`  ${red('✗')} ${title}: ${test}\n${why.replace(/^/gm, '      ')}\n`);
+  }
+}
+
 /** Prints the table; the last line is for machines and people alike. Returns the exit code. */
 function report(results) {
   const total = sum(results);
+  reportFailures(results);
   heading('Tests');
   for (const { title, passed, failed, why } of results) {
     const mark = failed === 0 ? green('✓') : red('✗');
