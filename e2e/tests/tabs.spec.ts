@@ -84,6 +84,11 @@ async function write(page: Page, name: string, keys = Number.POSITIVE_INFINITY, 
       last = now;
       load.since += 1;
     };
+    // A store that is over fails at once, and a loop that goes on would never let the page do anything else.
+    const failed = (error: unknown) => {
+      load.failures.push(String(error));
+      running = false;
+    };
     const lane = async (lane: number) => {
       for (let n = first; running; n += 1) {
         const key = `w/${name}/${lane}/${n % keys}`;
@@ -93,7 +98,7 @@ async function write(page: Page, name: string, keys = Number.POSITIVE_INFINITY, 
           heard.postMessage([key, n]);
           acknowledged();
         } catch (error) {
-          load.failures.push(String(error));
+          failed(error);
         }
       }
     };
@@ -105,7 +110,7 @@ async function write(page: Page, name: string, keys = Number.POSITIVE_INFINITY, 
           load.counted += 1;
           acknowledged();
         } catch (error) {
-          load.failures.push(String(error));
+          failed(error);
         }
       }
     };
@@ -114,12 +119,16 @@ async function write(page: Page, name: string, keys = Number.POSITIVE_INFINITY, 
   await page.evaluate(start, { name, lanes: LANES, keys, first });
 }
 
-/** Until a tab has had so many writes acknowledged, counted from now. */
+/** Until a tab has had so many writes acknowledged, counted from now, or one has failed. */
 async function moreWrites(page: Page): Promise<void> {
   await page.evaluate(() => {
     if (window.load) Object.assign(window.load, { since: 0, gap: 0 });
   });
-  await page.waitForFunction((writes) => (window.load?.since ?? 0) >= writes, WRITES, { polling: 50 });
+  const isDone = (writes: number) => {
+    const { since = 0, failures = [] } = window.load ?? {};
+    return since >= writes || failures.length > 0;
+  };
+  await page.waitForFunction(isDone, WRITES, { polling: 50 });
 }
 
 /** What a tab does not show of what was acknowledged. */
@@ -218,12 +227,21 @@ async function befall(
       return stop(page, true);
     case 'stopped':
       return stop(page, false);
-    case 'paused':
+    case 'paused': {
       await cdp.send('Debugger.enable');
-      await cdp.send('Debugger.pause');
+      const paused = new Promise((resolve) => cdp.once('Debugger.paused', resolve));
+      // In a turn of its own: within one of the store's, with a transaction of the disk begun, others wait for as long as it takes.
+      await page.evaluate(() => {
+        setTimeout(() => {
+          // biome-ignore lint/suspicious/noDebugger: it is what the test is about.
+          debugger;
+        });
+      });
+      await paused;
       return async () => {
         await cdp.send('Debugger.disable');
       };
+    }
     case 'slow':
       await cdp.send('Emulation.setCPUThrottlingRate', { rate: SLOWER });
       return async () => {
@@ -350,6 +368,50 @@ test('a tab opened while the only other does not move has the store within secon
   await set(ada.page, 'after', 'by the first');
   expect(await get(second, 'after')).toBe('by the first');
   expect(await role(second)).toBe('leader');
+});
+
+test('a store that a tab keeps from all others is not opened by two at once when it lets go, and people are told meanwhile', async ({
+  browsers,
+  join,
+}) => {
+  chromiumOnly(browsers);
+  const ada = await join('Ada', { expectedErrors: [RELAY_NOT_REACHED] });
+  const tabs = [await ada.anotherTab(), await ada.anotherTab()];
+  const holder = await ada.page.context().newPage();
+  await holder.goto(new URL('/manifest.webmanifest', ada.page.url()).href);
+  const asked = holder.waitForEvent('dialog');
+  // As a debugger does that stops a tab within a turn in which it writes to the disk. Chromium does not end such a transaction by itself.
+  const held = holder.evaluate(async () => {
+    const database = await new Promise<IDBDatabase>((resolve) => {
+      const request = indexedDB.open('gossipstore/shopping');
+      request.onsuccess = () => resolve(request.result);
+    });
+    database.transaction('records', 'readwrite');
+    alert('nobody else reads or writes behind this');
+    database.close();
+  });
+  const dialog = await asked;
+  await ada.page.close();
+  const written = tabs.map((page, n) => set(page, `by ${n}`, 'kept'));
+  const holderOfLock = (page: Page) =>
+    page.evaluate(async () => {
+      const { held = [] } = await navigator.locks.query();
+      return held.find(({ name }) => name === 'gossipstore/shopping')?.clientId;
+    });
+  const problem = (page: Page) => page.evaluate(() => window.gossipstore?.store.status.storage.problem ?? '');
+  const [one, other] = tabs as [Page, Page];
+  for (const page of tabs) await expect.poll(() => problem(page)).toContain('debugger');
+  // Either tries, in turn, and gives up what it has begun when the other's turn comes.
+  const first = await holderOfLock(one);
+  await expect.poll(() => holderOfLock(one), { timeout: 40_000 }).not.toBe(first);
+  await dialog.accept();
+  await held;
+  await Promise.all(written);
+  for (const page of tabs) {
+    for (const n of tabs.keys()) expect(await get(page, `by ${n}`)).toBe('kept');
+    expect(await problem(page)).toBe('');
+  }
+  expect([await role(one), await role(other)].sort()).toEqual(['follower', 'leader']);
 });
 
 /** Lets the test say how long the page takes to open a database. */

@@ -116,8 +116,17 @@ impl Keeper {
 
     /// Takes the storage from whoever else may have it open.
     pub(crate) async fn take_over(&mut self, store: StoreId) -> Result<(), OpenError> {
+        let mut misread = None;
         for _ in 0..SEIZURES_MAX {
-            let commits = self.read_commits(store).await?;
+            let commits = match self.read_commits(store).await {
+                Ok(commits) => commits,
+                // Part of it from before the other wrote and part from after, perhaps: it does not fit together then.
+                Err(error) => {
+                    misread = Some(error);
+                    continue;
+                }
+            };
+            misread = None;
             match self.storage.write(Arc::new(commits.seizure())).await {
                 Ok(()) => return Ok(()),
                 // It has written meanwhile.
@@ -125,9 +134,8 @@ impl Keeper {
                 Err(error) => return Err(unreadable(&error)),
             }
         }
-        Err(unreadable(
-            &"another process keeps writing to it; close the store there",
-        ))
+        let busy = || unreadable(&"another process keeps writing to it; close the store there");
+        Err(misread.unwrap_or_else(busy))
     }
 
     async fn read_commits(&mut self, store: StoreId) -> Result<Reading, OpenError> {
@@ -223,7 +231,9 @@ impl Keeper {
 
 #[cfg(test)]
 mod tests {
-    use futures::task::noop_waker;
+    use std::sync::Mutex;
+
+    use futures::{executor::block_on, task::noop_waker};
 
     use super::*;
     use crate::{
@@ -251,6 +261,75 @@ mod tests {
         fn reader(&self) -> Box<dyn StorageReader> {
             MemoryStorage::default().reader()
         }
+    }
+
+    /// Gives at each reading what was put in for it, one record at a time; takes what is written.
+    #[derive(Debug)]
+    struct Changing {
+        readings: Vec<Vec<Record>>,
+        written: Vec<Transaction>,
+    }
+
+    impl Storage for &'static Mutex<Changing> {
+        fn kind(&self) -> StorageKind {
+            StorageKind::Memory
+        }
+
+        fn read(&mut self, after: Option<&[u8]>) -> Pending<Result<Vec<Record>, StorageError>> {
+            let mut changing = self.lock().unwrap();
+            if after.is_none() && changing.readings.len() > 1 {
+                changing.readings.remove(0);
+            }
+            let next = changing.readings[0]
+                .iter()
+                .find(|(key, _)| after.is_none_or(|after| key[..] > *after));
+            std::future::ready(Ok(next.cloned().into_iter().collect())).boxed()
+        }
+
+        fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
+            self.lock().unwrap().written.push((*transaction).clone());
+            std::future::ready(Ok(())).boxed()
+        }
+
+        fn reader(&self) -> Box<dyn StorageReader> {
+            MemoryStorage::default().reader()
+        }
+    }
+
+    /// What is done when a storage is taken over that gives one after the other of these.
+    fn take_over(readings: Vec<Vec<Record>>) -> (Result<(), OpenError>, Vec<Transaction>) {
+        let changing = Changing {
+            // The first is passed over when the first reading begins.
+            readings: [Vec::new()].into_iter().chain(readings).collect(),
+            written: Vec::new(),
+        };
+        let changing: &'static Mutex<Changing> = Box::leak(Box::new(Mutex::new(changing)));
+        let mut keeper = Keeper::new(Box::new(changing));
+        let taken = block_on(keeper.take_over(StoreId::from_name("list")));
+        let written = std::mem::take(&mut changing.lock().unwrap().written);
+        (taken, written)
+    }
+
+    /// The records that a transaction leaves on an empty storage.
+    fn records(transaction: &Transaction) -> Vec<Record> {
+        let put = |(key, change): (&Vec<u8>, &Option<Vec<u8>>)| Some((key.clone(), change.clone()?));
+        transaction.changes.iter().filter_map(put).collect()
+    }
+
+    #[test]
+    fn what_does_not_fit_together_while_another_writes_is_read_again() {
+        let (taken, written) = take_over(vec![Vec::new()]);
+        assert_eq!((taken, written.len()), (Ok(()), 1));
+        let whole = records(&written[0]);
+        // Another has taken an empty storage between the first record and the second: its commit is seen, and not what comes before that.
+        let torn = whole[1..].to_vec();
+        let (taken, written) = take_over(vec![torn.clone(), whole.clone()]);
+        assert_eq!((taken, written.len()), (Ok(()), 1));
+        assert_ne!(records(&written[0]), whole, "it stands behind the other's");
+        // What stays so is damaged.
+        let (taken, written) = take_over(vec![torn]);
+        assert!(matches!(taken, Err(OpenError::Unreadable { .. })), "{taken:?}");
+        assert_eq!(written, []);
     }
 
     const NOW: Timestamp = Timestamp(1_000_000);

@@ -6,6 +6,8 @@ use std::{
 };
 
 use futures::StreamExt;
+#[cfg(target_arch = "wasm32")]
+use futures::future::{Either, select};
 use gossipstore_core::{
     cache,
     id::{Home, PresenceId},
@@ -20,7 +22,11 @@ use js_sys::{Array, Function, Promise, Uint8Array};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
+#[cfg(target_arch = "wasm32")]
+use web_sys::AbortSignal;
 
+#[cfg(target_arch = "wasm32")]
+use crate::listener::first_of;
 use crate::{
     convert,
     error::Failure,
@@ -442,14 +448,31 @@ impl Engine {
 #[wasm_bindgen]
 impl Engine {
     /// Opens a store that is kept in IndexedDB, as [`Engine::open`], or begins to. Only one at a time may have it open; with `takesOver`, whoever had it
-    /// open before cannot write any more.
+    /// open before cannot write any more. When `superseded` is aborted before this is done, it is given up where it stands and fails.
     #[wasm_bindgen(js_name = openStored)]
     pub async fn open_stored(
         options: JsValue,
         #[wasm_bindgen(js_name = takesOver)] takes_over: bool,
+        superseded: AbortSignal,
         listener: Function,
     ) -> Result<Engine, Failure> {
+        let (aborted, _listener) = first_of(&superseded, ["abort"]);
         let options = OpenOptions::read(options)?.takes_over(takes_over);
+        let opening = Self::open_kept(options, listener);
+        if superseded.aborted() {
+            return Err(StoreError::Superseded.into());
+        }
+        // What it has begun ends with it: a tab that waits for the disk must not take it from the one that has it by then.
+        match select(std::pin::pin!(opening), aborted).await {
+            Either::Left((opened, _)) => opened,
+            Either::Right(_) => Err(StoreError::Superseded.into()),
+        }
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+impl Engine {
+    async fn open_kept(options: Options, listener: Function) -> Result<Engine, Failure> {
         let storage = crate::indexed_db::IndexedDb::open(&options.name).await?;
         let (birth, keepsake) = (storage.birth().cloned(), options.keepsake.clone());
         let mut opening = gossipstore_net::Opening::begin(options, storage).await?;

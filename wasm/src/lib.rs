@@ -18,6 +18,8 @@ mod event;
 #[cfg(target_arch = "wasm32")]
 pub mod indexed_db;
 pub mod invitation;
+#[cfg(target_arch = "wasm32")]
+mod listener;
 mod page;
 mod panic;
 

@@ -22,6 +22,8 @@ const STATUS: Status = {
 
 class LoadingEngine {
   static last: LoadingEngine;
+  /** What tells the last to give up. */
+  static superseded: AbortSignal;
   readonly log: string[] = [];
   readonly loaded: Promise<undefined>;
   size = 3;
@@ -36,7 +38,8 @@ class LoadingEngine {
     });
   }
 
-  static async openStored(): Promise<LoadingEngine> {
+  static async openStored(_options: object, _takesOver: boolean, superseded: AbortSignal): Promise<LoadingEngine> {
+    LoadingEngine.superseded = superseded;
     return new LoadingEngine();
   }
 
@@ -142,4 +145,14 @@ it('fails what waits when another tab takes the store over', async () => {
   engine.finish();
   await engine.loaded;
   expect(engine.log).toEqual(['supersede']);
+});
+
+it('gives an opening up when another tab has the store by then', async () => {
+  const host = new LocalHost(async () => bindings);
+  const opening = host.call({ call: 'open', name: 'x', relays: [], ice: [], storage: 'indexeddb' });
+  await Promise.resolve();
+  expect(LoadingEngine.superseded.aborted).toBe(false);
+  host.supersede();
+  expect(LoadingEngine.superseded.aborted).toBe(true);
+  await opening;
 });

@@ -9,8 +9,12 @@ use std::sync::Arc;
 use futures::future::join;
 use gossipstore_core::disk::Transaction;
 use gossipstore_net::storage::{Storage, StorageError, contract};
-use gossipstore_wasm::indexed_db::IndexedDb;
+use gossipstore_wasm::{engine::Engine, indexed_db::IndexedDb};
+use js_sys::{Function, JSON, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::*;
+use web_sys::AbortController;
 
 wasm_bindgen_test_configure!(run_in_browser);
 
@@ -68,4 +72,49 @@ async fn of_two_that_write_under_one_guard_one_does() {
         records,
         [(b"1".to_vec(), b"first".to_vec()), (b"first".to_vec(), Vec::new())]
     );
+}
+
+/// Keeps the database of a store from all others until the function that it resolves with is called.
+async fn hold(store: &str) -> Function {
+    let body = "return new Promise((resolve) => {
+        const opening = indexedDB.open(`gossipstore/${store}`, 1);
+        opening.onupgradeneeded = () => opening.result.createObjectStore('records');
+        opening.onsuccess = () => {
+            let held = true;
+            const records = opening.result.transaction('records', 'readwrite').objectStore('records');
+            const goOn = () => { if (held) records.get('').onsuccess = goOn; };
+            goOn();
+            resolve(() => { held = false; opening.result.close(); });
+        };
+    });";
+    let holding = Function::new_with_args("store", body).call1(&JsValue::NULL, &store.into());
+    let holding: Promise = holding.expect("it begins").unchecked_into();
+    JsFuture::from(holding).await.expect("it holds").unchecked_into()
+}
+
+#[wasm_bindgen_test]
+async fn an_opening_that_is_given_up_writes_nothing_when_its_turn_comes() {
+    let release = hold("given up").await;
+    let open = |superseding: &AbortController| {
+        let options = JSON::parse(r#"{ "name": "given up", "relays": [] }"#).expect("JSON");
+        Engine::open_stored(options, true, superseding.signal(), Function::new_no_args(""))
+    };
+    let code = |opened: Result<Engine, _>| {
+        let failure = opened.map(drop).expect_err("it is given up");
+        Reflect::get(&JsValue::from(failure), &"code".into()).expect("an Error")
+    };
+    let superseding = AbortController::new().expect("this is a browser");
+    // A third of a second: long after it has come to wait for the disk.
+    let abort = async {
+        for _ in 0..20 {
+            let frame = Function::new_no_args("return new Promise(requestAnimationFrame)").call0(&JsValue::NULL);
+            let frame: Promise = frame.expect("it is asked for").unchecked_into();
+            JsFuture::from(frame).await.expect("a frame");
+        }
+        superseding.abort();
+    };
+    assert_eq!(code(join(open(&superseding), abort).await.0), "Superseded");
+    assert_eq!(code(open(&superseding).await), "Superseded", "before it begins");
+    release.call0(&JsValue::NULL).expect("it is let go");
+    assert_eq!(self::open("given up").await.read(None).await, Ok(Vec::new()));
 }

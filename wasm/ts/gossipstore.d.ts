@@ -34,9 +34,11 @@ type EngineOptions = Calls['open']['request'] & { readonly keepsake?: string | u
 export class Engine {
   private constructor();
   static open(options: EngineOptions, listener: (event: EngineEvent) => void): Engine;
+  /** Fails with `Superseded`, and writes nothing any more, when `superseded` is aborted before it is done. */
   static openStored(
     options: EngineOptions,
     takesOver: boolean,
+    superseded: AbortSignal,
     listener: (event: EngineEvent) => void,
   ): Promise<Engine>;
   /** Until it resolves, nothing may be called but `size`, `store`, `status`, `watch`, `glimpse`, `supersede` and `free`. `undefined`: everything may. */

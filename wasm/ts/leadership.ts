@@ -13,6 +13,8 @@ export interface LeadershipEvents {
 
 export class Leadership {
   readonly #name: string;
+  /** The lock that says that this tab lives. */
+  readonly #life: string;
   readonly #events: LeadershipEvents;
   /** Ends this tab's being known to live. */
   #die: () => void = () => {};
@@ -25,12 +27,13 @@ export class Leadership {
 
   constructor(name: string, tab: TabId, events: LeadershipEvents) {
     this.#name = name;
+    this.#life = lifeLock(name, tab);
     this.#events = events;
     // Held as long as this tab lives.
     const life = new Promise<void>((resolve) => {
       this.#die = resolve;
     });
-    quietly(navigator.locks.request(lifeLock(name, tab), () => life));
+    quietly(navigator.locks.request(this.#life, () => life));
   }
 
   /** Takes the lock as soon as nobody else has it. */
@@ -82,6 +85,13 @@ export class Leadership {
       this.#standing = undefined;
       await new Promise<void>((resolve) => this.#ask({ steal: true }, true, resolve));
     });
+  }
+
+  /** Whether another tab has taken the lock from this one, which may not have been told yet. */
+  async isTaken(): Promise<boolean> {
+    const { held = [] } = await navigator.locks.query();
+    const clientOf = (name: string) => held.find((lock) => lock.name === name)?.clientId;
+    return clientOf(this.#name) !== clientOf(this.#life);
   }
 
   /** Calls `gone` when a tab is: closed, crashed or thrown away. Until the returned function is called. */

@@ -33,6 +33,8 @@ export class LocalHost implements EngineHost {
   /** Why there is no engine. */
   #gone: Failure = { code: 'Closed', message: 'the store is not open; open it first' };
   #forgetDefects: () => void = () => {};
+  /** Gives up an opening that is under way. */
+  readonly #superseding = new AbortController();
   #size = 0;
   #store = '';
   #limits: Limits | undefined;
@@ -132,7 +134,7 @@ export class LocalHost implements EngineHost {
     const keepsake = isKept || request.problem !== undefined ? keepsakeOf(request.name) : undefined;
     const options = { ...request, keepsake };
     const engine = isKept
-      ? await Engine.openStored(options, request.takesOver ?? false, hear)
+      ? await Engine.openStored(options, request.takesOver ?? false, this.#superseding.signal, hear)
       : Engine.open(options, hear);
     this.#engine = engine;
     surroundings.addEventListener?.('online', this.#online);
@@ -221,6 +223,7 @@ export class LocalHost implements EngineHost {
 
   /** Another tab has the store: nothing leaves this one any more, and what waits fails with `Superseded`. */
   supersede(): void {
+    this.#superseding.abort();
     const engine = this.#engine;
     if (!engine) return;
     this.#leave({ code: 'Superseded', message: 'another tab has taken the store over' });

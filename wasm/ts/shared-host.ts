@@ -48,6 +48,9 @@ const HIDDEN_PATIENCE_MS = 10_000;
 /** When a follower gets the engine ready, to be quick should it have to lead: once the page has had time for what is more urgent. */
 const PREPARE_AFTER_MS = 1_000;
 
+/** After how many pings without a leader that has the store open people are told: some seconds, in which this tab was awake. */
+const UNSERVED_PINGS = 25;
+
 /** How long one that begins to lead waits for others to join before it takes itself to be the only tab. */
 const COMPANY_PATIENCE_MS = 3_000;
 
@@ -108,6 +111,8 @@ export class SharedHost implements EngineHost {
   #heardAt = 0;
   #pings = 0;
   #isSeizing = false;
+  /** How many pings ago there was a store to ask. */
+  #unserved = 0;
   /** Whether there are other tabs, or may be: one of them could take over what is under way here. */
   #hasCompany = false;
   /** Where the leader ended that has handed the store to this tab. */
@@ -212,6 +217,7 @@ export class SharedHost implements EngineHost {
 
   #ping(): void {
     const role = this.#role;
+    this.#mindService();
     if (role.is === 'seeking') {
       this.#mailbox?.announce({ say: 'seeking' });
     } else if (role.is === 'following') {
@@ -233,6 +239,17 @@ export class SharedHost implements EngineHost {
       this.#heard();
       this.#mailbox?.announce({ say: 'seeking' });
     });
+  }
+
+  /** Tells people when there is no store to ask for long. */
+  #mindService(): void {
+    const [role, status] = [this.#role, this.#status];
+    const isServed =
+      role.is === 'alone' || (role.is === 'leading' && role.server) || (role.is === 'following' && role.dialogue);
+    this.#unserved = isServed ? 0 : this.#unserved + 1;
+    if (this.#unserved === UNSERVED_PINGS && status) {
+      this.#emit({ event: 'status', status: { ...status, storage: { ...status.storage, problem: UNSERVED } } });
+    }
   }
 
   /** Something that all tabs were told. */
@@ -370,7 +387,8 @@ export class SharedHost implements EngineHost {
       if (this.#role !== role) return;
       const failure = error as Failure;
       if (failure.code === 'StorageRefused') await this.#keepInMemory(request, failure);
-      else this.#end(failure);
+      else if (await this.#isMisread(failure)) this.#supersededAs(role);
+      else if (this.#role === role) this.#end(failure);
       return;
     }
     if (this.#role !== role) {
@@ -380,8 +398,8 @@ export class SharedHost implements EngineHost {
     const { host, term } = role;
     host.recall(this.#presences, this.#home);
     host.subscribe((event) => {
-      if (this.#role === role) this.#emit(event);
-      if (event.event === 'error' && isFinal(event.failure)) this.#broken(role, event.failure);
+      if (event.event === 'error' && isFinal(event.failure)) void this.#broken(role, event);
+      else if (this.#role === role) this.#emit(event);
     });
     const guestsChanged = (guests: number) => {
       this.#hasCompany = guests > 0;
@@ -428,9 +446,24 @@ export class SharedHost implements EngineHost {
     this.#seek();
   }
 
+  /** The same, found out by what this tab did in a role that it had. */
+  #supersededAs(role: Leading): void {
+    if (this.#role === role) this.#superseded();
+  }
+
+  /** Whether something does not fit together because another tab has taken the store and written while this one read. */
+  async #isMisread({ code }: Failure): Promise<boolean> {
+    return code === 'StorageUnreadable' && (await this.#leadership?.isTaken()) === true;
+  }
+
   /** The engine has stopped: this tab is of no use any more, but another may be. */
-  #broken(role: Leading, failure: Failure): void {
-    if (this.#role === role) this.#end(failure, true);
+  async #broken(role: Leading, event: Extract<HostEvent, { event: 'error' }>): Promise<void> {
+    if (await this.#isMisread(event.failure)) {
+      this.#supersededAs(role);
+    } else if (this.#role === role) {
+      this.#emit(event);
+      this.#end(event.failure, true);
+    }
   }
 
   /** Closes the store and lets another tab have it. */
@@ -571,7 +604,11 @@ export class SharedHost implements EngineHost {
   #end(failure: Failure, isDefect = false): void {
     const role = this.#role;
     this.#role = { is: 'over', failure };
-    if (role.is === 'leading') role.server?.end();
+    if (role.is === 'leading') {
+      role.server?.end();
+      // It may still be on its way to take the store.
+      role.host.supersede();
+    }
     if (role.is === 'following') {
       this.#mailbox?.send(role.leader, { say: 'leave', tab: this.#tab, term: role.term });
       const status = this.#status;
@@ -599,6 +636,10 @@ export class SharedHost implements EngineHost {
     this.#leadership = undefined;
   }
 }
+
+/** Why nothing is answered, as far as can be told. */
+const UNSERVED =
+  'no tab of this browser gets at what is stored; if a debugger has stopped one, let it go on, or close it';
 
 /** For a write without a name that was under way when another tab took the store. */
 const lost: Failure = {

@@ -26,12 +26,13 @@ use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    DomException, EventTarget, IdbCursorDirection, IdbCursorWithValue, IdbDatabase, IdbFactory, IdbKeyRange,
-    IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbTransaction,
+    DomException, IdbCursorDirection, IdbCursorWithValue, IdbDatabase, IdbFactory, IdbKeyRange, IdbObjectStore,
+    IdbOpenDbRequest, IdbRequest, IdbTransaction,
 };
 
 pub use self::opening::Birth;
 use self::{opening::Opened, upkeep::Upkeep};
+use crate::listener::first_of;
 
 /// The object store of the records.
 const RECORDS: &str = "records";
@@ -213,28 +214,32 @@ impl Records {
 
     /// Gives what asks whether something stands under the guard as well.
     fn put_all(&self, transaction: &Transaction) -> Result<(Begun, Option<IdbRequest>), StorageError> {
+        let Transaction { changes, guard } = transaction;
+        let to_js =
+            |(key, change): (&Vec<u8>, &Option<Vec<u8>>)| (bytes_to_js(key), change.as_deref().map(bytes_to_js));
+        let guarded = guard
+            .as_ref()
+            .map(|guard| to_js((guard, changes.get(guard).unwrap_or(&None))));
+        let others = changes
+            .iter()
+            .filter(|(key, change)| change.is_none() || guard.as_ref() != Some(key));
+        let others: Vec<_> = others.map(to_js).collect();
+        // From here on others wait until all is asked: nothing else is done in between.
         let (begun, records) = self.begin(&self.writing)?;
         let ask = || {
-            let Transaction { changes, guard } = transaction;
-            let guarded = guard
-                .as_ref()
-                .map(|guard| (guard, changes.get(guard).and_then(Option::as_ref)));
             let mut guarding = None;
-            if let Some((guard, None)) = guarded {
-                let key = bytes_to_js(guard);
-                guarding = Some(records.add_with_key(&key, &key)?);
-                records.delete(&key)?;
+            if let Some((key, None)) = &guarded {
+                guarding = Some(records.add_with_key(key, key)?);
+                records.delete(key)?;
             }
-            for (key, change) in changes {
-                let js = bytes_to_js(key);
+            for (key, change) in &others {
                 match change {
-                    Some(_) if guard.as_ref() == Some(key) => continue,
-                    Some(record) => records.put_with_key(&bytes_to_js(record), &js)?,
-                    None => records.delete(&js)?,
+                    Some(record) => records.put_with_key(record, key)?,
+                    None => records.delete(key)?,
                 };
             }
-            if let Some((guard, Some(record))) = guarded {
-                guarding = Some(records.add_with_key(&bytes_to_js(record), &bytes_to_js(guard))?);
+            if let Some((key, Some(record))) = &guarded {
+                guarding = Some(records.add_with_key(record, key)?);
             }
             let may_fail_early = matches!(guarded, Some((_, None)));
             Ok((guarding, may_fail_early))
@@ -445,50 +450,6 @@ impl Drop for Endings {
 /// that only its engine has: to try it out would take two transactions at each opening.
 fn heeds_errors_while_committing() -> bool {
     !Reflect::has(&js_sys::global(), &"InternalError".into()).unwrap_or(false)
-}
-
-/// Resolves with the first of two events.
-fn first_of(target: &EventTarget, names: [&'static str; 2]) -> (oneshot::Receiver<&'static str>, [Listener; 2]) {
-    let (tell, told) = oneshot::channel();
-    let tell = Rc::new(Cell::new(Some(tell)));
-    let listeners = names.map(|name| {
-        let tell = Rc::clone(&tell);
-        Listener::new(target, name, move || {
-            if let Some(tell) = tell.take() {
-                // Nobody waits any more, if that fails.
-                let _ = tell.send(name);
-            }
-        })
-    });
-    (told, listeners)
-}
-
-/// Hears an event until it is dropped.
-struct Listener {
-    target: EventTarget,
-    name: &'static str,
-    closure: Closure<dyn FnMut()>,
-}
-
-impl Listener {
-    fn new(target: &EventTarget, name: &'static str, hear: impl FnMut() + 'static) -> Self {
-        let closure = Closure::<dyn FnMut()>::new(hear);
-        // A listener that is a function is always taken.
-        let _ = target.add_event_listener_with_callback(name, closure.as_ref().unchecked_ref::<Function>());
-        Self {
-            target: target.clone(),
-            name,
-            closure,
-        }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        let function = self.closure.as_ref().unchecked_ref::<Function>();
-        // It was added, so it is there.
-        let _ = self.target.remove_event_listener_with_callback(self.name, function);
-    }
 }
 
 /// What the browser threw.

@@ -14,7 +14,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::VecDeque,
     rc::{Rc, Weak},
     time::Duration,
 };
@@ -33,9 +32,9 @@ use super::{durability, failed, opening, outcome, started};
 const DATABASE: &str = "gossipstore";
 const MARKS: &str = "upkeep";
 
-/// So many writes within a second are many: a person's are not.
-const MANY: usize = 16;
-const SOON_MS: f64 = 1_000.0;
+/// So many writes in a row are many, each soon after the one before: on a slow disk as well, but not what a person does now and then.
+const MANY: u32 = 16;
+const SOON_MS: f64 = 250.0;
 
 /// How long nothing is written until it counts as a rest.
 const REST: Duration = Duration::from_millis(1_500);
@@ -55,8 +54,10 @@ struct State {
     /// Once it is open.
     shared: RefCell<Option<Shared>>,
     mark: String,
-    /// When was written lately.
-    recent: RefCell<VecDeque<f64>>,
+    /// When was written last.
+    last: Cell<f64>,
+    /// How many writes that ends in a row.
+    row: Cell<u32>,
     is_restless: Cell<bool>,
 }
 
@@ -75,7 +76,8 @@ impl Upkeep {
             let state = Rc::new(State {
                 shared: RefCell::default(),
                 mark: format!("{:x}", (Math::random() * (1_u64 << 52) as f64) as u64),
-                recent: RefCell::default(),
+                last: Cell::default(),
+                row: Cell::default(),
                 is_restless: Cell::new(false),
             });
             let waiting = Rc::downgrade(&state);
@@ -93,15 +95,11 @@ impl Upkeep {
     pub(super) fn writes(&self) {
         let state = &self.0;
         let now = Date::now();
-        let is_much = {
-            let mut recent = state.recent.borrow_mut();
-            recent.push_back(now);
-            if recent.len() > MANY {
-                recent.pop_front();
-            }
-            recent.len() == MANY && recent.front().is_some_and(|first| now - first < SOON_MS)
-        };
-        if is_much && !state.is_restless.replace(true) {
+        let is_soon = now - state.last.replace(now) < SOON_MS;
+        state
+            .row
+            .set(if is_soon { state.row.get().saturating_add(1) } else { 1 });
+        if state.row.get() >= MANY && !state.is_restless.replace(true) {
             state.say();
             spawn_local(until_rest(Rc::downgrade(state)));
         }
@@ -166,8 +164,7 @@ async fn until_rest(state: Weak<State>) {
         let Some(state) = state.upgrade().filter(|state| state.is_restless.get()) else {
             return;
         };
-        let last = state.recent.borrow().back().copied().unwrap_or_default();
-        if Date::now() - last >= REST.as_millis() as f64 {
+        if Date::now() - state.last.get() >= REST.as_millis() as f64 {
             state.rest();
             return;
         }
