@@ -176,7 +176,7 @@ test('a full disk: what does not fit is refused with the numbers, whole; when th
   expect(await get(page, 'later')).toBe('changed');
 });
 
-/** Ways in which a browser refuses IndexedDB, and what the store has to say of each. */
+/** Ways in which a browser refuses IndexedDB, or what tabs need to share it, and what the store has to say of each. */
 const REFUSALS: { what: string; before: () => void; problem: RegExp }[] = [
   {
     what: 'fails to open',
@@ -205,6 +205,17 @@ const REFUSALS: { what: string; before: () => void; problem: RegExp }[] = [
       Object.defineProperty(window, 'indexedDB', { value: undefined });
     },
     problem: /there is no IndexedDB here/,
+  },
+  {
+    what: 'may be had, but no locks',
+    before: () => {
+      // The page before the first has none.
+      if (!('locks' in navigator)) return;
+      LockManager.prototype.request = async () => {
+        throw new DOMException('access to the Locks API is denied', 'SecurityError');
+      };
+    },
+    problem: /Web Locks.*SecurityError: access to the Locks API is denied/,
   },
 ];
 

@@ -447,6 +447,37 @@ test('a tab that takes long to open the store is not taken for one that does not
   for (const page of tabs) expect(await get(page, 'before')).toBe('kept');
 });
 
+/** Has the page's lock, which says that its tab lives, take a second and a half to be had. */
+function liveLate(): void {
+  // The page before the first has none.
+  if (!('locks' in navigator)) return;
+  const { request } = LockManager.prototype;
+  LockManager.prototype.request = async function (this: LockManager, ...args: unknown[]) {
+    const [name, first] = args as [string, unknown];
+    // Who waits for another to be gone gives it a signal.
+    const isOwn = name.includes('/tab/') && typeof first === 'function';
+    if (isOwn) await new Promise((resolve) => setTimeout(resolve, 1_500));
+    return Reflect.apply(request, this, args);
+  } as typeof request;
+}
+
+test('a tab that is not known to live yet is not taken for gone, nor does it take the store from the one that leads', async ({
+  join,
+}) => {
+  const ada = await join('Ada', { before: liveLate });
+  await set(ada.page, 'before', 'kept');
+  const second = await ada.anotherTab();
+  await set(second, 'after', 'by the second');
+  expect([await role(ada.page), await role(second)]).toEqual(['leader', 'follower']);
+  expect(await get(ada.page, 'after')).toBe('by the second');
+  // It is known now: others hear when it goes.
+  const presentHere = () => ada.page.evaluate(() => window.gossipstore?.store.presence.others.length);
+  await expect.poll(presentHere).toBe(1);
+  await second.close();
+  await expect.poll(presentHere).toBe(0);
+  expect(await role(ada.page)).toBe('leader');
+});
+
 /** Lets the test say whether the page is seen, of which headless browsers always say that it is. */
 function pretendVisibility(): void {
   let isHidden = false;

@@ -5,6 +5,10 @@
 import type { TabId } from './tab-messages.js';
 
 export interface LeadershipEvents {
+  /** From now on others can tell whether this tab lives: whoever looked before would take it for gone. */
+  known(): void;
+  /** The browser does not let this tab have locks. */
+  refused(error: DOMException): void;
   /** This tab has the lock; `takesOver`: it was taken from another, which may not know yet. */
   gained(takesOver: boolean): void;
   /** Another tab has taken the lock away from this one. */
@@ -18,6 +22,7 @@ export class Leadership {
   readonly #events: LeadershipEvents;
   /** Ends this tab's being known to live. */
   #die: () => void = () => {};
+  #isKnown = false;
   /** Waits for the lock until it is aborted. */
   #standing: AbortController | undefined;
   /** Gives the lock back. */
@@ -33,7 +38,17 @@ export class Leadership {
     const life = new Promise<void>((resolve) => {
       this.#die = resolve;
     });
-    quietly(navigator.locks.request(this.#life, () => life));
+    const live = () => {
+      this.#isKnown = true;
+      events.known();
+      return life;
+    };
+    navigator.locks.request(this.#life, live).catch((error) => events.refused(error));
+  }
+
+  /** Whether others can tell that this tab lives. */
+  get isKnown(): boolean {
+    return this.#isKnown;
   }
 
   /** Takes the lock as soon as nobody else has it. */

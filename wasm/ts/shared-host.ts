@@ -180,6 +180,14 @@ export class SharedHost implements EngineHost {
       (message) => this.#receive(message),
     );
     this.#leadership = new Leadership(name, this.#tab, {
+      known: () => this.#ping(),
+      refused: ({ name, message }) => {
+        const failure: Failure = {
+          code: 'StorageRefused',
+          message: `there are no Web Locks here: ${name}: ${message}`,
+        };
+        void this.#keepInMemory(request, failure);
+      },
       gained: (takesOver) => void this.#lead(takesOver),
       lost: () => {
         this.#superseded();
@@ -218,6 +226,7 @@ export class SharedHost implements EngineHost {
   #ping(): void {
     const role = this.#role;
     this.#mindService();
+    if (!this.#leadership?.isKnown) return;
     if (role.is === 'seeking') {
       this.#mailbox?.announce({ say: 'seeking' });
     } else if (role.is === 'following') {
@@ -291,6 +300,8 @@ export class SharedHost implements EngineHost {
   // ── Following ──
 
   #join({ leader, term, visit }: Following): void {
+    // Asked again when it is.
+    if (!this.#leadership?.isKnown) return;
     const [tab, watched, visible] = [this.#tab, this.#watched, isVisible()];
     this.#mailbox?.send(leader, { say: 'join', tab, term, visit, watched, visible });
   }
