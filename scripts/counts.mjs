@@ -13,15 +13,17 @@ const WHY_LINES = 24;
 /** libtest's lines, one for each test binary; the browser runner of wasm-bindgen prints the same. */
 export function libtestCounts(output) {
   const results = [...output.matchAll(/^test result: \S+ (\d+) passed; (\d+) failed;/gm)];
-  const printed = new Map(
-    [...output.matchAll(/^---- (.+?)(?: stdout| output)? ----\n([\s\S]*?)(?=^---- |^failures:|^test result:)/gm)].map(
-      ([, test, text]) => [test, text],
-    ),
-  );
+  // In their order, as tests of two binaries may have one name.
+  const printed = /^---- (.+?)(?: stdout| output)? ----\n([\s\S]*?)(?=^---- |^failures:|^test result:)/gm;
+  const texts = [...output.matchAll(printed)].map(([, test, text]) => ({ test, text }));
+  const textOf = (test) => {
+    const at = texts.findIndex((one) => one.test === test);
+    return at < 0 ? '' : texts.splice(at, 1)[0].text;
+  };
   const failed = [...output.matchAll(/^test (.+?)(?: - should panic)? \.\.\. FAIL(?:ED)?$/gm)];
   return {
     ...sum(results.map(([, passed, failed]) => ({ passed: Number(passed), failed: Number(failed), failures: [] }))),
-    failures: failed.map(([, test]) => failure(test, printed.get(test) ?? '')),
+    failures: failed.map(([, test]) => failure(test, textOf(test))),
   };
 }
 

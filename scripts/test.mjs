@@ -101,13 +101,18 @@ function wasmInBrowsers() {
     for (const crate of ['wasm', 'webrtc']) {
       for (const [browser, ...driver] of browsers) {
         const args = ['test', '--headless', ...driver, crate];
-        counts.push(
-          await counted(`${crate} in ${browser}`, join(TOOLS_BIN, 'wasm-pack'), args, { env }, libtestCounts),
-        );
+        const label = `${crate} in ${browser}`;
+        const count = (output) => named(label, libtestCounts(output));
+        counts.push(await counted(label, join(TOOLS_BIN, 'wasm-pack'), args, { env }, count));
       }
     }
     return sum(counts);
   });
+}
+
+/** With failures that say of which of several runs they are. */
+function named(label, { failures, ...counts }) {
+  return { ...counts, failures: failures.map(({ test, why }) => ({ test: `${label}: ${test}`, why })) };
 }
 
 async function vitest(folder) {
@@ -149,9 +154,13 @@ async function withFolder(use) {
 
 /** What failed, once more: whoever sees only the end of a long log sees that as well. */
 function reportFailures(results) {
-  if (results.every(({ failures = [] }) => failures.length === 0)) return;
+  const failing = results.filter(({ failed }) => failed > 0);
+  if (failing.length === 0) return;
   heading('What failed');
-  for (const { title, failures = [] } of results) {
+  for (const { title, failed, failures = [], why } of failing) {
+    const unnamed = failed - failures.length;
+    if (unnamed > 0)
+      console.log(`  ${red('✗')} ${title}: ${unnamed} of which nothing more is known${why}; see above\n`);
     for (const { test, why } of failures)
       console.log(`  ${red('✗')} ${title}: ${test}\n${why.replace(/^/gm, '      ')}\n`);
   }

@@ -38,6 +38,9 @@ pub(crate) fn again_after(failures: u32) -> Duration {
 /// How often a storage is tried to be taken over. Each time that fails, the other has written: it is not as dead as was thought.
 const SEIZURES_MAX: usize = 64;
 
+/// How often what does not fit together is read again meanwhile: part of it may be from before the other wrote and part from after.
+const MISREADINGS_MAX: usize = 4;
+
 pub(crate) fn unreadable(reason: &impl ToString) -> OpenError {
     let reason = reason.to_string();
     OpenError::Unreadable { reason }
@@ -116,17 +119,16 @@ impl Keeper {
 
     /// Takes the storage from whoever else may have it open.
     pub(crate) async fn take_over(&mut self, store: StoreId) -> Result<(), OpenError> {
-        let mut misread = None;
+        let mut misreadings = 0;
         for _ in 0..SEIZURES_MAX {
             let commits = match self.read_commits(store).await {
                 Ok(commits) => commits,
-                // Part of it from before the other wrote and part from after, perhaps: it does not fit together then.
-                Err(error) => {
-                    misread = Some(error);
+                Err(_) if misreadings < MISREADINGS_MAX => {
+                    misreadings += 1;
                     continue;
                 }
+                Err(error) => return Err(error),
             };
-            misread = None;
             match self.storage.write(Arc::new(commits.seizure())).await {
                 Ok(()) => return Ok(()),
                 // It has written meanwhile.
@@ -134,8 +136,9 @@ impl Keeper {
                 Err(error) => return Err(unreadable(&error)),
             }
         }
-        let busy = || unreadable(&"another process keeps writing to it; close the store there");
-        Err(misread.unwrap_or_else(busy))
+        Err(unreadable(
+            &"another process keeps writing to it; close the store there",
+        ))
     }
 
     async fn read_commits(&mut self, store: StoreId) -> Result<Reading, OpenError> {

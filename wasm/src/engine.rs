@@ -25,14 +25,14 @@ use wasm_bindgen_futures::{future_to_promise, spawn_local};
 #[cfg(target_arch = "wasm32")]
 use web_sys::AbortSignal;
 
-#[cfg(target_arch = "wasm32")]
-use crate::listener::first_of;
 use crate::{
     convert,
     error::Failure,
     event,
     page::{Page, ScanOptions},
 };
+#[cfg(target_arch = "wasm32")]
+use crate::{indexed_db::IndexedDb, listener::first_of};
 
 /// What a store is opened with.
 #[derive(Deserialize, Debug)]
@@ -456,13 +456,15 @@ impl Engine {
         superseded: AbortSignal,
         listener: Function,
     ) -> Result<Engine, Failure> {
-        let (aborted, _listener) = first_of(&superseded, ["abort"]);
         let options = OpenOptions::read(options)?.takes_over(takes_over);
-        let opening = Self::open_kept(options, listener);
+        let (aborted, _listener) = first_of(&superseded, ["abort"]);
+        // This takes nothing from anybody, and half of it would be left open.
+        let storage = IndexedDb::open(&options.name).await?;
         if superseded.aborted() {
             return Err(StoreError::Superseded.into());
         }
-        // What it has begun ends with it: a tab that waits for the disk must not take it from the one that has it by then.
+        // A tab that waits for the disk must not take it from the one that has it by then.
+        let opening = Self::open_on(storage, options, listener);
         match select(std::pin::pin!(opening), aborted).await {
             Either::Left((opened, _)) => opened,
             Either::Right(_) => Err(StoreError::Superseded.into()),
@@ -472,8 +474,7 @@ impl Engine {
 
 #[cfg(target_arch = "wasm32")]
 impl Engine {
-    async fn open_kept(options: Options, listener: Function) -> Result<Engine, Failure> {
-        let storage = crate::indexed_db::IndexedDb::open(&options.name).await?;
+    async fn open_on(storage: IndexedDb, options: Options, listener: Function) -> Result<Engine, Failure> {
         let (birth, keepsake) = (storage.birth().cloned(), options.keepsake.clone());
         let mut opening = gossipstore_net::Opening::begin(options, storage).await?;
         let remembered = keepsake.filter(|keepsake| keepsake.secret.store() == opening.store());

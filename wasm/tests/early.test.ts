@@ -4,7 +4,7 @@
  *
  * Method: the host over an engine that is loaded when the test says so; that early reads are right is tested with the real disk.
  */
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import type { Bindings } from '../ts/engine.js';
 import type { HostEvent, Status } from '../ts/host.js';
 import { LocalHost } from '../ts/local-host.js';
@@ -23,7 +23,9 @@ const STATUS: Status = {
 class LoadingEngine {
   static last: LoadingEngine;
   /** What tells the last to give up. */
-  static superseded: AbortSignal;
+  static superseded: AbortSignal | undefined;
+  /** What the next waits for. */
+  static mayOpen: Promise<void> | undefined;
   readonly log: string[] = [];
   readonly loaded: Promise<undefined>;
   size = 3;
@@ -40,6 +42,7 @@ class LoadingEngine {
 
   static async openStored(_options: object, _takesOver: boolean, superseded: AbortSignal): Promise<LoadingEngine> {
     LoadingEngine.superseded = superseded;
+    await LoadingEngine.mayOpen;
     return new LoadingEngine();
   }
 
@@ -148,11 +151,20 @@ it('fails what waits when another tab takes the store over', async () => {
 });
 
 it('gives an opening up when another tab has the store by then', async () => {
+  let open = () => {};
+  LoadingEngine.superseded = undefined;
+  LoadingEngine.mayOpen = new Promise((resolve) => {
+    open = resolve;
+  });
   const host = new LocalHost(async () => bindings);
   const opening = host.call({ call: 'open', name: 'x', relays: [], ice: [], storage: 'indexeddb' });
-  await Promise.resolve();
-  expect(LoadingEngine.superseded.aborted).toBe(false);
+  const given = () => LoadingEngine.superseded;
+  await vi.waitFor(() => expect(given()?.aborted).toBe(false));
   host.supersede();
-  expect(LoadingEngine.superseded.aborted).toBe(true);
-  await opening;
+  expect(given()?.aborted).toBe(true);
+  open();
+  // This one was opened before it could hear of that.
+  await expect(opening).rejects.toMatchObject({ code: 'Superseded' });
+  expect(LoadingEngine.last.log).toEqual(['supersede']);
+  await expect(host.call({ call: 'has', key: 'a' })).rejects.toMatchObject({ code: 'Closed' });
 });

@@ -4,9 +4,10 @@
 
 #![cfg(target_arch = "wasm32")]
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::join;
+use futures_timer::Delay;
 use gossipstore_core::disk::Transaction;
 use gossipstore_net::storage::{Storage, StorageError, contract};
 use gossipstore_wasm::{engine::Engine, indexed_db::IndexedDb};
@@ -104,13 +105,9 @@ async fn an_opening_that_is_given_up_writes_nothing_when_its_turn_comes() {
         Reflect::get(&JsValue::from(failure), &"code".into()).expect("an Error")
     };
     let superseding = AbortController::new().expect("this is a browser");
-    // A third of a second: long after it has come to wait for the disk.
     let abort = async {
-        for _ in 0..20 {
-            let frame = Function::new_no_args("return new Promise(requestAnimationFrame)").call0(&JsValue::NULL);
-            let frame: Promise = frame.expect("it is asked for").unchecked_into();
-            JsFuture::from(frame).await.expect("a frame");
-        }
+        // Long after it has come to wait for the disk.
+        Delay::new(Duration::from_millis(300)).await;
         superseding.abort();
     };
     assert_eq!(code(join(open(&superseding), abort).await.0), "Superseded");

@@ -34,7 +34,7 @@ type EngineOptions = Calls['open']['request'] & { readonly keepsake?: string | u
 export class Engine {
   private constructor();
   static open(options: EngineOptions, listener: (event: EngineEvent) => void): Engine;
-  /** Fails with `Superseded`, and writes nothing any more, when `superseded` is aborted before it is done. */
+  /** Fails with `Superseded`, and begins no further write, when `superseded` is aborted before it is done. */
   static openStored(
     options: EngineOptions,
     takesOver: boolean,

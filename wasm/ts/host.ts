@@ -65,8 +65,8 @@ export interface StorageStatus {
   /** `memory`: gone when the store is closed, unless a peer has it. */
   readonly kind: 'memory' | 'indexeddb' | 'file';
   /**
-   * Why nothing can be stored at present, or read, or why the data is in memory where that was not asked for. Calls that wait are carried
-   * out when it is over.
+   * Why nothing can be stored at present, or why the data is in memory where that was not asked for; or that no tab gets at what is stored:
+   * calls wait until one does.
    */
   readonly problem?: string;
   /** What became of what was stored before, if it was gone when the store was opened, and what follows from that. */

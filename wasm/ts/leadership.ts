@@ -43,7 +43,9 @@ export class Leadership {
       events.known();
       return life;
     };
-    navigator.locks.request(this.#life, live).catch((error) => events.refused(error));
+    navigator.locks.request(this.#life, live).catch((error) => {
+      if (!this.#isKnown) events.refused(error);
+    });
   }
 
   /** Whether others can tell that this tab lives. */
@@ -61,15 +63,15 @@ export class Leadership {
 
   /** Looks who has the lock, so that one who stays silent from now on is known to be the same. */
   look(): void {
-    const looked = navigator.locks.query().then(({ held = [] }) => {
-      this.#suspect = held.find((lock) => lock.name === this.#name)?.clientId;
+    const looked = holders().then((holderOf) => {
+      this.#suspect = holderOf(this.#name);
     });
     quietly(looked);
   }
 
   /** Takes the lock from a tab that has offered it, unless that has it no more. */
   async succeed(leader: TabId): Promise<void> {
-    await this.#take((holder, clientOf) => holder === clientOf(lifeLock(this.#name, leader)));
+    await this.#take((holder, holderOf) => holder === holderOf(lifeLock(this.#name, leader)));
     this.stand();
   }
 
@@ -79,23 +81,21 @@ export class Leadership {
    * @param isSilent whether it still does not answer, asked last of all
    */
   async seize(leader: TabId | undefined, isSilent: () => boolean): Promise<void> {
-    await this.#take((holder, clientOf) => {
-      const suspect = leader === undefined ? this.#suspect : clientOf(lifeLock(this.#name, leader));
+    await this.#take((holder, holderOf) => {
+      const suspect = leader === undefined ? this.#suspect : holderOf(lifeLock(this.#name, leader));
       this.#suspect = holder;
       return holder === suspect && isSilent();
     });
   }
 
   /** Takes the lock from the one that has it, if that is the one. */
-  async #take(isTheOne: (holder: string, clientOf: (lock: string) => string | undefined) => boolean): Promise<void> {
-    const { locks } = navigator;
+  async #take(isTheOne: (holder: string, holderOf: HolderOf) => boolean): Promise<void> {
     // One after the other: who comes second sees that another holds it.
-    await locks.request(`${this.#name}/succession`, async () => {
-      const { held = [] } = await locks.query();
-      const clientOf = (name: string) => held.find((lock) => lock.name === name)?.clientId;
-      const holder = clientOf(this.#name);
+    await navigator.locks.request(`${this.#name}/succession`, async () => {
+      const holderOf = await holders();
+      const holder = holderOf(this.#name);
       // Nobody: the next in the line gets it.
-      if (holder === undefined || this.#release || !isTheOne(holder, clientOf)) return;
+      if (holder === undefined || this.#release || !isTheOne(holder, holderOf)) return;
       this.#standing?.abort();
       this.#standing = undefined;
       await new Promise<void>((resolve) => this.#ask({ steal: true }, true, resolve));
@@ -104,9 +104,9 @@ export class Leadership {
 
   /** Whether another tab has taken the lock from this one, which may not have been told yet. */
   async isTaken(): Promise<boolean> {
-    const { held = [] } = await navigator.locks.query();
-    const clientOf = (name: string) => held.find((lock) => lock.name === name)?.clientId;
-    return clientOf(this.#name) !== clientOf(this.#life);
+    if (!this.#isKnown) return false;
+    const holderOf = await holders();
+    return holderOf(this.#name) !== holderOf(this.#life);
   }
 
   /** Calls `gone` when a tab is: closed, crashed or thrown away. Until the returned function is called. */
@@ -148,6 +148,15 @@ export class Leadership {
       this.#events.lost();
     });
   }
+}
+
+/** Who holds a lock, if anybody does. */
+type HolderOf = (lock: string) => string | undefined;
+
+/** Who holds which at this moment. */
+async function holders(): Promise<HolderOf> {
+  const { held = [] } = await navigator.locks.query();
+  return (name) => held.find((lock) => lock.name === name)?.clientId;
 }
 
 /** For a request that only ends with an error because it is taken back. */

@@ -136,6 +136,10 @@ export class LocalHost implements EngineHost {
     const engine = isKept
       ? await Engine.openStored(options, request.takesOver ?? false, this.#superseding.signal, hear)
       : Engine.open(options, hear);
+    if (this.#superseding.signal.aborted) {
+      endSuperseded(engine);
+      throw superseded;
+    }
     this.#engine = engine;
     surroundings.addEventListener?.('online', this.#online);
     this.#size = engine.size;
@@ -226,10 +230,9 @@ export class LocalHost implements EngineHost {
     this.#superseding.abort();
     const engine = this.#engine;
     if (!engine) return;
-    this.#leave({ code: 'Superseded', message: 'another tab has taken the store over' });
+    this.#leave(superseded);
     this.#forgetDefects();
-    engine.supersede();
-    engine.free();
+    endSuperseded(engine);
   }
 
   /** A write's own event may still be on its way when it is done; whoever was told that it is can count on the size. */
@@ -327,6 +330,13 @@ export class LocalHost implements EngineHost {
     this.#emit({ event: 'presence', present: [], changed: [] });
     this.#emit({ event: 'error', failure });
   }
+}
+
+const superseded: Failure = { code: 'Superseded', message: 'another tab has taken the store over' };
+
+function endSuperseded(engine: Engine): void {
+  engine.supersede();
+  engine.free();
 }
 
 function transact(

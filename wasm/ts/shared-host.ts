@@ -182,6 +182,7 @@ export class SharedHost implements EngineHost {
     this.#leadership = new Leadership(name, this.#tab, {
       known: () => this.#ping(),
       refused: ({ name, message }) => {
+        if (this.#role.is === 'over') return;
         const failure: Failure = {
           code: 'StorageRefused',
           message: `there are no Web Locks here: ${name}: ${message}`,
@@ -454,6 +455,8 @@ export class SharedHost implements EngineHost {
     role.host.supersede();
     role.server?.end();
     this.#outbox.sendAgain(lost);
+    // If it is here still, it is of no use here: whoever has the store holds it next.
+    this.#leadership?.resign();
     this.#seek();
   }
 
@@ -469,12 +472,19 @@ export class SharedHost implements EngineHost {
 
   /** The engine has stopped: this tab is of no use any more, but another may be. */
   async #broken(role: Leading, event: Extract<HostEvent, { event: 'error' }>): Promise<void> {
-    if (await this.#isMisread(event.failure)) {
-      this.#supersededAs(role);
-    } else if (this.#role === role) {
-      this.#emit(event);
-      this.#end(event.failure, true);
+    if (this.#role !== role) return;
+    if (event.failure.code === 'StorageUnreadable') {
+      // Nobody is told or answered until it is known whether it is so: what waits goes on elsewhere if it is not.
+      role.server?.end();
+      this.#outbox.sendAgain(event.failure);
+      if (await this.#isMisread(event.failure)) {
+        this.#supersededAs(role);
+        return;
+      }
+      if (this.#role !== role) return;
     }
+    this.#emit(event);
+    this.#end(event.failure, true);
   }
 
   /** Closes the store and lets another tab have it. */
@@ -521,8 +531,6 @@ export class SharedHost implements EngineHost {
     const role = this.#role;
     if (role.is !== 'leading' || !role.server || role.server.size === 0) return;
     this.#superseded();
-    this.#leadership?.resign();
-    this.#leadership?.stand();
   };
 
   // ── Without the others ──
@@ -567,6 +575,7 @@ export class SharedHost implements EngineHost {
     const status = this.#own(opened.status);
     const opening = this.#opening;
     this.#opening = undefined;
+    this.#unserved = 0;
     this.#status = status;
     const present = opened.presences.map(([id]) => id);
     keepPresent(this.#presences, present, opened.presences);

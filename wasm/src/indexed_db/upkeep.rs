@@ -32,7 +32,8 @@ use super::{durability, failed, opening, outcome, started};
 const DATABASE: &str = "gossipstore";
 const MARKS: &str = "upkeep";
 
-/// So many writes in a row are many, each soon after the one before: on a slow disk as well, but not what a person does now and then.
+/// So many writes in a row are many, each begun so soon after the one before: what a person does now and then is not, and a disk that takes
+/// longer is seldom met within one.
 const MANY: u32 = 16;
 const SOON_MS: f64 = 250.0;
 
