@@ -22,7 +22,7 @@ export function libtestCounts(output) {
   };
   const failed = [...output.matchAll(/^test (.+?)(?: - should panic)? \.\.\. FAIL(?:ED)?$/gm)];
   return {
-    ...sum(results.map(([, passed, failed]) => ({ passed: Number(passed), failed: Number(failed), failures: [] }))),
+    ...sum(results.map(([, passed, failed]) => ({ passed: Number(passed), failed: Number(failed) }))),
     failures: failed.map(([, test]) => failure(test, textOf(test))),
   };
 }
@@ -43,15 +43,13 @@ export function nodeTestCounts(output) {
 export function vitestCounts(file) {
   const report = readReport(file);
   // A file that could not be loaded has no tests to fail.
-  const broken = report?.testResults?.filter(
-    (suite) => suite.status === 'failed' && suite.assertionResults.length === 0,
-  );
   const suites = report?.testResults ?? [];
+  const broken = suites.filter(({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0);
   return {
     passed: report?.numPassedTests ?? 0,
-    failed: (report?.numFailedTests ?? 0) + (broken?.length ?? 0),
+    failed: (report?.numFailedTests ?? 0) + broken.length,
     failures: [
-      ...(broken ?? []).map(({ name, message }) => failure(name, message)),
+      ...broken.map(({ name, message }) => failure(name, message)),
       ...suites.flatMap(({ assertionResults }) =>
         assertionResults
           .filter(({ status }) => status === 'failed')

@@ -234,7 +234,7 @@ impl Keeper {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::{sync::Mutex, vec};
 
     use futures::{executor::block_on, task::noop_waker};
 
@@ -266,31 +266,32 @@ mod tests {
         }
     }
 
-    /// Gives at each reading what was put in for it, one record at a time; takes what is written.
+    /// Gives at each reading what was put in for it, the last again and again, one record at a time; takes what is written.
     #[derive(Debug)]
     struct Changing {
-        readings: Vec<Vec<Record>>,
-        written: Vec<Transaction>,
+        readings: vec::IntoIter<Vec<Record>>,
+        current: Vec<Record>,
+        written: Arc<Mutex<Vec<Transaction>>>,
     }
 
-    impl Storage for &'static Mutex<Changing> {
+    impl Storage for Changing {
         fn kind(&self) -> StorageKind {
             StorageKind::Memory
         }
 
         fn read(&mut self, after: Option<&[u8]>) -> Pending<Result<Vec<Record>, StorageError>> {
-            let mut changing = self.lock().unwrap();
-            if after.is_none() && changing.readings.len() > 1 {
-                changing.readings.remove(0);
+            if after.is_none()
+                && let Some(next) = self.readings.next()
+            {
+                self.current = next;
             }
-            let next = changing.readings[0]
-                .iter()
-                .find(|(key, _)| after.is_none_or(|after| key[..] > *after));
-            std::future::ready(Ok(next.cloned().into_iter().collect())).boxed()
+            let is_next = |(key, _): &&Record| after.is_none_or(|after| key[..] > *after);
+            let next = self.current.iter().find(is_next).cloned();
+            std::future::ready(Ok(next.into_iter().collect())).boxed()
         }
 
         fn write(&mut self, transaction: Arc<Transaction>) -> Pending<Result<(), StorageError>> {
-            self.lock().unwrap().written.push((*transaction).clone());
+            self.written.lock().unwrap().push((*transaction).clone());
             std::future::ready(Ok(())).boxed()
         }
 
@@ -301,15 +302,14 @@ mod tests {
 
     /// What is done when a storage is taken over that gives one after the other of these.
     fn take_over(readings: Vec<Vec<Record>>) -> (Result<(), OpenError>, Vec<Transaction>) {
-        let changing = Changing {
-            // The first is passed over when the first reading begins.
-            readings: [Vec::new()].into_iter().chain(readings).collect(),
-            written: Vec::new(),
-        };
-        let changing: &'static Mutex<Changing> = Box::leak(Box::new(Mutex::new(changing)));
-        let mut keeper = Keeper::new(Box::new(changing));
+        let written = Arc::default();
+        let mut keeper = Keeper::new(Box::new(Changing {
+            readings: readings.into_iter(),
+            current: Vec::new(),
+            written: Arc::clone(&written),
+        }));
         let taken = block_on(keeper.take_over(StoreId::from_name("list")));
-        let written = std::mem::take(&mut changing.lock().unwrap().written);
+        let written = std::mem::take(&mut *written.lock().unwrap());
         (taken, written)
     }
 

@@ -4,14 +4,13 @@
 
 #![cfg(target_arch = "wasm32")]
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures::future::join;
-use futures_timer::Delay;
 use gossipstore_core::disk::Transaction;
 use gossipstore_net::storage::{Storage, StorageError, contract};
 use gossipstore_wasm::{engine::Engine, indexed_db::IndexedDb};
-use js_sys::{Function, JSON, Promise, Reflect};
+use js_sys::{Array, Function, JSON, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::*;
@@ -75,8 +74,8 @@ async fn of_two_that_write_under_one_guard_one_does() {
     );
 }
 
-/// Keeps the database of a store from all others until the function that it resolves with is called.
-async fn hold(store: &str) -> Function {
+/// Keeps the database of a store from all others until the function that is given is called. Gives what resolves when another asks for it, too.
+async fn hold(store: &str) -> (Function, Promise) {
     let body = "return new Promise((resolve) => {
         const opening = indexedDB.open(`gossipstore/${store}`, 1);
         opening.onupgradeneeded = () => opening.result.createObjectStore('records');
@@ -85,17 +84,30 @@ async fn hold(store: &str) -> Function {
             const records = opening.result.transaction('records', 'readwrite').objectStore('records');
             const goOn = () => { if (held) records.get('').onsuccess = goOn; };
             goOn();
-            resolve(() => { held = false; opening.result.close(); });
+            const { transaction } = IDBDatabase.prototype;
+            const asked = new Promise((resolve) => {
+                IDBDatabase.prototype.transaction = function (...args) {
+                    if (this.name === opening.result.name) resolve();
+                    return transaction.apply(this, args);
+                };
+            });
+            const release = () => {
+                held = false;
+                opening.result.close();
+                IDBDatabase.prototype.transaction = transaction;
+            };
+            resolve([release, asked]);
         };
     });";
     let holding = Function::new_with_args("store", body).call1(&JsValue::NULL, &store.into());
     let holding: Promise = holding.expect("it begins").unchecked_into();
-    JsFuture::from(holding).await.expect("it holds").unchecked_into()
+    let held: Array = JsFuture::from(holding).await.expect("it holds").unchecked_into();
+    (held.get(0).unchecked_into(), held.get(1).unchecked_into())
 }
 
 #[wasm_bindgen_test]
 async fn an_opening_that_is_given_up_writes_nothing_when_its_turn_comes() {
-    let release = hold("given up").await;
+    let (release, asked) = hold("given up").await;
     let open = |superseding: &AbortController| {
         let options = JSON::parse(r#"{ "name": "given up", "relays": [] }"#).expect("JSON");
         Engine::open_stored(options, true, superseding.signal(), Function::new_no_args(""))
@@ -106,8 +118,7 @@ async fn an_opening_that_is_given_up_writes_nothing_when_its_turn_comes() {
     };
     let superseding = AbortController::new().expect("this is a browser");
     let abort = async {
-        // Long after it has come to wait for the disk.
-        Delay::new(Duration::from_millis(300)).await;
+        JsFuture::from(asked).await.expect("it comes to wait for the disk");
         superseding.abort();
     };
     assert_eq!(code(join(open(&superseding), abort).await.0), "Superseded");

@@ -398,9 +398,14 @@ export class SharedHost implements EngineHost {
     } catch (error) {
       if (this.#role !== role) return;
       const failure = error as Failure;
-      if (failure.code === 'StorageRefused') await this.#keepInMemory(request, failure);
-      else if (await this.#isMisread(failure)) this.#supersededAs(role);
-      else if (this.#role === role) this.#end(failure);
+      if (failure.code === 'StorageRefused') {
+        await this.#keepInMemory(request, failure);
+        return;
+      }
+      const isMisread = await this.#isMisread(failure);
+      if (this.#role !== role) return;
+      if (isMisread) this.#superseded();
+      else this.#end(failure);
       return;
     }
     if (this.#role !== role) {
@@ -460,11 +465,6 @@ export class SharedHost implements EngineHost {
     this.#seek();
   }
 
-  /** The same, found out by what this tab did in a role that it had. */
-  #supersededAs(role: Leading): void {
-    if (this.#role === role) this.#superseded();
-  }
-
   /** Whether something does not fit together because another tab has taken the store and written while this one read. */
   async #isMisread({ code }: Failure): Promise<boolean> {
     return code === 'StorageUnreadable' && (await this.#leadership?.isTaken()) === true;
@@ -477,11 +477,12 @@ export class SharedHost implements EngineHost {
       // Nobody is told or answered until it is known whether it is so: what waits goes on elsewhere if it is not.
       role.server?.end();
       this.#outbox.sendAgain(event.failure);
-      if (await this.#isMisread(event.failure)) {
-        this.#supersededAs(role);
+      const isMisread = await this.#isMisread(event.failure);
+      if (this.#role !== role) return;
+      if (isMisread) {
+        this.#superseded();
         return;
       }
-      if (this.#role !== role) return;
     }
     this.#emit(event);
     this.#end(event.failure, true);
