@@ -16,7 +16,7 @@ import { machine, median } from './measure.mjs';
 
 const ENTRIES = 100_000;
 const AUTHORS = 20;
-const RUNS = 9;
+const RUNS = 30;
 
 /** How long a fresh replica may take, in ms, from the moment in which the other is linked. */
 const BAR_MS = 2_000;
@@ -74,7 +74,8 @@ await main(async (args) => {
 
 function report({ runs, version, load, args }) {
   const taken = runs.map(({ peer, whole }) => whole - peer);
-  const isShort = median(taken) > BAR_MS;
+  const bars = { median: median(taken), slowest: Math.max(...taken) };
+  const short = Object.values(bars).filter((ms) => ms > BAR_MS).length;
   const number = (value) => value.toFixed(0);
   const row = (what, times) =>
     `| ${what} | ${number(median(times))} | ${number(Math.min(...times))} | ${number(Math.max(...times))} |`;
@@ -89,7 +90,12 @@ stands, the relay. ${RUNS} runs; milliseconds.
 
 | bar | | measured | |
 |---|---:|---:|---|
-| from the link to all entries, median | ≤ ${BAR_MS} | ${number(median(taken))} | ${isShort ? '**falls short**' : 'holds'} |
+${Object.entries(bars)
+  .map(
+    ([which, ms]) =>
+      `| from the link to all entries, ${which} | ≤ ${BAR_MS} | ${number(ms)} | ${ms > BAR_MS ? '**falls short**' : 'holds'} |`,
+  )
+  .join('\n')}
 
 | | median | least | most |
 |---|---:|---:|---:|
@@ -103,5 +109,5 @@ ${row(
   runs.map(({ tasks }) => Math.max(0, ...tasks)),
 )}
 `;
-  return { text, short: isShort ? 1 : 0 };
+  return { text, short };
 }

@@ -73,6 +73,7 @@ mod upgrades;
 mod values;
 #[cfg(target_arch = "wasm32")]
 mod websocket;
+mod window;
 
 pub use early::Early;
 pub use error::{ImportError, OpenError, StoreError};

@@ -22,6 +22,7 @@ use libp2p::{
 use crate::{
     framing::{ReadError, Reader, Writer},
     handshake::{Handshake, Step},
+    window::{Overdrawn, Receiving, Sending},
 };
 
 /// The protocol's name.
@@ -63,6 +64,8 @@ pub(crate) enum LinkError {
     Reading(ReadError),
     /// The other side opened a second stream.
     SecondStream,
+    /// The other side acknowledged what was never sent.
+    Overdrawn(Overdrawn),
     /// Our stream broke, or could not be opened.
     Io(io::Error),
 }
@@ -74,8 +77,15 @@ impl fmt::Display for LinkError {
             Self::NoMember => write!(f, "it did not prove to be a member of the store"),
             Self::Reading(error) => write!(f, "its {PROTOCOL} stream ended: {error}"),
             Self::SecondStream => write!(f, "it opened a second {PROTOCOL} stream on one connection"),
+            Self::Overdrawn(error) => write!(f, "our {PROTOCOL} stream is of no use: {error}"),
             Self::Io(error) => write!(f, "our {PROTOCOL} stream broke: {error}"),
         }
+    }
+}
+
+impl From<io::Error> for LinkError {
+    fn from(error: io::Error) -> Self {
+        error.downcast().map_or_else(Self::Io, Self::Overdrawn)
     }
 }
 
@@ -87,7 +97,7 @@ pub(crate) struct Handler {
     /// Frames of the handshake that have not left yet, which are before all others.
     own: usize,
     outgoing: Outgoing,
-    incoming: Option<Reader<Stream>>,
+    incoming: Option<Reader<Receiving<Stream>>>,
     reading: bool,
     /// Told once, after which the handler is silent.
     failure: Option<LinkError>,
@@ -101,7 +111,7 @@ enum Outgoing {
     Wanted,
     Requested,
     /// How many frames wait is bounded by the replica, which hands out no more than a burst before it hears that all have left.
-    Standing(Writer<Stream>),
+    Standing(Writer<Sending<Stream>>),
 }
 
 impl Handler {
@@ -159,7 +169,7 @@ impl Handler {
             return Poll::Pending;
         };
         loop {
-            let written = ready!(writer.poll(cx)).map_err(LinkError::Io)?;
+            let written = ready!(writer.poll(cx))?;
             let own = written.min(self.own);
             self.own -= own;
             if written > own {
@@ -248,7 +258,7 @@ impl ConnectionHandler for Handler {
         match event {
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol, .. }) => {
                 if let (Outgoing::Requested, Some(handshake)) = (&self.outgoing, &self.handshake) {
-                    let mut writer = Writer::new(protocol);
+                    let mut writer = Writer::new(Sending::new(protocol));
                     writer.push(handshake.challenge());
                     self.own = 1;
                     self.outgoing = Outgoing::Standing(writer);
@@ -258,7 +268,7 @@ impl ConnectionHandler for Handler {
                 if self.incoming.is_some() {
                     self.fail(LinkError::SecondStream);
                 } else if !self.failed {
-                    self.incoming = Some(Reader::new(protocol, FRAME_BYTES_MAX));
+                    self.incoming = Some(Reader::new(Receiving::new(protocol), FRAME_BYTES_MAX));
                 }
             }
             ConnectionEvent::DialUpgradeError(DialUpgradeError { error, .. }) => self.fail(match error {

@@ -758,7 +758,7 @@ impl Node {
         self.engine.refuse(|refused| match error {
             LinkError::NoMember | LinkError::NotSpoken => refused.strangers += 1,
             LinkError::SecondStream => refused.streams += 1,
-            LinkError::Reading(ReadError::TooLong { .. }) => refused.frames += 1,
+            LinkError::Reading(ReadError::TooLong { .. }) | LinkError::Overdrawn(_) => refused.frames += 1,
             LinkError::Reading(_) | LinkError::Io(_) => {}
         });
     }

@@ -12,7 +12,7 @@ pub struct Refusals {
     pub strangers: u64,
     /// Connections that were closed because the other side opened a second stream for frames.
     pub streams: u64,
-    /// Frames that were too long, or that the replica found wrong.
+    /// Frames that were too long, that the replica found wrong, or that were acknowledged and never sent.
     pub frames: u64,
     /// How often a member was not read from for a while, as it sent more than 2,000 frames or 64 MB a second.
     pub pauses: u64,

@@ -31,7 +31,7 @@ export interface Refusals {
   readonly strangers: number;
   /** Connections that were closed because the other side opened one stream too many. */
   readonly streams: number;
-  /** Frames that were too long or wrong. */
+  /** Frames that were too long or wrong, or acknowledged and never sent. */
   readonly frames: number;
   /** How often a member was not read from for a while, as it sent more than 2,000 frames or 64 MB a second. */
   readonly pauses: number;

@@ -3,7 +3,7 @@
 //! The hostile peer is a plain libp2p swarm that dials a member through the relay, subscribes to the store's topic, opens the sync
 //! protocol and writes bytes of its choice. As a stranger it does not have the store's secret, as a member it does.
 
-use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
+use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _, io::WriteHalf};
 use gossipstore_core::{
     causality::{Event, Key, Kind, Op, Txn},
     id::{AuthorId, Digest, Dot, Home, PresenceId},
@@ -56,6 +56,8 @@ struct Hostile {
     /// The first frame of the victim's stream, and the second.
     challenges: mpsc::UnboundedReceiver<[u8; CHALLENGE_BYTES]>,
     proofs: mpsc::UnboundedReceiver<[u8; PROOF_BYTES]>,
+    /// The direction of the victim's stream in which it acknowledges.
+    acknowledging: mpsc::UnboundedReceiver<WriteHalf<libp2p::Stream>>,
     /// What it has proven itself by.
     said: [u8; PROOF_BYTES],
     control: libp2p_stream::Control,
@@ -77,9 +79,12 @@ impl Hostile {
         let mut theirs = control.accept(SYNC).unwrap();
         let (challenged, challenges) = mpsc::unbounded_channel();
         let (proved, proofs) = mpsc::unbounded_channel();
+        let (accepted, acknowledging) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             // Reads what the victim sends, as a member would.
-            while let Some((_, mut stream)) = theirs.next().await {
+            while let Some((_, stream)) = theirs.next().await {
+                let (mut stream, writing) = stream.split();
+                let _ = accepted.send(writing);
                 let (challenged, proved) = (challenged.clone(), proved.clone());
                 tokio::spawn(async move {
                     let mut first = [0; 1 + CHALLENGE_BYTES];
@@ -135,6 +140,7 @@ impl Hostile {
             victim,
             challenges,
             proofs,
+            acknowledging,
             said: [0; PROOF_BYTES],
             control,
             seen,
@@ -265,6 +271,13 @@ fn frame(length: u32, bytes: &[u8]) -> Vec<u8> {
     [&out, bytes].concat()
 }
 
+/// Asks for all that a vector does not cover.
+fn hello(hostile: &Hostile, tag: u16, vector: impl IntoIterator<Item = (AuthorId, u64)>) -> Vec<Vec<u8>> {
+    let (wishes, base) = (Wishes::default(), (Base::Empty, 7));
+    let id = hostile.secret.store();
+    Hello::frames(id, Tag(tag), wishes, base, AuthorTable::default(), vector)
+}
+
 /// A transaction of one put.
 fn txn(author: [u8; 16], first: u64, key: &str, value: &[u8]) -> Txn {
     let op = Op::Put {
@@ -348,6 +361,29 @@ async fn a_stream_cut_within_a_frame_ends_the_connection() {
     stream.write_all(&frame(1_000, b"only the beginning")).await.unwrap();
     stream.close().await.unwrap();
     hostile.until(Seen::HungUpOn).await;
+    nothing_is_broken(&friend, &victim).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_acknowledges_what_was_never_sent_is_hung_up_on() {
+    let store = "overdrawn";
+    let (relay, friend, victim) = two_members(store).await;
+    let (mut hostile, mut stream) = Hostile::join(store, &relay, &friend, &victim).await;
+    let mut acknowledging = hostile.acknowledging.recv().await.expect("the victim's stream");
+    acknowledging.write_all(&[255]).await.unwrap();
+    acknowledging.flush().await.unwrap();
+    for hello in hello(&hostile, 1, [(AuthorId([7; 16]), 1)]) {
+        send(&mut stream, &hello).await;
+    }
+    hostile.until(Seen::HungUpOn).await;
+    let refused = victim.handle.status().refused;
+    assert_eq!(
+        refused,
+        Refusals {
+            frames: 1,
+            ..Refusals::default()
+        }
+    );
     nothing_is_broken(&friend, &victim).await;
 }
 
@@ -667,9 +703,7 @@ async fn floods_of_all_kinds_take_less_than_64_mib() {
             author[..8].copy_from_slice(&[n.to_be_bytes(), at.to_be_bytes()].concat());
             (AuthorId(author), 1 << 40)
         });
-        let (wishes, base) = (Wishes::default(), (Base::Empty, 7));
-        let id = hostile.secret.store();
-        for hello in Hello::frames(id, Tag(n as u16), wishes, base, AuthorTable::default(), counts) {
+        for hello in hello(&hostile, n as u16, counts) {
             stream.write_all(&frame(hello.len() as u32, &hello)).await.unwrap();
         }
     }
