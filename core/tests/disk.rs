@@ -220,6 +220,48 @@ fn large_values_are_written_once_and_leave_nothing() {
 }
 
 #[test]
+fn a_long_batch_is_made_ready_in_turns_and_written_as_several_commits_of_one_transaction() {
+    let sizes = Sizes {
+        commit_bytes: 1_000,
+        prepared_bytes: 10_000,
+        ..SMALL
+    };
+    let mut kept = Kept::new(sizes);
+    kept.transact([put("before", vec![1]), put("large", vec![2; INLINE_BYTES_MAX + 1])]);
+    kept.flush(false);
+    let before = kept.records.clone();
+    kept.transact([put("before", vec![2]), put("large", vec![3; INLINE_BYTES_MAX + 1])]);
+    kept.transact((0..500).map(|n| put(format!("key/{n:04}"), vec![7; 100])));
+    let mut turns = 1;
+    while kept.records == before {
+        assert!(kept.flush(false), "there is more to come");
+        // What is written meanwhile goes with it.
+        kept.transact([put("meanwhile", vec![turns])]);
+        turns += 1;
+    }
+    assert!((8..30).contains(&turns), "{turns}");
+    let commits: Vec<_> = kept.records.iter().filter(|(key, _)| key[0] == 1).collect();
+    assert!(commits.len() > 50, "{}", commits.len());
+    assert!(commits.iter().all(|(_, record)| record.len() < 1_200));
+    let expected = u64::from(turns - 2);
+    let (replica, _) = open(&kept.records, sizes).expect("an undamaged disk");
+    assert_eq!(replica.store().totals().keys, 503);
+    assert_eq!(
+        replica
+            .get("meanwhile")
+            .and_then(Body::here)
+            .map(|value| u64::from(value[0])),
+        Some(expected)
+    );
+    kept.flush(false);
+    kept.check(sizes, false);
+    kept.settle();
+    kept.check(sizes, true);
+    let commits = kept.records.keys().filter(|key| key[0] == 1).count();
+    assert_eq!(commits, 0);
+}
+
+#[test]
 fn what_died_lately_is_remembered_after_a_restart() {
     let mut kept = Kept::new(SMALL);
     for n in 0..60 {

@@ -445,8 +445,8 @@ fn what_was_there_before_a_change_can_be_read_for_a_while() {
 fn a_failed_transaction_makes_room_when_it_is_tried_again() {
     let mut kept = filled(SMALL);
     kept.transact([delete("key/057")]);
-    kept.disk
-        .take(BatchId(999), kept.driver.batches.last().expect("the deletion"));
+    let deletion = kept.driver.batches.last().expect("the deletion").clone();
+    kept.disk.take(BatchId(999), deletion);
     let replica = &kept.driver.replica;
     let bodies = |transaction: &gossipstore_core::disk::Transaction| {
         let changes = transaction.changes.iter();

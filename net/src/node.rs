@@ -198,8 +198,7 @@ impl Node {
                 return Poll::Ready(Woken::Other);
             }
             // Before the network, so that whoever waits for it waits for nothing else.
-            let is_free = self.keeper.as_ref().is_some_and(Keeper::is_free);
-            if is_free && self.engine.has_unkept() {
+            if !work_left && self.is_to_keep() {
                 return Poll::Ready(Woken::Other);
             }
             if let Poll::Ready(event) = self.swarm.poll_next_unpin(cx) {
@@ -261,7 +260,8 @@ impl Node {
         self.keep(now);
         self.carry();
         let work_left = self.engine.has_work_left();
-        if work_left {
+        // What is long is made ready for the storage in slices, too.
+        if work_left || self.is_to_keep() {
             self.breath.draw();
         }
         let times = [
@@ -285,6 +285,12 @@ impl Node {
             keeper.begin(now, |leisure| self.engine.next_transaction(leisure));
         }
         self.loads.begin(self.engine.take_loads());
+    }
+
+    /// Whether there is something to keep and the storage could begin with it.
+    fn is_to_keep(&self) -> bool {
+        let is_free = self.keeper.as_ref().is_some_and(Keeper::is_free);
+        is_free && self.engine.has_unkept()
     }
 
     /// When the storage is to be tidied up.
@@ -311,6 +317,10 @@ impl Node {
     async fn keep_all(&mut self) {
         loop {
             self.keep(self.engine.now());
+            if self.is_to_keep() {
+                self.breath.take().await;
+                continue;
+            }
             let Some(keeper) = self.keeper.as_mut().filter(|keeper| keeper.is_writing()) else {
                 return;
             };

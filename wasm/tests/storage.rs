@@ -74,6 +74,17 @@ async fn of_two_that_write_under_one_guard_one_does() {
     );
 }
 
+#[wasm_bindgen_test]
+async fn a_long_transaction_that_is_let_go_of_is_not_carried_out_in_part() {
+    let mut store = open("let go").await;
+    let long = (0..8_u8).map(|n| (vec![n], Some(vec![n; 1_000_000])));
+    let changes = long.collect();
+    drop(store.write(Arc::new(Transaction { changes, guard: None })));
+    store.write(one(b"key", b"record")).await.expect("it is written");
+    let records = store.read(None).await.expect("it is read");
+    assert_eq!(records, [(b"key".to_vec(), b"record".to_vec())]);
+}
+
 /// Keeps the database of a store from all others until the function that is given is called. Gives what resolves when another asks for it, too.
 async fn hold(store: &str) -> (Function, Promise) {
     let body = "return new Promise((resolve) => {

@@ -14,6 +14,9 @@
 //! ```
 //!
 //! What an event of the batch removed is dead without being listed.
+//!
+//! A long batch is told of by several commits, written in one transaction: all but the last have nothing but events, and what else there
+//! is to say of it is in the last.
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
@@ -27,7 +30,7 @@ use super::{
 use crate::{
     causality::{Fork, Frontier},
     id::{AuthorId, Dot},
-    store::{Batch, Call, Caller, Totals},
+    store::{Batch, Call, Caller, StoredEntry, Totals},
     wire::{
         AUTHORS_MAX, AuthorTable, Described, EventReader, EventWriter, LiveEvent, STAMP_ORIGIN, WireError,
         bytes::{Reader, Writer as _},
@@ -49,48 +52,28 @@ pub(super) fn reader() -> EventReader {
     EventReader::new(AuthorTable::default(), STAMP_ORIGIN).with_inline_max(INLINE_BYTES_MAX)
 }
 
-/// Appends a batch.
-pub(super) fn encode(batch: &Batch, out: &mut Vec<u8>) {
-    out.varint(batch.vector.len() as u64);
-    for (author, n) in &batch.vector {
-        write_dot(Dot::new(*author, *n), out);
+/// The events of a batch, on their way into a commit.
+#[derive(Clone, Debug)]
+pub(super) struct Events {
+    writer: EventWriter,
+    bytes: Vec<u8>,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self {
+            writer: writer(),
+            bytes: Vec::new(),
+        }
     }
-    write_dots(&batch.frontier, out);
-    let call = if batch.call.is_some() { CALL } else { 0 };
-    let forks = if batch.forks.is_empty() { 0 } else { FORKS };
-    out.push(call | TOTALS | HASHES | forks);
-    if let Some(Call { caller, n }) = batch.call {
-        out.extend(caller.0.to_le_bytes());
-        out.varint(n);
-    }
-    write_totals(batch.totals, out);
-    write_hashes(&batch.frontier, out);
-    if !batch.forks.is_empty() {
-        write_forks(&batch.forks, out);
+}
+
+impl Events {
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
     }
 
-    let live = batch.entries.iter().flat_map(|entry| &entry.removes);
-    let dead = batch.records.iter().flat_map(|(_, removes)| removes);
-    let mut named: Vec<Dot> = if batch.removed.is_empty() {
-        Vec::new()
-    } else {
-        live.chain(dead).copied().collect()
-    };
-    named.sort_unstable();
-    let is_listed = |dot: &Dot| named.binary_search(dot).is_err();
-    let listed: Vec<Dot> = batch
-        .removed
-        .iter()
-        .map(|removed| removed.dot)
-        .filter(is_listed)
-        .collect();
-    out.varint(listed.len() as u64);
-    for dot in listed {
-        write_dot(dot, out);
-    }
-
-    let (mut writer, mut events) = (writer(), Vec::new());
-    for entry in batch.entries.iter().chain(&batch.healed) {
+    pub(super) fn live(&mut self, entry: &StoredEntry) {
         let live = LiveEvent {
             dot: entry.dot,
             key: &entry.key,
@@ -99,13 +82,71 @@ pub(super) fn encode(batch: &Batch, out: &mut Vec<u8>) {
             hlc: entry.hlc,
             removes: entry.removes.clone(),
         };
-        writer.live(&live, false, &mut events);
+        self.writer.live(&live, false, &mut self.bytes);
     }
-    for (dot, removes) in &batch.records {
-        writer.dead(*dot, removes, &mut events);
+
+    pub(super) fn dead(&mut self, dot: Dot, removes: &[Dot]) {
+        self.writer.dead(dot, removes, &mut self.bytes);
     }
-    out.varint(events.len() as u64);
-    out.extend(events);
+
+    /// Appends a batch of nothing but these, as a part of one that is told of by several commits.
+    pub(super) fn end_part(self, out: &mut Vec<u8>) {
+        out.varint(0);
+        write_dots(&Frontier::default(), out);
+        out.push(0);
+        out.varint(0);
+        self.append_to(out);
+    }
+
+    /// Appends a batch, of whose events these are the last.
+    pub(super) fn end(self, batch: &Batch, out: &mut Vec<u8>) {
+        out.varint(batch.vector.len() as u64);
+        for (author, n) in &batch.vector {
+            write_dot(Dot::new(*author, *n), out);
+        }
+        write_dots(&batch.frontier, out);
+        let call = if batch.call.is_some() { CALL } else { 0 };
+        let forks = if batch.forks.is_empty() { 0 } else { FORKS };
+        out.push(call | TOTALS | HASHES | forks);
+        if let Some(Call { caller, n }) = batch.call {
+            out.extend(caller.0.to_le_bytes());
+            out.varint(n);
+        }
+        write_totals(batch.totals, out);
+        write_hashes(&batch.frontier, out);
+        if !batch.forks.is_empty() {
+            write_forks(&batch.forks, out);
+        }
+        let listed = unnamed(batch);
+        out.varint(listed.len() as u64);
+        for dot in listed {
+            write_dot(dot, out);
+        }
+        self.append_to(out);
+    }
+
+    fn append_to(self, out: &mut Vec<u8>) {
+        out.varint(self.bytes.len() as u64);
+        out.extend(self.bytes);
+    }
+}
+
+/// What a batch removes and none of its events names.
+fn unnamed(batch: &Batch) -> Vec<Dot> {
+    if batch.removed.is_empty() {
+        return Vec::new();
+    }
+    let live = batch.entries.iter().flat_map(|entry| &entry.removes);
+    let dead = batch.records.iter().flat_map(|(_, removes)| removes);
+    let mut named: Vec<Dot> = live.chain(dead).copied().collect();
+    named.sort_unstable();
+    let is_unnamed = |dot: &Dot| named.binary_search(dot).is_err();
+    batch
+        .removed
+        .iter()
+        .map(|removed| removed.dot)
+        .filter(is_unnamed)
+        .collect()
 }
 
 /// A batch as it is read.

@@ -7,7 +7,7 @@
 //! key                    record
 //! 0                      state       what is known of everything: name, vector, frontier, where the journal begins
 //! 0, 0                   membership  what makes this device a member, and the relays where it meets others
-//! 1, number (8 bytes)    commit      one or more batches, as they were made
+//! 1, number (8 bytes)    commit      one or more batches, as they were made, or a part of one
 //! 2, number (8 bytes)    ring        what events that died lately had removed
 //! 3, text                page        the live entries of all keys from this text on, up to the next page's
 //! 4, author, n (8 bytes) body        a value that is too large to stand in a commit or page
@@ -44,6 +44,7 @@ mod reading;
 mod record;
 mod ring;
 mod state;
+mod waiting;
 mod writing;
 
 pub use backup::{BackupError, Record, export, import};
@@ -64,6 +65,10 @@ pub struct Sizes {
     pub page_entries: usize,
     /// How many bytes of keys and values it has at most: about as much as a disk writes anyway.
     pub page_bytes: usize,
+    /// How many bytes a commit has at most, or a little more: of what is longer it takes several, in one transaction.
+    pub commit_bytes: usize,
+    /// How many bytes of what is to be written are made ready in one turn, at first: a few milliseconds.
+    pub prepared_bytes: usize,
     /// How many bytes of pages are written in one transaction: a few milliseconds, so that nobody waits long behind it.
     pub tidied_bytes: usize,
     /// Beyond this length the journal is worked off when no write waits. What it says has to be taken in anew at each opening, which
@@ -95,6 +100,8 @@ impl Default for Sizes {
         Self {
             page_entries: 256,
             page_bytes: 32 * 1024,
+            commit_bytes: 256 * 1024,
+            prepared_bytes: 1024 * 1024,
             tidied_bytes: 128 * 1024,
             tidied_bytes_max: 4 * 1024 * 1024,
             journal_bytes_long: 512 * 1024,

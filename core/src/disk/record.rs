@@ -50,9 +50,11 @@ impl Transaction {
     }
 
     pub(super) fn put(&mut self, key: Key<'_>, payload: Vec<u8>) {
-        let key = key.bytes();
-        let record = seal(&key, payload);
-        self.changes.insert(key, Some(record));
+        self.put_sealed(key, key.seal(payload));
+    }
+
+    pub(super) fn put_sealed(&mut self, key: Key<'_>, record: Vec<u8>) {
+        self.changes.insert(key.bytes(), Some(record));
     }
 
     pub(super) fn delete(&mut self, key: Key<'_>) {
@@ -105,6 +107,11 @@ impl<'a> Key<'a> {
         key.ok_or(DiskError::Key)
     }
 
+    /// The record that has a payload under this key.
+    pub(super) fn seal(self, payload: Vec<u8>) -> Vec<u8> {
+        seal(&self.bytes(), payload)
+    }
+
     fn kind(self) -> u8 {
         match self {
             Key::State | Key::Membership => 0,
@@ -135,7 +142,7 @@ impl<'a> Key<'a> {
 }
 
 /// How many bytes of BLAKE3 tell that a record is whole, and stands where it belongs: disks err, they do not forge.
-const SUM_BYTES: usize = 8;
+pub(super) const SUM_BYTES: usize = 8;
 
 fn sum(key: &[u8], payload: &[u8]) -> [u8; SUM_BYTES] {
     let mut hasher = blake3::Hasher::new();

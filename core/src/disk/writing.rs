@@ -7,10 +7,11 @@ use alloc::{
 use core::{mem, ops::Bound};
 
 use super::{
-    INLINE_BYTES_MAX, Sizes, commit, page,
-    record::{Key as RecordKey, Transaction},
+    INLINE_BYTES_MAX, Sizes, page,
+    record::{Key as RecordKey, SUM_BYTES, Transaction},
     ring,
     state::State,
+    waiting::{Note, Waiting},
 };
 use crate::{
     causality::{Absent, Body, Key, Value},
@@ -44,12 +45,10 @@ pub struct Disk {
     next_commit: u64,
     /// The numbers that processes which had the disk before could not use any more, as far as they are not in the journal.
     voids: VecDeque<u64>,
-    /// The next commit, as far as it is known, and the last batch in it.
-    waiting: Vec<u8>,
-    last_waiting: Option<BatchId>,
-    /// Large values that the next commit brings and that it makes superfluous, and those that commits before it have. These go one
-    /// transaction later: whoever is told of the change may want to know what was there before.
-    bodies: BTreeMap<Dot, Value>,
+    waiting: Waiting,
+    /// The records of large values that the next commit brings, the values that it makes superfluous, and those that commits before it
+    /// have. These go one transaction later: whoever is told of the change may want to know what was there before.
+    bodies: BTreeMap<Dot, Vec<u8>>,
     dying_bodies: Vec<Dot>,
     dead_bodies: Vec<Dot>,
     /// Entries whose values are on the disk when what was handed out is done.
@@ -118,8 +117,7 @@ impl Disk {
             grown_bytes: 0,
             next_commit: FIRST_COMMIT,
             voids: VecDeque::new(),
-            waiting: Vec::new(),
-            last_waiting: None,
+            waiting: Waiting::default(),
             bodies: BTreeMap::new(),
             dying_bodies: Vec::new(),
             dead_bodies: Vec::new(),
@@ -198,45 +196,34 @@ impl Disk {
     }
 
     /// Takes a batch that the replica wants stored. [`Self::next`] hands it out, with what else has come by then.
-    pub fn take(&mut self, id: BatchId, batch: &Batch) {
-        commit::encode(batch, &mut self.waiting);
-        self.last_waiting = Some(id);
+    pub fn take(&mut self, id: BatchId, batch: Batch) {
         if let Some(call) = batch.call {
             self.calls.insert(call);
         }
-        for StoredEntry { dot, key, body, .. } in batch.entries.iter().chain(&batch.healed) {
-            self.outdate(key);
-            if let Some(large) = body.here().filter(|value| value.len() > INLINE_BYTES_MAX) {
-                self.bodies.insert(*dot, Value::clone(large));
-            }
-        }
-        for removed in &batch.removed {
-            self.outdate(&removed.key);
-            if removed.bytes > INLINE_BYTES_MAX {
-                // One that was lost and came again may have a record already.
-                self.bodies.remove(&removed.dot);
-                self.dying_bodies.push(removed.dot);
-            }
-        }
+        self.waiting.push(id, batch);
     }
 
     /// The next transaction, and the batch up to which all are durable with it. Comes once the one before is done, and all that the
-    /// replica had put out is taken. To be followed by [`Self::done`], or by another that is made part of it.
+    /// replica had put out is taken. To be followed by [`Self::done`], or by another that is made part of it. What is long takes several
+    /// calls to be made ready, which give nothing: as long as [`Self::is_waiting`] there is more to come.
     pub fn next(&mut self, store: &Store, leisure: Leisure) -> Option<(Option<BatchId>, Transaction)> {
+        if !self.prepare() {
+            return None;
+        }
         // Whoever takes the disk over uses the number up, by a commit or by a void.
         let guard = Some(RecordKey::Commit(self.next_commit).bytes());
         let mut transaction = Transaction {
             guard,
             ..Transaction::default()
         };
-        let last = self.last_waiting.take();
+        let (last, commits) = self.waiting.take(self.next_commit);
         if last.is_some() || leisure != Leisure::None {
             for dot in mem::take(&mut self.dead_bodies) {
                 transaction.delete(RecordKey::Body(dot));
             }
         }
         if last.is_some() {
-            self.commit(store, &mut transaction);
+            self.commit(commits, store, &mut transaction);
         }
         let wanted = match last {
             Some(_) => self.journal_bytes > self.sizes.journal_bytes_max,
@@ -276,7 +263,7 @@ impl Disk {
 
     /// Whether a batch waits to be handed out.
     pub fn is_waiting(&self) -> bool {
-        self.last_waiting.is_some()
+        !self.waiting.is_empty()
     }
 
     /// Whether something is to be tidied up when there is time. Not while values are read that it takes.
@@ -284,8 +271,31 @@ impl Disk {
         !self.is_reading && (!self.journal.is_empty() || !self.dead_bodies.is_empty())
     }
 
-    /// Appends what waits to the journal.
-    fn commit(&mut self, store: &Store, transaction: &mut Transaction) {
+    /// Makes some of what waits ready. Returns whether all is.
+    fn prepare(&mut self) -> bool {
+        let (mut waiting, sizes) = (mem::take(&mut self.waiting), self.sizes);
+        let is_ready = waiting.prepare(self.next_commit, &sizes, |note| match note {
+            Note::Written(StoredEntry { dot, key, body, .. }) => {
+                self.outdate(key);
+                if let Some(large) = body.here().filter(|value| value.len() > INLINE_BYTES_MAX) {
+                    self.bodies.insert(*dot, RecordKey::Body(*dot).seal(large.to_vec()));
+                }
+            }
+            Note::Removed(removed) => {
+                self.outdate(&removed.key);
+                if removed.bytes > INLINE_BYTES_MAX {
+                    // One that was lost and came again may have a record already.
+                    self.bodies.remove(&removed.dot);
+                    self.dying_bodies.push(removed.dot);
+                }
+            }
+        });
+        self.waiting = waiting;
+        is_ready
+    }
+
+    /// Appends commits to the journal.
+    fn commit(&mut self, commits: Vec<Vec<u8>>, store: &Store, transaction: &mut Transaction) {
         if !self.begun {
             self.begun = true;
             // Nothing is durable yet, whatever the replica holds.
@@ -296,17 +306,19 @@ impl Disk {
             let totals = Some(store.totals());
             transaction.put(RecordKey::State, State { totals, ..state }.encode());
         }
-        for (dot, value) in mem::take(&mut self.bodies) {
-            transaction.put(RecordKey::Body(dot), value.to_vec());
+        for (dot, record) in mem::take(&mut self.bodies) {
+            transaction.put_sealed(RecordKey::Body(dot), record);
             self.unkept.push(dot);
         }
         self.dead_bodies.append(&mut self.dying_bodies);
-        let payload = mem::take(&mut self.waiting);
-        self.journal.push_back((self.next_commit, payload.len()));
-        self.journal_bytes += payload.len();
-        self.grown_bytes += payload.len();
-        transaction.put(RecordKey::Commit(self.next_commit), payload);
-        self.next_commit += 1;
+        for record in commits {
+            let length = record.len() - SUM_BYTES;
+            self.journal.push_back((self.next_commit, length));
+            self.journal_bytes += length;
+            self.grown_bytes += length;
+            transaction.put_sealed(RecordKey::Commit(self.next_commit), record);
+            self.next_commit += 1;
+        }
     }
 
     /// How many bytes of pages are written. Mostly few, so that nobody waits long; but when the journal has come to twice its bound, as many

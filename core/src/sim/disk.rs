@@ -41,7 +41,7 @@ impl Disk {
         }
     }
 
-    pub(super) fn take(&mut self, id: BatchId, batch: &Batch) {
+    pub(super) fn take(&mut self, id: BatchId, batch: Batch) {
         self.book.take(id, batch);
     }
 

@@ -102,6 +102,8 @@ impl Profile {
             disk: disk::Sizes {
                 page_entries: random.pick(&[1, 2, 256]),
                 page_bytes: random.pick(&[1, 32 * 1024]),
+                commit_bytes: random.pick(&[1, 100, 256 * 1024]),
+                prepared_bytes: random.pick(&[1, 1_000, 1024 * 1024]),
                 tidied_bytes: random.pick(&[1, 60, 128 * 1024]),
                 tidied_bytes_max: random.pick(&[100, 4 * 1024 * 1024]),
                 journal_bytes_long: random.pick(&[0, 200, 512 * 1024]),

@@ -25,6 +25,9 @@ const HEALING_MILLIS_MAX: u64 = 60_000;
 /// The same while some sleep: each holds up a session of the others that is given up only then.
 const HEALING_AMONG_SLEEPERS_MILLIS_MAX: u64 = 5 * 60_000;
 
+/// The same with disks that fail to read: what is lost is asked for of one peer after the other, ever more rarely, and it may be far away.
+const HEALING_OF_DISKS_MILLIS_MAX: u64 = 60 * 60_000;
+
 /// For how long disks still fail that do.
 const DISKS_FAIL_FOR: Duration = Duration::from_secs(20);
 
@@ -52,8 +55,7 @@ impl World<'_> {
         self.network.sleep(BTreeSet::new());
         let millis_max = match self.profile.unread_percent() {
             0 => HEALING_MILLIS_MAX,
-            // One after the other is asked for what was lost.
-            _ => HEALING_AMONG_SLEEPERS_MILLIS_MAX,
+            _ => HEALING_OF_DISKS_MILLIS_MAX,
         };
         self.come_to_rest(millis_max)?;
         self.compare_disks()

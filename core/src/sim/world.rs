@@ -147,7 +147,7 @@ impl<'w> World<'w> {
                 }
                 Output::Persist { id, batch } => {
                     self.persist(at, &batch)?;
-                    self.nodes[at].disk.take(id, &batch);
+                    self.nodes[at].disk.take(id, batch);
                 }
                 Output::Emit(Event::Changed(changes)) => {
                     if let Some(key) = self.nodes[at].changed(&changes) {

@@ -29,6 +29,8 @@ pub struct Kept {
 pub const SMALL: Sizes = Sizes {
     page_entries: 8,
     page_bytes: 400,
+    commit_bytes: 1_000,
+    prepared_bytes: 1_000_000,
     tidied_bytes: 500,
     tidied_bytes_max: 20_000,
     journal_bytes_long: 2_000,
@@ -73,11 +75,11 @@ impl Kept {
         self.driver.replies.pop().expect("an answer").expect("valid writes");
     }
 
-    /// Gives the disk what the replica has put out, and carries out one transaction. Returns whether there was one.
+    /// Gives the disk what the replica has put out, and carries out one transaction. Returns whether there may be another.
     pub fn flush(&mut self, idle: bool) -> bool {
         let leisure = if idle { Leisure::Idle } else { Leisure::None };
         for (at, batch) in self.driver.batches.iter().enumerate().skip(self.taken) {
-            self.disk.take(BatchId(at as u64), batch);
+            self.disk.take(BatchId(at as u64), batch.clone());
         }
         self.taken = self.driver.batches.len();
         let next = self.disk.next(self.driver.replica.store(), leisure);
@@ -92,7 +94,7 @@ impl Kept {
             self.disk.supply(read);
         }
         let Some((_, transaction)) = next else {
-            return is_reading;
+            return is_reading || self.disk.is_waiting();
         };
         self.written += transaction.bytes();
         self.largest = self.largest.max(transaction.bytes());

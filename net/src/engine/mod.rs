@@ -484,7 +484,7 @@ impl State {
                     Output::Persist { id, batch } => {
                         self.last_batch = Some(id);
                         match &mut self.kept {
-                            Some(kept) => kept.disk.take(id, &batch),
+                            Some(kept) => kept.disk.take(id, batch),
                             None => inputs.push_back(Input::Persisted { id }),
                         }
                     }

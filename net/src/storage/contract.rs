@@ -77,13 +77,15 @@ pub async fn check<S: Storage>(mut open: impl AsyncFnMut() -> S) {
         ("c", true),
         ("stands", true),
     ] {
-        let changes = BTreeMap::from([
+        let changes = [
             (b"guard".to_vec(), Some(vec![1])),
             (b"a".to_vec(), None),
             (b"c".to_vec(), Some(vec![2])),
-        ]);
+        ];
+        // Before, between and behind these is so much that it may be written in pieces.
+        let long = [b'A', b'b', b'd', b'x'].map(|kind| (0..10_u8).map(move |n| (vec![kind, n], Some(vec![n; 40_000]))));
         let transaction = Transaction {
-            changes,
+            changes: changes.into_iter().chain(long.into_iter().flatten()).collect(),
             guard: Some(guard.into()),
         };
         assert_eq!(transaction.clone().carry_out(&mut model), !is_heeded);

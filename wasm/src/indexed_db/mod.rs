@@ -2,13 +2,14 @@
 //! as not to lose it is in a database that all stores share (`upkeep`).
 //!
 //! The guard of a transaction is a record that is added, not put: that fails where one stands already, and the whole transaction with it.
-//! Nothing of a transaction waits for an answer: it is told to commit as soon as all is asked. So a tab that is frozen, or that the browser
-//! is closing, leaves none open behind which others would wait (but see [`heeds_errors_while_committing`]).
+//! Nothing of a transaction waits for an answer, unless it is long (`writing`): it is told to commit as soon as all is asked. So a tab that is
+//! frozen, or that the browser is closing, leaves none open behind which others would wait.
 //!
 //! Transactions that write are asked to be strict: they are done when the disk has them, not when the system promises to write them.
 
 mod opening;
 mod upkeep;
+mod writing;
 
 use std::{
     cell::{Cell, RefCell},
@@ -31,7 +32,7 @@ use web_sys::{
 };
 
 pub use self::opening::Birth;
-use self::{opening::Opened, upkeep::Upkeep};
+use self::{opening::Opened, upkeep::Upkeep, writing::Writing};
 use crate::listener::first_of;
 
 /// The object store of the records.
@@ -211,53 +212,6 @@ impl Records {
         begun.end();
         Ok(asked)
     }
-
-    /// Gives what asks whether something stands under the guard as well.
-    fn put_all(&self, transaction: &Transaction) -> Result<(Begun, Option<IdbRequest>), StorageError> {
-        let Transaction { changes, guard } = transaction;
-        let to_js =
-            |(key, change): (&Vec<u8>, &Option<Vec<u8>>)| (bytes_to_js(key), change.as_deref().map(bytes_to_js));
-        let guarded = guard
-            .as_ref()
-            .map(|guard| to_js((guard, changes.get(guard).unwrap_or(&None))));
-        let others = changes
-            .iter()
-            .filter(|(key, change)| change.is_none() || guard.as_ref() != Some(key));
-        let others: Vec<_> = others.map(to_js).collect();
-        // From here on others wait until all is asked: nothing else is done in between.
-        let (begun, records) = self.begin(&self.writing)?;
-        let ask = || {
-            let mut guarding = None;
-            if let Some((key, None)) = &guarded {
-                guarding = Some(records.add_with_key(key, key)?);
-                records.delete(key)?;
-            }
-            for (key, change) in &others {
-                match change {
-                    Some(record) => records.put_with_key(record, key)?,
-                    None => records.delete(key)?,
-                };
-            }
-            if let Some((key, Some(record))) = &guarded {
-                guarding = Some(records.add_with_key(record, key)?);
-            }
-            let may_fail_early = matches!(guarded, Some((_, None)));
-            Ok((guarding, may_fail_early))
-        };
-        match ask() {
-            Ok((guarding, may_fail_early)) => {
-                if !may_fail_early || heeds_errors_while_committing() {
-                    begun.end();
-                }
-                Ok((begun, guarding))
-            }
-            Err(error) => {
-                // Ended already, if that fails.
-                let _ = begun.abort();
-                Err(failed(&error))
-            }
-        }
-    }
 }
 
 /// What a transaction is begun with whose writes are to be kept so.
@@ -318,8 +272,8 @@ impl Storage for IndexedDb {
         if let Some(upkeep) = &self.upkeep {
             upkeep.writes();
         }
-        let begun = self.records.put_all(&transaction);
-        let ended = begun.map(|(begun, guarding)| self.endings.of(begun, guarding));
+        let begun = Writing::begin(&self.records, transaction);
+        let ended = begun.map(|writing| self.endings.of(writing));
         Box::pin(async move { ended?.await })
     }
 
@@ -410,13 +364,10 @@ impl Endings {
         }
     }
 
-    /// What becomes of a transaction of which all is asked. It is listened to from now on, whenever the future is polled.
-    fn of(
-        &mut self,
-        begun: Begun,
-        guarding: Option<IdbRequest>,
-    ) -> impl Future<Output = Result<(), StorageError>> + use<> {
+    /// What becomes of a transaction. It is listened to from now on, whenever the future is polled.
+    fn of(&mut self, writing: Rc<Writing>) -> impl Future<Output = Result<(), StorageError>> + use<> {
         let (tell, told) = oneshot::channel();
+        let begun = writing.begun();
         *self.tell.borrow_mut() = Some(tell);
         self.under_way = Some(begun.clone());
         begun.set_oncomplete(Some(self.complete.as_ref().unchecked_ref()));
@@ -425,12 +376,10 @@ impl Endings {
             if let Ok(true) = told.await {
                 return Ok(());
             }
-            // Firefox says of the transaction that it was aborted, and only of the request why.
-            let guarding = guarding.and_then(|guarding| guarding.error().ok().flatten());
-            if guarding.is_some_and(|error| error.name() == "ConstraintError") {
-                return Err(StorageError::Superseded);
-            }
-            Err(refused(begun.error()).await)
+            Err(match writing.failure() {
+                Some(failure) => failure,
+                None => refused(writing.begun().error()).await,
+            })
         }
     }
 }
@@ -442,14 +391,6 @@ impl Drop for Endings {
             begun.set_onabort(None);
         }
     }
-}
-
-/// Whether a transaction that was told to commit is aborted when any request of it fails, as the standard has it. Firefox does so for the
-/// last request only and carries out the rest otherwise, and with it what the guard is to prevent; so the guard is asked for last of all,
-/// and where that cannot be, since nothing is to stand under it afterwards, the transaction ends by itself, a moment later. Told by a class
-/// that only its engine has: to try it out would take two transactions at each opening.
-fn heeds_errors_while_committing() -> bool {
-    !Reflect::has(&js_sys::global(), &"InternalError".into()).unwrap_or(false)
 }
 
 /// What the browser threw.
