@@ -106,7 +106,7 @@ ${row(
 ${row('from the link to all entries', taken)}
 ${row(
   'longest task of the page',
-  runs.map(({ tasks }) => Math.max(0, ...tasks)),
+  runs.map(({ tasks }) => Math.max(0, ...tasks.map(({ duration }) => duration))),
 )}
 `;
   return { text, short };

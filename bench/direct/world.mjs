@@ -12,16 +12,16 @@ import { findChromium, PACKAGE_DIST, relayBinary } from '../../scripts/paths.mjs
 import { freePort, startRelay } from '../../scripts/relay.mjs';
 import { serve } from '../../scripts/serve.mjs';
 
-/** The page of every tab: joins the store that its fragment invites to, and notes when what was reached, in ms since the navigation. */
+/** The page of every tab: joins the store that its fragment invites to, with the options in its query, and notes when what was reached, in ms since the navigation. */
 const PAGE = `<!doctype html><title>bench</title><script type="module">
 import { GossipStore } from '/index.js';
 window.reached = {};
 window.longTasks = [];
 new PerformanceObserver((list) => {
-  for (const { duration } of list.getEntries()) window.longTasks.push(duration);
+  for (const { startTime, duration } of list.getEntries()) window.longTasks.push({ startTime, duration });
 }).observe({ type: 'longtask' });
 const note = (what) => { window.reached[what] ??= performance.now(); };
-const store = await GossipStore.join(location.hash);
+const store = await GossipStore.join(location.hash, Object.fromEntries(new URLSearchParams(location.search)));
 note('open');
 const look = () => {
   const { relays, peers } = store.status;
@@ -63,14 +63,15 @@ export class World {
     return world;
   }
 
-  /** A tab of its own, once its store is open. */
-  async tab(name) {
+  /** A tab of its own, once its store is open. `options` are words that `GossipStore.join` takes. */
+  async tab(name, options = {}) {
     const context = await this.browser.newContext();
     const page = await context.newPage();
     const errors = [];
     page.on('pageerror', (error) => errors.push(error));
     const secret = createHash('sha256').update(name).digest();
-    await page.goto(`${this.origin}/tab.html#${invitation({ name, secret, relays: this.relays })}`);
+    const query = new URLSearchParams(options);
+    await page.goto(`${this.origin}/tab.html?${query}#${invitation({ name, secret, relays: this.relays })}`);
     await page.waitForFunction(() => window.store !== undefined);
     return Object.assign(page, { errors });
   }
