@@ -9,13 +9,13 @@ mod support;
 use gossipstore_core::{
     causality::{Event, Op, Txn},
     disk::{
-        BackupError, Disk, DiskError, FORMAT, FORMAT_FIRST, Glimpse, Glimpsed, INLINE_BYTES_MAX, Membership, Reading,
-        Sizes, Transaction, export, import,
+        BackupError, Disk, DiskError, FORMAT, FORMAT_FIRST, Glimpse, Glimpsed, INLINE_BYTES_MAX, Leisure, Membership,
+        Reading, Sizes, Transaction, export, import,
     },
-    id::{AuthorId, StoreId},
+    id::{AuthorId, Dot, StoreId},
     membership::Secret,
     replica::{Body, Command, Input, Key, Kind, Opened, Opening, OpeningError, Replica, Scan, Value, Write},
-    store::Totals,
+    store::{Batch, BatchId, Removed, StoredEntry, Totals},
     time::Hlc,
     wire::{Gossip, VALUE_BYTES_MAX},
 };
@@ -259,6 +259,57 @@ fn a_long_batch_is_made_ready_in_turns_and_written_as_several_commits_of_one_tra
     kept.check(sizes, true);
     let commits = kept.records.keys().filter(|key| key[0] == 1).count();
     assert_eq!(commits, 0);
+}
+
+#[test]
+fn what_a_long_batch_adds_and_removes_is_dead_whichever_commit_tells_of_it() {
+    let author = AuthorId([7; 16]);
+    let entry = |n: u64, removes: Option<u64>| StoredEntry {
+        dot: Dot::new(author, n),
+        key: format!("key {n}").as_str().into(),
+        body: Value::from(vec![n as u8; 5_000]).into(),
+        kind: Kind::Value,
+        hlc: Hlc(n),
+        removes: removes.map(|n| Dot::new(author, n)).into_iter().collect(),
+    };
+    let removed = |n: u64| Removed {
+        dot: Dot::new(author, n),
+        key: format!("key {n}").as_str().into(),
+        bytes: 5_000,
+    };
+    // 2 supersedes 1, and nothing says so of 4, which is taken to be dead, nor of 5, whose value has come again as well.
+    let entries = [entry(2, Some(1)), entry(3, None), entry(1, None), entry(4, None)];
+    let batch = |entries: Vec<StoredEntry>| Batch {
+        entries,
+        healed: vec![entry(5, None)],
+        removed: [1, 4, 5].map(removed).into(),
+        vector: vec![(author, 5)],
+        ..Batch::default()
+    };
+    let reversed = entries.iter().rev().cloned().collect();
+    for batch in [batch(entries.to_vec()), batch(reversed)] {
+        for commit_bytes in [1, 1_000_000] {
+            let mut disk = Disk::new(store(), Sizes { commit_bytes, ..SMALL });
+            disk.take(BatchId(0), batch.clone());
+            let empty = Driver::with(config(1)).replica;
+            let (last, transaction) = disk.next(empty.store(), Leisure::None).expect("a transaction");
+            assert_eq!(last, Some(BatchId(0)));
+            let mut records = Records::new();
+            assert!(transaction.carry_out(&mut records));
+            let bodies = records.keys().filter(|key| key[0] == 4).count();
+            assert_eq!(bodies, 2, "of those that live");
+            for n in 1..=5 {
+                let read = glimpse(&records, &format!("key {n}")).expect("an undamaged disk");
+                assert_eq!(read.is_some(), [2, 3].contains(&n), "{n}");
+            }
+            let kept = reading_of(&records)
+                .finish()
+                .expect("an undamaged disk")
+                .expect("a replica");
+            let live: Vec<_> = kept.entries.iter().map(|lying| lying.entry.dot.n).collect();
+            assert_eq!(live, [2, 3]);
+        }
+    }
 }
 
 #[test]

@@ -198,7 +198,8 @@ impl Node {
                 return Poll::Ready(Woken::Other);
             }
             // Before the network, so that whoever waits for it waits for nothing else.
-            if !work_left && self.is_to_keep() {
+            let is_free = self.keeper.as_ref().is_some_and(Keeper::is_free);
+            if !work_left && is_free && self.engine.has_unkept() {
                 return Poll::Ready(Woken::Other);
             }
             if let Poll::Ready(event) = self.swarm.poll_next_unpin(cx) {
@@ -260,8 +261,7 @@ impl Node {
         self.keep(now);
         self.carry();
         let work_left = self.engine.has_work_left();
-        // What is long is made ready for the storage in slices, too.
-        if work_left || self.is_to_keep() {
+        if work_left {
             self.breath.draw();
         }
         let times = [
@@ -279,18 +279,16 @@ impl Node {
     }
 
     /// Gives the storage its next transaction, if it has none and there is something to keep or to tidy up, and has it read what is
-    /// wanted.
+    /// wanted. What is long is made ready for it in several turns.
     fn keep(&mut self, now: Timestamp) {
         if let Some(keeper) = &mut self.keeper {
-            keeper.begin(now, |leisure| self.engine.next_transaction(leisure));
+            if self.engine.prepare() {
+                keeper.begin(now, |leisure| self.engine.next_transaction(leisure));
+            } else {
+                self.breath.draw();
+            }
         }
         self.loads.begin(self.engine.take_loads());
-    }
-
-    /// Whether there is something to keep and the storage could begin with it.
-    fn is_to_keep(&self) -> bool {
-        let is_free = self.keeper.as_ref().is_some_and(Keeper::is_free);
-        is_free && self.engine.has_unkept()
     }
 
     /// When the storage is to be tidied up.
@@ -317,7 +315,7 @@ impl Node {
     async fn keep_all(&mut self) {
         loop {
             self.keep(self.engine.now());
-            if self.is_to_keep() {
+            if self.breath.is_drawing() {
                 self.breath.take().await;
                 continue;
             }

@@ -18,7 +18,7 @@ use std::{
 use futures::{AsyncRead, AsyncWrite};
 
 /// How many bytes may be on their way. A channel of two Chromiums that has just opened took 512 KiB without losing a
-/// packet, and lost hundreds at 1 MiB; at a round trip of 50 ms they are 5 MB a second.
+/// packet, and lost hundreds at 1 MiB; at a round trip of 50 ms these are 5 MB a second.
 const WINDOW_BYTES: usize = 256 * 1024;
 
 /// How many bytes an acknowledgement is about: few enough that the writer hears of room long before it has none.
@@ -77,6 +77,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Sending<S> {
         }
         let room = WINDOW_BYTES - self.underway;
         if room == 0 {
+            // What the other side is to acknowledge must reach it.
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
             return Poll::Pending;
         }
         let some = &bytes[..bytes.len().min(room)];

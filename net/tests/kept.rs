@@ -169,9 +169,12 @@ async fn closing_keeps_what_nobody_waited_for() {
     for n in 0..100_u8 {
         drop(store.handle.transact(vec![put(&format!("{n}"), &[n])]));
     }
+    // So much that it takes several turns to be made ready.
+    let long = (0..1_000).map(|n| put(&format!("long {n}"), &[7; 8_000]));
+    drop(store.handle.transact(long.collect()));
     store.close().await;
     let again = Open::new(storage).await.expect("it opens");
-    assert_eq!(again.handle.read(|replica| replica.len()), 100);
+    assert_eq!(again.handle.read(|replica| replica.len()), 1_100);
 }
 
 #[tokio::test]

@@ -15,8 +15,8 @@
 //!
 //! What an event of the batch removed is dead without being listed.
 //!
-//! A long batch is told of by several commits, written in one transaction: all but the last have nothing but events, and what else there
-//! is to say of it is in the last.
+//! A long batch is told of by several commits, written in one transaction. All but the last have nothing but events, with an empty frontier and
+//! no totals; what the last says of those holds. No event of it is live that another removes.
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
@@ -98,8 +98,8 @@ impl Events {
         self.append_to(out);
     }
 
-    /// Appends a batch, of whose events these are the last.
-    pub(super) fn end(self, batch: &Batch, out: &mut Vec<u8>) {
+    /// Appends a batch, of whose events these are the last. None of them names what is `unnamed`, and removed.
+    pub(super) fn end(self, batch: &Batch, unnamed: &[Dot], out: &mut Vec<u8>) {
         out.varint(batch.vector.len() as u64);
         for (author, n) in &batch.vector {
             write_dot(Dot::new(*author, *n), out);
@@ -117,10 +117,9 @@ impl Events {
         if !batch.forks.is_empty() {
             write_forks(&batch.forks, out);
         }
-        let listed = unnamed(batch);
-        out.varint(listed.len() as u64);
-        for dot in listed {
-            write_dot(dot, out);
+        out.varint(unnamed.len() as u64);
+        for dot in unnamed {
+            write_dot(*dot, out);
         }
         self.append_to(out);
     }
@@ -129,24 +128,6 @@ impl Events {
         out.varint(self.bytes.len() as u64);
         out.extend(self.bytes);
     }
-}
-
-/// What a batch removes and none of its events names.
-fn unnamed(batch: &Batch) -> Vec<Dot> {
-    if batch.removed.is_empty() {
-        return Vec::new();
-    }
-    let live = batch.entries.iter().flat_map(|entry| &entry.removes);
-    let dead = batch.records.iter().flat_map(|(_, removes)| removes);
-    let mut named: Vec<Dot> = live.chain(dead).copied().collect();
-    named.sort_unstable();
-    let is_unnamed = |dot: &Dot| named.binary_search(dot).is_err();
-    batch
-        .removed
-        .iter()
-        .map(|removed| removed.dot)
-        .filter(is_unnamed)
-        .collect()
 }
 
 /// A batch as it is read.

@@ -13,7 +13,7 @@
 //! 4, author, n (8 bytes) body        a value that is too large to stand in a commit or page
 //! ```
 //!
-//! A write is one commit, appended to the journal; this is what it waits for. When the journal has become long, or nothing else is to
+//! A write is one commit, or several if it is long, appended to the journal; this is what it waits for. When the journal has become long, or nothing else is to
 //! be done, the pages that it concerns are written anew, a few at a time, and what it says of them is forgotten. So what is written
 //! one by one costs one small record each, what lies on the disk is little more than what lives, and of entries that died nothing
 //! is left, whatever their number.
@@ -65,7 +65,7 @@ pub struct Sizes {
     pub page_entries: usize,
     /// How many bytes of keys and values it has at most: about as much as a disk writes anyway.
     pub page_bytes: usize,
-    /// How many bytes a commit has at most, or a little more: of what is longer it takes several, in one transaction.
+    /// How many bytes of events a commit has at most, or a little more: of what is longer it takes several, in one transaction.
     pub commit_bytes: usize,
     /// How many bytes of what is to be written are made ready in one turn, at first: a few milliseconds.
     pub prepared_bytes: usize,

@@ -11,7 +11,7 @@ use super::{
     record::{Key as RecordKey, SUM_BYTES, Transaction},
     ring,
     state::State,
-    waiting::{Note, Waiting},
+    waiting::{Part, Waiting},
 };
 use crate::{
     causality::{Absent, Body, Key, Value},
@@ -27,7 +27,7 @@ pub(super) const FIRST_COMMIT: u64 = 1;
 const VOIDS_MAX: usize = 1_024;
 
 /// Keeps the book of what is on a disk and says what to write. Only one transaction may be under way at a time: what comes in the
-/// meantime becomes one commit, so that many writers share a flush and a single one waits for nobody.
+/// meantime becomes the next, so that many writers share a flush and a single one waits for nobody.
 #[derive(Clone, Debug)]
 pub struct Disk {
     store: StoreId,
@@ -205,7 +205,7 @@ impl Disk {
 
     /// The next transaction, and the batch up to which all are durable with it. Comes once the one before is done, and all that the
     /// replica had put out is taken. To be followed by [`Self::done`], or by another that is made part of it. What is long takes several
-    /// calls to be made ready, which give nothing: as long as [`Self::is_waiting`] there is more to come.
+    /// turns to be made ready, and this is one of them: nothing is given until it is.
     pub fn next(&mut self, store: &Store, leisure: Leisure) -> Option<(Option<BatchId>, Transaction)> {
         if !self.prepare() {
             return None;
@@ -222,10 +222,13 @@ impl Disk {
                 transaction.delete(RecordKey::Body(dot));
             }
         }
+        let is_long = commits.len() > 1;
         if last.is_some() {
             self.commit(commits, store, &mut transaction);
         }
         let wanted = match last {
+            // A long batch has taken its time already.
+            Some(_) if is_long => false,
             Some(_) => self.journal_bytes > self.sizes.journal_bytes_max,
             None => leisure == Leisure::Idle || self.journal_bytes > self.sizes.journal_bytes_long,
         };
@@ -271,17 +274,17 @@ impl Disk {
         !self.is_reading && (!self.journal.is_empty() || !self.dead_bodies.is_empty())
     }
 
-    /// Makes some of what waits ready. Returns whether all is.
-    fn prepare(&mut self) -> bool {
+    /// Makes some of what waits ready. Returns whether all is; [`Self::next`] gives nothing before.
+    pub fn prepare(&mut self) -> bool {
         let (mut waiting, sizes) = (mem::take(&mut self.waiting), self.sizes);
-        let is_ready = waiting.prepare(self.next_commit, &sizes, |note| match note {
-            Note::Written(StoredEntry { dot, key, body, .. }) => {
+        let is_ready = waiting.prepare(self.next_commit, &sizes, |part| match part {
+            Part::Written(StoredEntry { dot, key, body, .. }) => {
                 self.outdate(key);
                 if let Some(large) = body.here().filter(|value| value.len() > INLINE_BYTES_MAX) {
                     self.bodies.insert(*dot, RecordKey::Body(*dot).seal(large.to_vec()));
                 }
             }
-            Note::Removed(removed) => {
+            Part::Removed(removed) => {
                 self.outdate(&removed.key);
                 if removed.bytes > INLINE_BYTES_MAX {
                     // One that was lost and came again may have a record already.
@@ -289,6 +292,7 @@ impl Disk {
                     self.dying_bodies.push(removed.dot);
                 }
             }
+            Part::Record(..) | Part::Needless => {}
         });
         self.waiting = waiting;
         is_ready

@@ -121,6 +121,7 @@ impl Disk {
         self.flushed.push(reading.seizure());
         // What is refused ends the process.
         let under_way = had_it.under_way.take();
+        while !had_it.book.prepare() {}
         let next = under_way.or_else(|| had_it.book.next(store, Leisure::Idle));
         let is_writing = next.is_some();
         if next.is_some_and(|(_, transaction)| transaction.carry_out(&mut self.records)) {

@@ -25,8 +25,8 @@ const HEALING_MILLIS_MAX: u64 = 60_000;
 /// The same while some sleep: each holds up a session of the others that is given up only then.
 const HEALING_AMONG_SLEEPERS_MILLIS_MAX: u64 = 5 * 60_000;
 
-/// The same with disks that fail to read: what is lost is asked for of one peer after the other, ever more rarely, and it may be far away.
-const HEALING_OF_DISKS_MILLIS_MAX: u64 = 60 * 60_000;
+/// The same with disks that fail to read: of what is lost one of six peers is asked each minute in the end, by each of seven in a row.
+const HEALING_OF_DISKS_MILLIS_MAX: u64 = 40 * 60_000;
 
 /// For how long disks still fail that do.
 const DISKS_FAIL_FOR: Duration = Duration::from_secs(20);

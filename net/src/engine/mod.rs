@@ -260,6 +260,11 @@ impl Engine {
         faults.extract_if(.., |peer| !guests.contains_key(peer)).collect()
     }
 
+    /// Makes some of what is to be kept ready for the storage. Returns whether all is.
+    pub(crate) fn prepare(&self) -> bool {
+        self.lock().kept.as_mut().is_none_or(|kept| kept.disk.prepare())
+    }
+
     /// The next transaction for the storage, and the last batch in it; `leisure` says what else there is time for.
     pub(crate) fn next_transaction(&self, leisure: Leisure) -> Option<(Option<BatchId>, Transaction)> {
         let state = &mut *self.lock();
