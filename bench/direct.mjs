@@ -10,6 +10,7 @@ import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { main } from '../scripts/console.mjs';
 import { ROOT } from '../scripts/paths.mjs';
+import { barTable, number } from './bars.mjs';
 import { bulk } from './direct/bulk.mjs';
 import { crowd } from './direct/crowd.mjs';
 import { echo } from './direct/echo.mjs';
@@ -67,12 +68,12 @@ function report({ opened, echoes, handedOver, bulked, crowded, version, load, ar
     ['from opening the page to a direct connection, median ms', 700, median(direct)],
     ['the same, 95th percentile, ms', 1_500, quantile(direct, 0.95)],
     [
-      "a small write, one way, median over that of y-webrtc's observer",
+      "a small write in memory, one way, median over that of y-webrtc's observer",
       1,
       median(echoes.map(({ store, rival }) => median(store) / median(rival))),
     ],
     [
-      'a small write, one way, 99th percentile over that of a bare channel',
+      'a small write in memory, one way, 99th percentile over that of a bare channel',
       3,
       median(echoes.map(({ store, bare }) => quantile(store, 0.99) / quantile(bare, 0.99))),
     ],
@@ -82,9 +83,7 @@ function report({ opened, echoes, handedOver, bulked, crowded, version, load, ar
     [`a write reaches all of ${TABS} tabs, slowest, ms`, 1_000, Math.max(...crowded.spread)],
     ['connections of a tab, most', MEMBERS_MAX, Math.max(...crowded.connections)],
   ];
-  const holds = ([, bar, measured, sense]) => (sense ? measured >= bar : measured <= bar);
-  const short = bars.filter((bar) => !holds(bar)).length;
-  const number = (value) => (value >= 100 ? value.toFixed(0) : value.toFixed(2));
+  const { table, short } = barTable(bars);
   const stages = ['open', 'relay', 'peer', 'direct'].map((stage) => {
     const times = opened.map((reached) => reached[stage]);
     const cells = [0, 0.25, 0.5, 0.75, 0.95, 1].map((share) => number(quantile(times, share)));
@@ -107,9 +106,7 @@ Tabs in contexts of their own of one headless Chromium ${version}, relay and pag
 * machine: ${machine()}; load ${load.toFixed(2)} when it began
 * command: \`npm run bench:direct${args.length > 0 ? ` -- ${args.join(' ')}` : ''}\`, after \`npm run build\`
 
-| bar | | measured | |
-|---|---:|---:|---|
-${bars.map((bar) => `| ${bar[0]} | ${bar[3] ? '≥' : '≤'} ${bar[1]} | ${number(bar[2])} | ${holds(bar) ? 'holds' : '**falls short**'} |`).join('\n')}
+${table}
 
 ## From opening the page to a direct connection
 

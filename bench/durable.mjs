@@ -12,6 +12,7 @@ import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { Failure, main } from '../scripts/console.mjs';
 import { ROOT } from '../scripts/paths.mjs';
+import { barTable, number } from './bars.mjs';
 import { KEY_BYTES, VALUE_BYTES } from './durable/entries.mjs';
 import { filling, overwriting } from './durable/filling.mjs';
 import { opening } from './durable/opening.mjs';
@@ -106,9 +107,7 @@ function report({ world, times, stored, opened, rated, overwritten, version, kin
     [`bytes of records, over key + value + ${OVERHEAD_BYTES}`, 1.2, stored.gossipstore.bytes.records / plainBytes],
     [`the same after all was overwritten ${OVERWRITES} times`, 1.5, overwritten.gossipstore.records / plainBytes],
   ];
-  const holds = ([, bar, measured, sense]) => (sense ? measured >= bar : measured <= bar);
-  const short = bars.filter((bar) => !holds(bar)).length;
-  const number = (value) => (value >= 100 ? value.toFixed(0) : value.toFixed(2));
+  const { table: reached, short } = barTable(bars);
   const megabytes = (bytes) => (bytes / 1_000_000).toFixed(1);
   const table = (cells) =>
     world.contenders.map((contender) => `| ${[contender.title, ...cells(contender)].join(' | ')} |`).join('\n');
@@ -123,9 +122,7 @@ ${kinds.gossipstore === 'memory' ? '\n**This store was in memory: its figures sa
 * machine: ${machine()}; load ${load.toFixed(2)} when it began
 * command: \`npm run bench:durable${args.length > 0 ? ` -- ${args.join(' ')}` : ''}\`, after \`npm run build\`
 
-| bar | | measured | |
-|---|---:|---:|---|
-${bars.map((bar) => `| ${bar[0]} | ${bar[3] ? '≥' : '≤'} ${bar[1]} | ${number(bar[2])} | ${holds(bar) ? 'holds' : '**falls short**'} |`).join('\n')}
+${reached}
 
 Of runs that follow each other, each is compared with its neighbour: a bar's ratio or difference is the median of the runs'.
 

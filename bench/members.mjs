@@ -11,6 +11,7 @@ import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { main } from '../scripts/console.mjs';
 import { ROOT } from '../scripts/paths.mjs';
+import { barTable } from './bars.mjs';
 import { World } from './direct/world.mjs';
 import { machine, median } from './measure.mjs';
 
@@ -74,8 +75,10 @@ await main(async (args) => {
 
 function report({ runs, version, load, args }) {
   const taken = runs.map(({ peer, whole }) => whole - peer);
-  const bars = { median: median(taken), slowest: Math.max(...taken) };
-  const short = Object.values(bars).filter((ms) => ms > BAR_MS).length;
+  const { table, short } = barTable([
+    ['from the link to all entries, median', BAR_MS, median(taken)],
+    ['from the link to all entries, slowest', BAR_MS, Math.max(...taken)],
+  ]);
   const number = (value) => value.toFixed(0);
   const row = (what, times) =>
     `| ${what} | ${number(median(times))} | ${number(Math.min(...times))} | ${number(Math.max(...times))} |`;
@@ -88,14 +91,7 @@ stands, the relay. ${RUNS} runs; milliseconds.
 * machine: ${machine()}; load ${load.toFixed(2)} when it began
 * command: \`npm run bench:members${args.length > 0 ? ` -- ${args.join(' ')}` : ''}\`, after \`npm run build\`
 
-| bar | | measured | |
-|---|---:|---:|---|
-${Object.entries(bars)
-  .map(
-    ([which, ms]) =>
-      `| from the link to all entries, ${which} | ≤ ${BAR_MS} | ${number(ms)} | ${ms > BAR_MS ? '**falls short**' : 'holds'} |`,
-  )
-  .join('\n')}
+${table}
 
 | | median | least | most |
 |---|---:|---:|---:|

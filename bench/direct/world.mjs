@@ -12,7 +12,10 @@ import { findChromium, PACKAGE_DIST, relayBinary } from '../../scripts/paths.mjs
 import { freePort, startRelay } from '../../scripts/relay.mjs';
 import { serve } from '../../scripts/serve.mjs';
 
-/** The page of every tab: joins the store that its fragment invites to, with the options in its query, and notes when what was reached, in ms since the navigation. */
+/**
+ * The page of every tab: joins the store that its fragment invites to, with the options in its query, and notes when what was reached, in
+ * ms since the navigation.
+ */
 const PAGE = `<!doctype html><title>bench</title><script type="module">
 import { GossipStore } from '/index.js';
 window.reached = {};

@@ -163,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    /// One end of two pipes; `stuck` takes nothing that is written.
+    /// One end of two pipes. One that is stuck takes nothing that is written.
     #[derive(Clone, Default)]
     struct End {
         incoming: Rc<RefCell<Vec<u8>>>,
@@ -259,10 +259,8 @@ mod tests {
     #[test]
     fn what_cannot_be_acknowledged_yet_is_later_and_is_read_meanwhile() {
         let (one, other) = End::pair();
-        let mut receiving = Receiving::new(End {
-            is_stuck: true,
-            ..other
-        });
+        let mut receiving = Receiving::new(other);
+        receiving.stream.is_stuck = true;
         let piece = vec![7; 200 * ACKNOWLEDGED_BYTES];
         for _ in 0..2 {
             one.outgoing.borrow_mut().extend_from_slice(&piece);
@@ -276,10 +274,8 @@ mod tests {
     #[test]
     fn what_one_has_sent_that_hears_no_more_is_read() {
         let (one, other) = End::pair();
-        let mut receiving = Receiving::new(End {
-            is_ended: true,
-            ..other
-        });
+        let mut receiving = Receiving::new(other);
+        receiving.stream.is_ended = true;
         one.outgoing.borrow_mut().resize(3 * ACKNOWLEDGED_BYTES, 7);
         assert_eq!(
             count(read(&mut receiving, 2 * ACKNOWLEDGED_BYTES)),
@@ -308,10 +304,8 @@ mod tests {
 
     #[test]
     fn one_that_ends_its_acknowledgements_is_sent_nothing() {
-        let mut sending = Sending::new(End {
-            is_ended: true,
-            ..End::default()
-        });
+        let mut sending = Sending::new(End::default());
+        sending.stream.is_ended = true;
         let Poll::Ready(Err(error)) = write(&mut sending, 1) else {
             panic!("it is written to");
         };

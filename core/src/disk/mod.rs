@@ -13,10 +13,10 @@
 //! 4, author, n (8 bytes) body        a value that is too large to stand in a commit or page
 //! ```
 //!
-//! A write is one commit, or several if it is long, appended to the journal; this is what it waits for. When the journal has become long, or nothing else is to
-//! be done, the pages that it concerns are written anew, a few at a time, and what it says of them is forgotten. So what is written
-//! one by one costs one small record each, what lies on the disk is little more than what lives, and of entries that died nothing
-//! is left, whatever their number.
+//! A write is one commit, or several if it is long, appended to the journal; this is what it waits for. When the journal has become long,
+//! or nothing else is to be done, the pages that it concerns are written anew, a few at a time, and what it says of them is forgotten.
+//! So what is written one by one costs one small record each, what lies on the disk is little more than what lives, and of entries that
+//! died nothing is left, whatever their number.
 //!
 //! A process that had the disk may be taken for dead and be alive, like a tab that was frozen. So commits are numbered without a hole,
 //! each transaction is carried out only if nothing stands under the number of the next commit ([`Transaction::guard`]), and whoever

@@ -176,11 +176,11 @@ impl Piece {
             }
             bytes += REQUEST_AS_BYTES + change.as_ref().map_or(0, Vec::len);
             if bytes > PIECE_BYTES && upto.is_some() {
-                piece.upto = upto;
+                piece.upto = upto.map(<[u8]>::to_vec);
                 break;
             }
             piece.changes.push((bytes_to_js(key), to_js(change)));
-            upto = Some(key.clone());
+            upto = Some(&key[..]);
         }
         // A record under it comes last of all, nothing first of all.
         let is_asked = match guards_by_record(transaction) {
